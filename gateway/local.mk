@@ -1,0 +1,50 @@
+# Sources of the gateway, a block for each folder, sorted; headers are listed too, so that they are distributed.
+
+libzonegate_a_SOURCES += \
+	gateway/base/arena.c gateway/base/arena.h \
+	gateway/base/bytes.c gateway/base/bytes.h \
+	gateway/base/clock.c gateway/base/clock.h \
+	gateway/base/digest.h \
+	gateway/base/hash.c gateway/base/hash.h \
+	gateway/base/log.h \
+	gateway/base/queue.c gateway/base/queue.h \
+	gateway/base/random.c gateway/base/random.h \
+	gateway/base/rcu.h \
+	gateway/base/stat.c gateway/base/stat.h \
+	gateway/base/status.c gateway/base/status.h
+
+# gateway/wire/
+libzonegate_a_SOURCES +=
+
+# gateway/zone/
+libzonegate_a_SOURCES +=
+
+# gateway/store/
+libzonegate_a_SOURCES +=
+
+# gateway/answer/
+libzonegate_a_SOURCES +=
+
+# gateway/update/
+libzonegate_a_SOURCES +=
+
+# gateway/transfer/
+libzonegate_a_SOURCES +=
+
+# gateway/serve/
+libzonegate_a_SOURCES +=
+
+# gateway/control/
+libzonegate_a_SOURCES +=
+
+# The programs, in the top of the build tree.
+
+#sbin_PROGRAMS += zonegated
+#zonegated_SOURCES = gateway/zonegated.c
+#zonegated_LDADD = $(ZONEGATE_LIBS)
+
+#bin_PROGRAMS += zonegatectl
+#zonegatectl_SOURCES = gateway/zonegatectl.c
+#zonegatectl_LDADD = $(ZONEGATE_LIBS)
+
+#dist_man_MANS += contrib/man/zonegated.8 contrib/man/zonegatectl.8 contrib/man/zonegate.yaml.5

@@ -1,0 +1,2 @@
+# Sources of keys/: TSIG, the keyring, update policy.
+libzonegate_a_SOURCES +=

@@ -1,0 +1,45 @@
+# Tests of `make check`. To add a unit test, write tests/unit/test_x.c and add the word to UNIT_TESTS; to add a fuzz
+# target, write tests/fuzz/fuzz_x.c, put its corpus into tests/fuzz/corpus/x/ and add the word to FUZZ_TARGETS.
+
+UNIT_TESTS =
+
+FUZZ_TARGETS =
+
+# Scripts that read the sources.
+STYLE_TESTS =
+
+EXTRA_DIST += $(STYLE_TESTS)
+
+# A test program X is made of X.c, by automake's default, and LDADD. With libFuzzer the fuzz programs are built by `make`
+# and the unit tests are left to the other builds; without it the fuzz programs get a main that replays their corpus.
+if FUZZERS
+noinst_PROGRAMS += $(FUZZ_TARGETS)
+LDADD = $(ZG_FUZZ_LIBS) $(ZONEGATE_LIBS)
+else
+check_LIBRARIES += tests/fuzz/libreplay.a
+tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
+check_PROGRAMS += $(FUZZ_TARGETS)
+TESTS += $(FUZZ_TARGETS)
+LDADD = tests/fuzz/libreplay.a $(CMOCKA_LIBS) $(ZONEGATE_LIBS)
+if HAVE_CMOCKA
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
+else
+check-local:
+	@echo "make check needs cmocka >= 1.1.5 (Debian: libcmocka-dev); install it and run configure again" >&2; exit 1
+endif
+endif
+
+if HAVE_PYTHON3
+TESTS += $(STYLE_TESTS)
+endif
+
+TEST_EXTENSIONS = .py
+PY_LOG_COMPILER = $(PYTHON3)
+AM_PY_LOG_FLAGS = -B
+# The corpus for the replay; sources, compiler and flags for the style scripts.
+AM_TESTS_ENVIRONMENT = \
+	FUZZ_CORPUS='$(top_srcdir)/tests/fuzz/corpus'; export FUZZ_CORPUS; \
+	STYLE_ROOT='$(top_srcdir)'; export STYLE_ROOT; \
+	STYLE_CC='$(CC)'; export STYLE_CC; \
+	STYLE_CFLAGS='$(AM_CPPFLAGS) $(AM_CFLAGS)'; export STYLE_CFLAGS;
