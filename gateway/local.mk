@@ -14,7 +14,9 @@ libzonegate_a_SOURCES += \
 	gateway/base/status.c gateway/base/status.h
 
 # gateway/wire/
-libzonegate_a_SOURCES +=
+libzonegate_a_SOURCES += \
+	gateway/wire/fold.h \
+	gateway/wire/name.c gateway/wire/name.h
 
 # gateway/zone/
 libzonegate_a_SOURCES +=
