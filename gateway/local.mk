@@ -4,9 +4,9 @@ libzonegate_a_SOURCES += \
 	gateway/base/arena.c gateway/base/arena.h \
 	gateway/base/bytes.c gateway/base/bytes.h \
 	gateway/base/clock.c gateway/base/clock.h \
-	gateway/base/digest.h \
+	gateway/base/digest.c gateway/base/digest.h \
 	gateway/base/hash.c gateway/base/hash.h \
-	gateway/base/log.h \
+	gateway/base/log.c gateway/base/log.h \
 	gateway/base/queue.c gateway/base/queue.h \
 	gateway/base/random.c gateway/base/random.h \
 	gateway/base/rcu.h \

@@ -2,7 +2,9 @@
  * SHA-256, HMAC and constant-time compare, over OpenSSL's libcrypto.
  *
  * Threads:   any; a context belongs to one thread at a time.
- * Memory:    contexts are heap objects; digest_hmac_free wipes the key.
+ * Memory:    contexts are heap objects; digest_key_free wipes the key.
+ * Errors:    the functions that make something return NULL without memory, and digest_key_new where the libcrypto of this
+ *            system does not have the algorithm (MD5 under FIPS).
  */
 #ifndef ZONEGATE_BASE_DIGEST_H
 #define ZONEGATE_BASE_DIGEST_H

@@ -6,7 +6,13 @@
  * Trap:      nothing from the network is printed unescaped: pass it through log_escape, or as a %s of a text that a
  *            module made (name_to_text, peer_text escape already).
  *
- * A line is "event field=value …": log_info("update", "zone=%s requestor=%s verdict=%s", …).
+ * A line is "event field=value …": log_info("update", "zone=%s requestor=%s verdict=%s", …). Fields are found in the format,
+ * so a value may have spaces (it is then printed in double quotes) and cannot forge another field. What stands before the
+ * first "key=" is a free text. The JSON format makes each field a member, a number if its conversion is %d or %u; the names
+ * time, level, event and message are taken.
+ *
+ *     2026-11-22T01:02:03.123456Z info ready zones=3
+ *     {"time":"2026-11-22T01:02:03.123456Z","level":"info","event":"ready","zones":3}
  */
 #ifndef ZONEGATE_BASE_LOG_H
 #define ZONEGATE_BASE_LOG_H
@@ -33,12 +39,15 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
 #define log_debug(event, ...) do { if (log_enabled(LOG_LEVEL_DEBUG)) log_write(LOG_LEVEL_DEBUG, event, __VA_ARGS__); } while (0)
 
 struct log_site {
+	const char *file;
+	int line;
 	_Atomic uint64_t second, lines, dropped;
 };
+/* False if the site has had its lines of this second; tells of those dropped before, with the first of a new second. */
 bool log_site_may(struct log_site *site);
 /* For a line that a stranger can cause. */
 #define log_limited(level, event, ...) do { \
-		static struct log_site log_site_; \
+		static struct log_site log_site_ = {.file = __FILE__, .line = __LINE__}; \
 		if (log_enabled(level) && log_site_may(&log_site_)) log_write(level, event, __VA_ARGS__); \
 	} while (0)
 

@@ -9,7 +9,7 @@
 #define ZONEGATE_BASE_STATUS_H
 
 #define MUST_USE __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, args) __attribute__((format(printf, format, args)))
+#define PRINTF_LIKE(text, args) __attribute__((format(printf, text, args)))
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 enum status {
