@@ -16,7 +16,10 @@ libzonegate_a_SOURCES += \
 # gateway/wire/
 libzonegate_a_SOURCES += \
 	gateway/wire/fold.h \
-	gateway/wire/name.c gateway/wire/name.h
+	gateway/wire/name.c gateway/wire/name.h \
+	gateway/wire/rdata.c gateway/wire/rdata.h \
+	gateway/wire/rrtype.c gateway/wire/rrtype.h \
+	gateway/wire/svcb.c gateway/wire/svcb.h
 
 # gateway/zone/
 libzonegate_a_SOURCES +=
