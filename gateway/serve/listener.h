@@ -1,0 +1,35 @@
+/*
+ * Addresses to sockets.
+ *
+ * Threads:   main thread, before privileges are dropped.
+ * Errors:    reason: "ADDRESS@PORT: what the system said".
+ */
+#ifndef ZONEGATE_SERVE_LISTENER_H
+#define ZONEGATE_SERVE_LISTENER_H
+
+#include "base/status.h"
+#include <stddef.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#define LISTENER_REASON_SIZE 200
+
+struct listener_address { struct sockaddr_storage address; socklen_t size; };
+
+/* One worker's sockets: for each address a UDP and a TCP socket, non-blocking, SO_REUSEPORT; wildcard addresses with IP_PKTINFO. */
+struct listener_sockets {
+	size_t count;
+	int *udp, *tcp;
+	bool *wildcard;
+	struct listener_address *addresses; /* copies */
+};
+
+/* Sockets for `workers` workers: an array of that many; all or nothing. */
+MUST_USE enum status listener_open(const struct listener_address *addresses, size_t count, unsigned workers, struct listener_sockets **sockets, char *reason);
+void listener_close(struct listener_sockets *sockets, unsigned workers);
+/* "address@port" with the port optional (default 53): strict. */
+MUST_USE enum status listener_parse(const char *text, unsigned default_port, struct listener_address *address);
+/* "192.0.2.1@53"; `out` takes 64. */
+const char *listener_text(const struct sockaddr *address, char *out);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * What one exchange owns, and what a worker owns: shapes shared by the transports and dispatch.
+ *
+ * Threads:   a worker and all that hangs on it belong to its thread; worker_give_back may be called from any.
+ */
+#ifndef ZONEGATE_SERVE_REQUEST_H
+#define ZONEGATE_SERVE_REQUEST_H
+
+#include "base/stat.h"
+#include "keys/tsig.h"
+#include "update/committer.h"
+#include "zone/table.h"
+
+enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_COUNT };
+
+/* What the configuration says of serving; immutable, replaced at reload, read in an RCU section. */
+struct serve_settings {
+	struct keyring *keys;          /* given */
+	char *identity;                /* NSID and id.server; NULL: none */
+	uint16_t udp_size;             /* largest UDP response */
+	struct acl *control;           /* not used by serve/ */
+};
+
+/* What all workers share; lives as long as the process. */
+struct serve {
+	struct table *table;
+	struct committer *committer;
+	struct audit *audit;
+	_Atomic(struct serve_settings *) settings;
+	const char *version_text;
+};
+
+/* Counters of one worker; written by its thread only, summed by control/http.c. */
+struct serve_counters {
+	stat_counter queries[TRANSPORT_COUNT][24]; /* by RCODE; 23: all others */
+	stat_counter dropped, tsig_failures[TSIG_VERDICTS];
+	stat_counter tcp_accepted, tcp_open, tcp_refused;
+};
+
+/* Where an answer goes. */
+struct peer {
+	struct sockaddr_storage remote, local; /* local: address asked, for UDP (RFC 2181 4) */
+	socklen_t remote_size;
+	enum transport transport;
+};
+
+enum dispatch_result {
+	DISPATCH_ANSWER,   /* *size octets in the buffer are to be sent */
+	DISPATCH_DROP,     /* nothing is sent */
+	DISPATCH_LATER,    /* an UPDATE is in the committer's hands: it comes back through `give_back` */
+	DISPATCH_STREAM,   /* *stream is to be pulled (TCP only) */
+};
+
+/* Handed to the transport when an UPDATE's outcome stands: compose, sign and send it there, on the worker's own thread. */
+struct pending {
+	struct update_request update;  /* first: update.release's argument is this */
+	struct tsig tsig;
+	struct peer peer;
+	struct worker *worker;
+	void *connection; uint64_t connection_serial; /* TCP: may be gone meanwhile; UDP: NULL and the socket's index */
+	struct pending *next;
+};
+
+#endif

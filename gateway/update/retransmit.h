@@ -1,0 +1,34 @@
+/*
+ * The same message again gets the first one's answer (updates.md 2): signed: same key, id and MAC, from anywhere; unsigned: the same IP
+ * address, id and bytes. And the MACs of changes that other gateways have committed.
+ *
+ * Threads:   any; one mutex.
+ * Limits:    30 s, and at most RETRANSMIT_MAX remembered: the oldest go first.
+ */
+#ifndef ZONEGATE_UPDATE_RETRANSMIT_H
+#define ZONEGATE_UPDATE_RETRANSMIT_H
+
+#include "update/update.h"
+
+#define RETRANSMIT_KEEP_MS 30000
+#define RETRANSMIT_MAX 262144
+
+struct retransmit;
+
+struct retransmit *retransmit_new(void);
+void retransmit_free(struct retransmit *retransmit);
+
+enum retransmit_verdict {
+	RETRANSMIT_NEW,     /* seen now: run it, then retransmit_answered */
+	RETRANSMIT_WAITING, /* its first is in work: the request was queued behind it (given), released with its answer */
+	RETRANSMIT_KNOWN,   /* rcode and ede are set: answer */
+};
+enum retransmit_verdict retransmit_check(struct retransmit *retransmit, struct update_request *request, uint64_t now_ms);
+/* The first has its answer; returns the requests that waited for it (a list by `next`), their outcome set. A dropped answer is forgotten. */
+struct update_request *retransmit_answered(struct retransmit *retransmit, struct update_request *request, uint64_t now_ms);
+
+/* A change that was applied, ours or another gateway's, carried this MAC in this zone. */
+void retransmit_applied(struct retransmit *retransmit, const struct zone *zone, const uint8_t mac[8], uint64_t now_ms);
+bool retransmit_was_applied(struct retransmit *retransmit, const struct zone *zone, const uint8_t mac[8], uint64_t now_ms);
+
+#endif
