@@ -15,8 +15,11 @@ libzonegate_a_SOURCES += \
 
 # gateway/wire/
 libzonegate_a_SOURCES += \
+	gateway/wire/edns.c gateway/wire/edns.h \
 	gateway/wire/fold.h \
+	gateway/wire/message.c gateway/wire/message.h \
 	gateway/wire/name.c gateway/wire/name.h \
+	gateway/wire/parse.c gateway/wire/parse.h \
 	gateway/wire/rdata.c gateway/wire/rdata.h \
 	gateway/wire/rrtype.c gateway/wire/rrtype.h \
 	gateway/wire/svcb.c gateway/wire/svcb.h
