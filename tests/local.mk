@@ -1,14 +1,23 @@
 # Tests of `make check`. To add a unit test, write tests/unit/test_x.c and add the word to UNIT_TESTS; to add a fuzz
 # target, write tests/fuzz/fuzz_x.c, put its corpus into tests/fuzz/corpus/x/ and add the word to FUZZ_TARGETS.
 
-UNIT_TESTS =
+UNIT_TESTS = \
+	tests/unit/test_arena \
+	tests/unit/test_bytes \
+	tests/unit/test_clock \
+	tests/unit/test_digest \
+	tests/unit/test_hash \
+	tests/unit/test_log \
+	tests/unit/test_queue \
+	tests/unit/test_random \
+	tests/unit/test_stat
 
 FUZZ_TARGETS =
 
 # Scripts that read the sources.
 STYLE_TESTS =
 
-EXTRA_DIST += $(STYLE_TESTS)
+EXTRA_DIST += $(STYLE_TESTS) tests/unit/cmocka.h
 
 # A test program X is made of X.c, by automake's default, and LDADD. With libFuzzer the fuzz programs are built by `make`
 # and the unit tests are left to the other builds; without it the fuzz programs get a main that replays their corpus.

@@ -2,7 +2,8 @@
  * A bump allocator with a hard cap: one for each request, freed at once.
  *
  * Threads:   an arena belongs to one thread at a time.
- * Memory:    blocks from malloc, kept at reset up to the first block. Everything is 16-byte aligned.
+ * Memory:    blocks from malloc, kept at reset up to the first block. Everything is 16-byte aligned
+ *            and counts for the cap with its padding.
  * Errors:    NULL at the cap or when the system has no memory: STATUS_LIMIT for the caller.
  */
 #ifndef ZONEGATE_BASE_ARENA_H

@@ -30,6 +30,8 @@ random_fill(uint8_t *out, size_t size)
 void
 random_bytes(void *out, size_t size)
 {
+	if (size == 0)
+		return;
 	if (size > POOL_BYTES / 4) {
 		random_fill(out, size);
 		return;
