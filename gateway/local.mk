@@ -15,6 +15,7 @@ libzonegate_a_SOURCES += \
 
 # gateway/wire/
 libzonegate_a_SOURCES += \
+	gateway/wire/compose.c gateway/wire/compose.h \
 	gateway/wire/edns.c gateway/wire/edns.h \
 	gateway/wire/fold.h \
 	gateway/wire/message.c gateway/wire/message.h \

@@ -1,0 +1,81 @@
+/*
+ * The response writer: header, question, sections with name compression, truncation, room kept for OPT and TSIG.
+ *
+ * Threads:   a struct compose belongs to one thread.
+ * Memory:    writes into the caller's buffer; nothing is allocated. About 1 KiB, meant for the stack or a worker.
+ * Errors:    compose_rrset says false when the whole RRset does not fit: never a part of an RRset (RFC 2181 5.1, 9).
+ * Limits:    COMPOSE_NAMES names are remembered for compression; the others are written in full.
+ * Standards: RFC 1035 4.1.4; RFC 3597 4 (which RDATA is compressed); RFC 6891; RFC 2181 9.
+ */
+#ifndef ZONEGATE_WIRE_COMPOSE_H
+#define ZONEGATE_WIRE_COMPOSE_H
+
+#include "base/bytes.h"
+#include "wire/edns.h"
+#include "wire/message.h"
+
+#define COMPOSE_NAMES 64
+
+/*
+ * Labels in the message that names after them may point to: `own` octets of labels at `offset`, then a pointer to `tail`, or the root
+ * where `tail` is 0. The question's name is the first.
+ */
+struct compose_name {
+	uint16_t offset, tail;
+	uint8_t own;
+};
+
+struct compose {
+	struct writer out;             /* its end is where OPT and TSIG must find room */
+	size_t limit;                  /* largest message, OPT and TSIG included */
+	size_t reserved;               /* kept for OPT and TSIG at the end */
+	uint16_t id;
+	uint16_t flags;                /* QR, opcode, RD and CD are set; AA and TC are the caller's to add */
+	unsigned rcode;                /* 12 bits */
+	uint16_t count[SECTION_COUNT];
+	uint16_t question_offset;      /* of the first question's name; 0: none */
+	uint8_t names;                 /* used slots below */
+	struct compose_name name[COMPOSE_NAMES];
+};
+
+/*
+ * Start a response to `msg`: id, opcode, RD and CD copied, QR set, the first question copied octet for octet (its case kept).
+ * msg      may be a PARSE_FORMERR or PARSE_NOTIMP one; without a usable question none is written
+ * buffer   `size` octets, at least 512
+ * limit    octets of the whole response: see compose_udp_limit; 65535 on TCP
+ * reserved octets kept for OPT and TSIG
+ */
+void compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffer, size_t size, size_t limit,
+                   size_t reserved);
+/* 512 without EDNS, else the requestor's size, at most `max` and at least 512. */
+size_t compose_udp_limit(const struct message *msg, size_t max);
+
+/*
+ * Add one record. owner: wire name, any case, compressed against all before; rdata: plain. False: no room, nothing was written.
+ */
+bool compose_record(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint16_t class_, uint32_t ttl_s,
+                    const uint8_t *rdata, size_t size);
+/*
+ * Add a whole RRset or nothing. `packed`: `count` times { uint16 size (host order), octets }, as struct rrset keeps it
+ * (zone/rrset.h); `packed_size` is its octets. owner NULL: the question's name.
+ */
+bool compose_rrset(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint32_t ttl_s,
+                   const uint8_t *packed, size_t packed_size, uint16_t count);
+
+/* Remember where we are, and go back: takes everything since out again (counts and remembered names too). */
+struct compose_mark {
+	uint8_t *at;
+	uint16_t count[SECTION_COUNT];
+	uint8_t names;
+};
+
+struct compose_mark compose_mark(const struct compose *compose);
+void compose_rewind(struct compose *compose, struct compose_mark mark);
+
+/*
+ * Write the OPT (opt NULL: none), then the header. Returns the size. A TSIG is added after this by tsig_sign, which counts itself in
+ * ARCOUNT. What was reserved beyond the OPT (its EDE not counted) is left free for it: an EDE takes only what is over.
+ */
+size_t compose_finish(struct compose *compose, const struct edns_reply *opt);
+
+#endif
