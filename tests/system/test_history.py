@@ -1,0 +1,170 @@
+"""Who changed what: log, dump --at, diff, rollback, verify, freeze, import, export."""
+import json
+import os
+import re
+import time
+
+import pytest
+
+from conftest import LONG, ZONE, run
+
+
+def data(dump):
+    """A dump's records but for the SOA, as a sorted list."""
+    return sorted(" ".join(x.split()) for x in dump.splitlines() if x and not x.startswith((";", "$")) and " SOA " not in " ".join(x.split()))
+
+
+def changes(gateway, *arguments):
+    return [json.loads(x) for x in gateway.ctl("--json", "log", "example.test.", *arguments).stdout.splitlines()]
+
+
+def test_log_names_version_serial_key_client_and_ops(gateway):
+    gateway.nsupdate("update add www.example.test. 300 A 192.0.2.7")
+    entry = changes(gateway)[-1]
+    assert entry["version"] == 2 and entry["serial"] == 2 and re.fullmatch("[0-9a-f]{32}", entry["id"])
+    change = entry["change"]
+    assert change["zone"] == "example.test." and change["base"] == 1
+    assert change["origin"]["key"] == "dhcp." and change["origin"]["client"].startswith("127.0.0.1@")
+    assert change["origin"]["gateway"] == "gw1" and change["origin"]["transport"] == "udp"
+    assert change["ops"] == [{"op": "ADD", "record": "www", "type": "A", "ttl": 300, "content": "192.0.2.7"}]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", change["time"])
+    text = gateway.ctl("log", "example.test.").stdout.splitlines()[-1]
+    for word in ("dhcp.", "www", "192.0.2.7"):
+        assert word in text
+
+
+def test_raw_records_chain_to_the_ids(gateway):
+    """events.md: id = first 16 bytes of SHA-256(id before as 16 bytes, the record's bytes)."""
+    import hashlib
+    for i in range(5):
+        gateway.nsupdate("update add r%d.example.test. 300 A 192.0.2.7" % i)
+    raw = gateway.ctl("log", "example.test.", "--raw").stdout.splitlines()
+    entries = changes(gateway)
+    assert len(raw) == len(entries) == 6
+    before = bytes(16)
+    for record, entry in zip(raw, entries):
+        before = hashlib.sha256(before + record.encode()).digest()[:16]
+        assert before.hex() == entry["id"]
+        assert json.loads(record)["base"] == entry["version"] - 1
+
+
+def test_dump_at_diff_and_rollback(gateway):
+    states, times = {1: data(gateway.ctl("dump", "example.test.").stdout)}, {}
+    for i in range(2, 8):
+        time.sleep(0.02)
+        gateway.nsupdate("update delete a%d.example.test.\nupdate add a%d.example.test. 300 A 192.0.2.%d\nupdate add shared.example.test. 300 TXT v%d" % (i - 2, i, i, i))
+        states[i] = data(gateway.ctl("dump", "example.test.").stdout)
+        times[i] = changes(gateway)[-1]["change"]["time"]
+    for version, state in states.items():
+        assert data(gateway.ctl("dump", "example.test.", "--at", str(version)).stdout) == state
+    for version, when in times.items():
+        assert data(gateway.ctl("dump", "example.test.", "--at", when).stdout) == states[version]
+    diff = gateway.ctl("diff", "example.test.", "3", "6").stdout.splitlines()
+    removed = sorted(" ".join(x[1:].split()) for x in diff if x.startswith("-") and "SOA" not in x)
+    added = sorted(" ".join(x[1:].split()) for x in diff if x.startswith("+") and "SOA" not in x)
+    assert removed == sorted(set(states[3]) - set(states[6])) and added == sorted(set(states[6]) - set(states[3]))
+    serial = gateway.serial()
+    gateway.ctl("rollback", "example.test.", "3")
+    assert data(gateway.ctl("dump", "example.test.").stdout) == states[3]
+    assert gateway.serial() > serial, "the serial still goes up"
+    assert changes(gateway)[-1]["version"] == 8
+    gateway.ctl("log", "example.test.", "--verify")
+
+
+def test_since(gateway):
+    for i in range(4):
+        gateway.nsupdate("update add r%d.example.test. 300 A 192.0.2.7" % i)
+    assert [e["version"] for e in changes(gateway, "--since", "3")] == [4, 5]
+    when = changes(gateway)[2]["change"]["time"]
+    assert [e["version"] for e in changes(gateway, "--since", when)] == [3, 4, 5]
+
+
+def test_verify_finds_one_changed_byte(gateway):
+    updates = 10000 if LONG else 300
+    for start in range(0, updates, 100):
+        gateway.nsupdate("\nsend\n".join("update add v%d.example.test. 300 TXT marker-%06d" % (i, i) for i in range(start, start + 100)))
+    gateway.ctl("log", "example.test.", "--verify")
+    gateway.stop()
+    path = next(os.path.join(root, "data.mdb") for root, _, names in os.walk(os.path.join(gateway.dir, "state")) if "data.mdb" in names)
+    with open(path, "r+b") as f:
+        stored = f.read()
+        at = stored.index(b'marker-000150')
+        places = [m.start() for m in re.finditer(b'marker-000150', stored)]
+        json_places = [p for p in places if b'"op":"ADD"' in stored[p - 120:p]]
+        assert json_places, "the log holds the records as events.md gives them"
+        for at in json_places:
+            f.seek(at + 12)
+            f.write(b"1")
+    gateway.start()
+    r = gateway.ctl("log", "example.test.", "--verify", check=False)
+    assert r.returncode == 1 and "152" in r.stderr + r.stdout, "the version where the chain breaks: 150 + 1 for the load + 1"
+
+
+def test_freeze_and_thaw_are_kept_over_restarts(gateway):
+    gateway.ctl("freeze", "example.test.")
+    for _ in range(2):
+        r = gateway.nsupdate("update add www.example.test. 300 A 192.0.2.7", check=False)
+        assert "REFUSED" in r.stderr
+        gateway.restart()
+    gateway.ctl("thaw", "example.test.")
+    gateway.nsupdate("update add www.example.test. 300 A 192.0.2.7")
+
+
+def test_import_and_export(gateway):
+    path = os.path.join(gateway.dir, "new.zone")
+    with open(path, "w") as f:
+        f.write(ZONE.replace(" 1 3600", " 77 3600") + "new A 192.0.2.99\nns1 TXT kept\n")
+    gateway.nsupdate("update add old.example.test. 300 A 192.0.2.1")
+    gateway.ctl("import", "example.test.", path)
+    assert gateway.short("new.example.test.") == ["192.0.2.99"]
+    assert "NXDOMAIN" in gateway.dig("old.example.test.")
+    assert gateway.serial() >= 77
+    out = os.path.join(gateway.dir, "out.zone")
+    gateway.ctl("export", "example.test.", out)
+    run("named-checkzone", "example.test", out)
+    assert data(open(out).read()) == data(gateway.ctl("dump", "example.test.").stdout)
+    bad = os.path.join(gateway.dir, "bad.zone")
+    with open(bad, "w") as f:
+        f.write(ZONE + "x A 999.1.2.3\n")
+    r = gateway.ctl("import", "example.test.", bad, check=False)
+    assert r.returncode == 1 and ":%d:" % (len(ZONE.splitlines()) + 1) in r.stderr
+    assert gateway.short("new.example.test.") == ["192.0.2.99"], "a refused import changes nothing"
+
+
+def test_zones_at_run_time(gateway):
+    with open(os.path.join(gateway.dir, "more.zone"), "w") as f:
+        f.write(ZONE)
+    gateway.ctl("add", "more.test.", "--store", "local", "--file", os.path.join(gateway.dir, "more.zone"), "--policy", "grant dhcp. zonesub ANY", check=False)
+    zone = ZONE.replace("example.test.", "more.test.")
+    with open(os.path.join(gateway.dir, "more.zone"), "w") as f:
+        f.write(zone)
+    gateway.ctl("remove", "more.test.", check=False)
+    gateway.ctl("add", "more.test.", "--store", "local", "--file", os.path.join(gateway.dir, "more.zone"), "--policy", "grant dhcp. zonesub ANY")
+    for _ in range(2):
+        end = time.monotonic() + 5
+        while gateway.short("ns1.more.test.") != ["127.0.0.1"] and time.monotonic() < end:
+            time.sleep(0.05)
+        gateway.nsupdate("update add www.more.test. 300 A 192.0.2.7", zone="more.test.")
+        assert gateway.short("www.more.test.") == ["192.0.2.7"]
+        gateway.restart()
+    gateway.ctl("remove", "more.test.")
+    assert "REFUSED" in gateway.dig("www.more.test.")
+    gateway.restart()
+    assert "REFUSED" in gateway.dig("www.more.test.")
+    gateway.ctl("add", "more.test.", "--store", "local", "--file", os.path.join(gateway.dir, "more.zone"))
+    assert gateway.short("www.more.test.") == [], "a removed zone's data is gone for a later add"
+    assert gateway.short("ns1.more.test.") == ["127.0.0.1"]
+
+
+def test_zones_and_status_in_json(gateway):
+    zone = json.loads(gateway.ctl("zones", "--json").stdout.splitlines()[0])
+    assert set(zone) >= {"name", "serial", "version", "records", "store", "state"}
+    assert zone["name"] == "example.test." and zone["serial"] == 1 and zone["version"] == 1 and zone["records"] == 5 and zone["store"] == "local" and zone["state"] == "ready"
+    status = json.loads(gateway.ctl("--json", "status").stdout.splitlines()[0])
+    assert status["version"]
+
+
+@pytest.mark.parametrize("arguments,code", [(["nonsense"], 2), ([], 2), (["dump"], 2), (["dump", "no.test."], 1), (["rollback", "example.test.", "99"], 1), (["snapshot", "example.test."], 1)])
+def test_exit_codes(gateway, arguments, code):
+    r = gateway.ctl(*arguments, check=False)
+    assert r.returncode == code and r.stderr.strip(), (r.returncode, r.stderr)
