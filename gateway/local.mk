@@ -26,7 +26,11 @@ libzonegate_a_SOURCES += \
 	gateway/wire/svcb.c gateway/wire/svcb.h
 
 # gateway/zone/
-libzonegate_a_SOURCES +=
+libzonegate_a_SOURCES += \
+	gateway/zone/change.c gateway/zone/change.h \
+	gateway/zone/change_json.c gateway/zone/change_json.h \
+	gateway/zone/change_json_write.c \
+	gateway/zone/replay.c gateway/zone/replay.h
 
 # gateway/store/
 libzonegate_a_SOURCES +=
