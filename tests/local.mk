@@ -10,14 +10,19 @@ UNIT_TESTS = \
 	tests/unit/test_log \
 	tests/unit/test_queue \
 	tests/unit/test_random \
+	tests/unit/test_rcu \
 	tests/unit/test_stat
 
 FUZZ_TARGETS =
 
 # Scripts that read the sources.
-STYLE_TESTS =
+STYLE_TESTS = \
+	tests/style/includes.py \
+	tests/style/prefixes.py \
+	tests/style/headers.py \
+	tests/style/sizes.py
 
-EXTRA_DIST += $(STYLE_TESTS) tests/unit/cmocka.h
+EXTRA_DIST += $(STYLE_TESTS) tests/style/sources.py tests/unit/cmocka.h
 
 # A test program X is made of X.c, by automake's default, and LDADD. With libFuzzer the fuzz programs are built by `make`
 # and the unit tests are left to the other builds; without it the fuzz programs get a main that replays their corpus.
