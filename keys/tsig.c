@@ -309,7 +309,7 @@ record_write(const struct tsig *tsig, uint8_t *wire, size_t *size, const uint8_t
 	writer_u16(&out, TSIG_FUDGE_S);
 	writer_u16(&out, mac_size);
 	writer_bytes(&out, mac, mac_size);
-	writer_u16(&out, tsig->original_id);
+	writer_u16(&out, bytes_get_u16(wire)); /* Original ID: that of this message, for those on its way to change */
 	writer_u16(&out, verdicts[tsig->verdict].error);
 	writer_u16(&out, other_size);
 	writer_bytes(&out, other, other_size);
@@ -340,7 +340,7 @@ sign(struct tsig *tsig, uint8_t *wire, size_t *size, size_t room, uint64_t now_s
 	if (mac_size > 0) {
 		if (form != SIGN_REQUEST)
 			digest_add_prior(&digest, tsig->mac, tsig->mac_size);
-		digest_add_message(&digest, wire, *size, tsig->original_id, bytes_get_u16(wire + 10));
+		digest_add_message(&digest, wire, *size, bytes_get_u16(wire), bytes_get_u16(wire + 10));
 		if (form == SIGN_NEXT)
 			digest_add_timers(&digest, time_s, TSIG_FUDGE_S);
 		else
@@ -400,7 +400,7 @@ tsig_check_response(struct tsig *tsig, const struct message *msg, uint64_t now_s
 		return false;
 	/* 5.4: the same key and algorithm; an error, signed or not, is no success. */
 	if (!name_equal(answer.key_name, tsig->key_name) || !name_equal(answer.algorithm_name, tsig->algorithm_name) ||
-	    answer.error != RCODE_NOERROR || answer.original_id != tsig->original_id)
+	    answer.error != RCODE_NOERROR)
 		return false;
 	if (!mac_size_is_legal(tsig->algorithm, record.mac_size) || record.mac_size < tsig->key->algorithm->mac_size)
 		return false;
