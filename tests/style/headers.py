@@ -31,7 +31,7 @@ def main():
 		for path, result in pool.map(compile_alone, paths):
 			if result.returncode != 0:
 				report.complain(path, 1, "does not compile alone:\n" + result.stderr)
-	for path in paths:
+	for path in sources.files("gateway", "keys", endings=(".h",)):
 		text = sources.read(path)
 		if f"#ifndef {guard(path)}\n#define {guard(path)}\n" not in text:
 			report.complain(path, 1, f"no guard {guard(path)}")

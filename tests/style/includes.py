@@ -64,10 +64,6 @@ def check_library(report, path, line, included):
 			return
 
 
-def module(name):
-	return sources.short(name).rsplit(".", 1)[0]
-
-
 def check_circles(report, edges):
 	"""edges: module to {module: (path, line)}. Complains once for each include that closes a circle."""
 	done, open_path = set(), []
@@ -97,8 +93,9 @@ def main():
 				check_library(report, path, line, included)
 				continue
 			check_own(report, path, line, included)
-			if module(path) != module(included):
-				edges.setdefault(module(path), {})[module(included)] = (path, line)
+			module, target = sources.module(path), sources.module(included)
+			if module != target:
+				edges.setdefault(module, {})[target] = (path, line)
 	tests = sources.files("tests")
 	for path in tests:
 		for line, kind, included in sources.includes(path):

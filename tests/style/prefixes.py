@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
-"""Function prefixes: a function with external linkage in FOLDER/FILE.c is named FILE_something."""
+"""Function prefixes: a function with external linkage in FOLDER/FILE.c is named FILE_something.
 
+A module may have more than one file: in FOLDER/FILE_part.c the prefix may be FILE_ too, if there is FOLDER/FILE.h."""
+
+import os
 import re
 
 import sources
 
 # FOLDER/FILE.c: further prefixes or names, with the reason.
 EXCEPTIONS = {
+	"transfer/axfr.c": ["transfer_settings_"],  # of both ways of transfer
 	"wire/edns.c": ["ede_"],  # Extended DNS Errors travel in OPT
 	"wire/rrtype.c": ["rcode_", "opcode_"],  # one file for the tables of assigned numbers
 	"zone/table.c": ["zone_"],  # the zones are what the table holds
@@ -51,12 +55,16 @@ def definition(head, line):
 	yield line + plain.count("\n", 0, name.start(1)), name.group(1)
 
 
+def prefixes(path):
+	names = {path.removesuffix(".c"), sources.module(path)}
+	return sorted((os.path.basename(name) + "_" for name in names), key=len, reverse=True)
+
+
 def main():
 	report, count = sources.Report(), 0
 	for path in sources.files("gateway", "keys", endings=(".c",)):
 		name = sources.short(path)
-		stem = name.rsplit("/", 1)[-1].removesuffix(".c")
-		allowed = [stem + "_"] + EXCEPTIONS.get(name, [])
+		allowed = prefixes(path) + EXCEPTIONS.get(name, [])
 		for line, function in definitions(sources.read(path)):
 			count += 1
 			if name in PROGRAMS and function == "main":

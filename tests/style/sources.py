@@ -39,6 +39,22 @@ def short(path):
 	return path.removeprefix("gateway/")
 
 
+def module(path):
+	"""FOLDER/FILE of FILE.c and FILE.h, and of FILE_part.c and FILE_part.h if there is a FILE.h: parts of one module."""
+	name = short(path).rsplit(".", 1)[0]
+	folder, stem = os.path.split(name)
+	while "_" in stem:
+		stem = stem.rsplit("_", 1)[0]
+		if exists(os.path.join(folder, stem + ".h")):
+			name = os.path.join(folder, stem)
+	return name
+
+
+def exists(name):
+	"""Is there such a file, as an include or a house rule names it?"""
+	return any(os.path.exists(os.path.join(ROOT, place, name)) for place in ("gateway", ""))
+
+
 class Report:
 	def __init__(self):
 		self.count = 0
