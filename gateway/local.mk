@@ -21,6 +21,10 @@ libzonegate_a_SOURCES += \
 	gateway/wire/message.c gateway/wire/message.h \
 	gateway/wire/name.c gateway/wire/name.h \
 	gateway/wire/parse.c gateway/wire/parse.h \
+	gateway/wire/present.c gateway/wire/present.h \
+	gateway/wire/present_field.c gateway/wire/present_field.h \
+	gateway/wire/present_print.c \
+	gateway/wire/present_svcb.c \
 	gateway/wire/rdata.c gateway/wire/rdata.h \
 	gateway/wire/rrtype.c gateway/wire/rrtype.h \
 	gateway/wire/svcb.c gateway/wire/svcb.h
@@ -30,7 +34,17 @@ libzonegate_a_SOURCES += \
 	gateway/zone/change.c gateway/zone/change.h \
 	gateway/zone/change_json.c gateway/zone/change_json.h \
 	gateway/zone/change_json_write.c \
-	gateway/zone/replay.c gateway/zone/replay.h
+	gateway/zone/check.c gateway/zone/check.h \
+	gateway/zone/draft.c gateway/zone/draft.h \
+	gateway/zone/lookup.c gateway/zone/lookup.h \
+	gateway/zone/node.c gateway/zone/node.h \
+	gateway/zone/reclaim.c gateway/zone/reclaim.h \
+	gateway/zone/replay.c gateway/zone/replay.h \
+	gateway/zone/rrset.c gateway/zone/rrset.h \
+	gateway/zone/serial.c gateway/zone/serial.h \
+	gateway/zone/table.c gateway/zone/table.h \
+	gateway/zone/tree.c gateway/zone/tree.h \
+	gateway/zone/version.c gateway/zone/version.h
 
 # gateway/store/
 libzonegate_a_SOURCES +=
