@@ -162,6 +162,16 @@ keyfile_read(struct keyfile *file)
 	}
 }
 
+const char *
+keyfile_word(const char *text)
+{
+	static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	size_t length = strlen(text);
+
+	/* tsig-keygen's shortest secrets, of 16 and 20 octets, end in '='; the others are of 38 characters and more. */
+	return length <= 30 && strspn(text, harmless) == length ? text : "...";
+}
+
 /* The token at hand is not what belongs here. */
 static enum status
 keyfile_expected(struct keyfile *file, const char *what)
@@ -172,7 +182,7 @@ keyfile_expected(struct keyfile *file, const char *what)
 	};
 
 	if (file->token == TOKEN_WORD || file->token == TOKEN_STRING)
-		return keyfile_says(file, file->token_line, "expected %s, found \"%.60s\"", what, file->text);
+		return keyfile_says(file, file->token_line, "expected %s, found \"%s\"", what, keyfile_word(file->text));
 	return keyfile_says(file, file->token_line, "expected %s, found %s", what, signs[file->token]);
 }
 
@@ -211,12 +221,7 @@ read_key_option(struct keyfile *file, struct key_statement *key)
 		return keyfile_expected(file, is_secret ? "the secret" : "an algorithm");
 	memcpy(is_secret ? key->secret : key->algorithm, file->text, sizeof file->text);
 	*(is_secret ? &key->has_secret : &key->has_algorithm) = true;
-	if (!keyfile_takes(file, TOKEN_SEMICOLON)) {
-		if (file->token == TOKEN_WORD) /* it may be a part of the secret */
-			memcpy(file->text, "a word", sizeof "a word");
-		return keyfile_expected(file, "\";\"");
-	}
-	return STATUS_OK;
+	return keyfile_takes(file, TOKEN_SEMICOLON) ? STATUS_OK : keyfile_expected(file, "\";\"");
 }
 
 /* After "key": NAME { algorithm …; secret …; }; */

@@ -14,5 +14,7 @@
 
 MUST_USE enum status keyfile_parse(struct keyring *keyring, const char *text, size_t size, const char *path, char *reason);
 MUST_USE enum status keyfile_load(struct keyring *keyring, const char *path, char *reason);
+/* `text` for a message, or "..." where it might be a secret: over 30 characters, or with those of base64. */
+const char *keyfile_word(const char *text);
 
 #endif

@@ -28,6 +28,9 @@ say(char *reason, enum status status, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(reason, KEYRING_REASON_SIZE, format, args);
 	va_end(args);
+	for (char *c = reason; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	return status;
 }
 
@@ -180,8 +183,8 @@ keyring_add(struct keyring *keyring, const char *name, const char *algorithm, co
 	const struct algorithm *found = algorithm_from_text(algorithm);
 	if (!found)
 		return say(reason, STATUS_MALFORMED,
-		           "unknown algorithm \"%.60s\"; known: hmac-md5, -sha1, -sha224, -sha256, -sha256-128, -sha384, "
-		           "-sha384-192, -sha512, -sha512-256", algorithm);
+		           "unknown algorithm \"%s\"; known: hmac-md5, -sha1, -sha224, -sha256, -sha256-128, -sha384, "
+		           "-sha384-192, -sha512, -sha512-256", keyfile_word(algorithm));
 	if (*keyring_slot(keyring, wire))
 		return say(reason, STATUS_EXISTS, "the key \"%.255s\" is there twice", name);
 	status = secret_decode(secret_base64, &secret, &secret_size, reason);

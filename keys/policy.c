@@ -496,11 +496,11 @@ policy_allows(const struct policy *policy, const struct policy_requestor *who, c
 	return type == TYPE_ANY ? decide_any(policy, &asker, name) : decide(policy, &asker, name, type);
 }
 
-/* Is a name at or below `top` that is in the zone allowed something? A label that nobody uses stands for all below. */
+/* Is a name at or below `top` that is in the zone allowed something? A label that no rule has stands for all below. */
 static bool
 could_allow_within(const struct policy *policy, const struct asker *asker, const uint8_t *top, bool at, bool below)
 {
-	static const uint8_t label[] = "\023zonegate-any-label-";
+	static const uint8_t label[2] = {1, 0};
 	uint8_t child[NAME_MAX_SIZE];
 
 	if (!name_is_within(top, policy->zone)) {
@@ -511,7 +511,7 @@ could_allow_within(const struct policy *policy, const struct asker *asker, const
 	}
 	if (at && decide_any(policy, asker, top).allowed)
 		return true;
-	return below && name_join(label, sizeof label - 1, top, child) == STATUS_OK && decide_any(policy, asker, child).allowed;
+	return below && name_join(label, sizeof label, top, child) == STATUS_OK && decide_any(policy, asker, child).allowed;
 }
 
 static bool

@@ -2,18 +2,25 @@
 # target, write tests/fuzz/fuzz_x.c, put its corpus into tests/fuzz/corpus/x/ and add the word to FUZZ_TARGETS.
 
 UNIT_TESTS = \
+	tests/unit/test_algorithm \
 	tests/unit/test_arena \
 	tests/unit/test_bytes \
 	tests/unit/test_clock \
 	tests/unit/test_digest \
 	tests/unit/test_hash \
+	tests/unit/test_keyring \
 	tests/unit/test_log \
+	tests/unit/test_policy \
 	tests/unit/test_queue \
 	tests/unit/test_random \
 	tests/unit/test_rcu \
-	tests/unit/test_stat
+	tests/unit/test_stat \
+	tests/unit/test_tsig
 
-FUZZ_TARGETS =
+FUZZ_TARGETS = \
+	tests/fuzz/fuzz_keyfile \
+	tests/fuzz/fuzz_policy \
+	tests/fuzz/fuzz_tsig
 
 # Scripts that read the sources.
 STYLE_TESTS = \
@@ -22,7 +29,7 @@ STYLE_TESTS = \
 	tests/style/headers.py \
 	tests/style/sizes.py
 
-EXTRA_DIST += $(STYLE_TESTS) tests/style/sources.py
+EXTRA_DIST += $(STYLE_TESTS) tests/style/sources.py tests/unit/tsig_vectors.h
 
 # A test program X is made of X.c, by automake's default, and LDADD. With libFuzzer the fuzz programs are built by `make`
 # and the unit tests are left to the other builds; without it the fuzz programs get a main that replays their corpus.
