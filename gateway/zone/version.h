@@ -3,12 +3,13 @@
  *
  * Threads:   read by any. The current one is reached through zone/table.h inside an RCU section; who needs it longer
  *            pins it by count.
- * Memory:    freed by the reclaimer (version_retire) once it and all older ones are neither current, nor pinned, nor in an RCU section.
+ * Memory:    freed by the reclaimer (zone/reclaim.h) once it and all older ones are neither current, nor pinned, nor in an RCU
+ *            section. An unpublished version belongs to who made it: draft_discard, newest first.
  */
 #ifndef ZONEGATE_ZONE_VERSION_H
 #define ZONEGATE_ZONE_VERSION_H
 
-#include "wire/name.h"
+#include "zone/reclaim.h"
 #include "zone/tree.h"
 #include <stdatomic.h>
 
@@ -26,15 +27,22 @@ struct zone_version {
 	uint64_t time_us;              /* of the last change */
 	uint64_t records, names;       /* names: with RRsets */
 	uint32_t cuts, dnames;         /* nodes so marked: 0 saves the walk from the apex */
+	uint8_t apex_labels;           /* labels of the apex without the root */
 	uint8_t deepest;               /* most labels of any relative name that was ever here (an upper bound) */
 	bool frozen;
-	/* for version.c and draft.c */
+	/* for version.c, draft.c and reclaim.c */
+	bool replaces_all;             /* shares nothing with the version before, which is freed whole */
+	bool dead, waiting;            /* reclaimer's: no RCU section sees it; a pin holds it */
 	_Atomic uint32_t pins;
-	void **garbage; size_t garbage_count;
+	void **garbage;                /* what this version replaced; freed with the version before */
+	size_t garbage_count;
+	struct zone_version *base;     /* pinned until this one is published or discarded */
 	struct zone_version *newer;
+	struct version_chain *chain;   /* set when it is published */
+	struct reclaim_item item;
 };
 
-/* In an RCU section: keep it beyond the section. */
+/* In an RCU section, or where a pin is held already: keep it beyond the section. Any number of times, from any thread. */
 struct zone_version *version_pin(const struct zone_version *version);
 void version_unpin(struct zone_version *version);
 
@@ -44,5 +52,27 @@ const struct node *version_find(const struct zone_version *version, const uint8_
 bool version_rrset(const struct zone_version *version, const uint8_t *name, uint16_t type, struct rrset *rrset);
 /* The apex SOA; false only in a draft without one. */
 bool version_soa(const struct zone_version *version, struct rrset *rrset);
+/*
+ * All nodes in canonical order of their owners, the apex first; *count gets their number, version->tree.count. For dumps.
+ * Given, free() it; NULL: no memory.
+ */
+const struct node **version_sorted(const struct zone_version *version, size_t *count);
+
+/* The versions of one zone, oldest first; part of struct zone. */
+struct version_chain {
+	struct reclaim *reclaim;
+	struct zone_version *oldest;
+	bool ended;                       /* reclaimer's: the zone is gone */
+	void (*free_owner)(void *owner);  /* when the last version is freed after the end */
+	void *owner;
+	struct reclaim_item item;
+};
+
+/* `version` follows `older` (NULL: the first); the caller makes it current after that, then retires the older one. */
+void version_link(struct version_chain *chain, struct zone_version *older, struct zone_version *version);
+/* No new reader can reach it: freed later. */
+void version_retire(struct zone_version *version);
+/* The zone has left its table: what is retired goes, then the owner. */
+void version_chain_end(struct version_chain *chain);
 
 #endif

@@ -1,0 +1,116 @@
+#include "zone/reclaim.h"
+#include "base/rcu.h"
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct reclaim {
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t work;
+	struct reclaim_item *first, **last;
+	long expected;
+	bool asleep, stop;
+};
+
+static void
+take(struct reclaim *reclaim, struct reclaim_item **items)
+{
+	struct timespec until;
+
+	reclaim->asleep = true;
+	while (reclaim->first == NULL && !(reclaim->stop && reclaim->expected == 0))
+		pthread_cond_wait(&reclaim->work, &reclaim->mutex);
+	reclaim->asleep = false;
+	/* Nobody signals while this sleeps, so publishing stays cheap under load. */
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += RECLAIM_GATHER_MS * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+	while (!reclaim->stop && pthread_cond_timedwait(&reclaim->work, &reclaim->mutex, &until) == 0)
+		;
+	*items = reclaim->first;
+	reclaim->first = NULL;
+	reclaim->last = &reclaim->first;
+}
+
+static void *
+reclaim_main(void *context)
+{
+	struct reclaim *reclaim = context;
+	struct reclaim_item *item, *next;
+
+	for (;;) {
+		pthread_mutex_lock(&reclaim->mutex);
+		take(reclaim, &item);
+		pthread_mutex_unlock(&reclaim->mutex);
+		if (item == NULL)
+			return NULL;
+		synchronize_rcu();
+		for (; item != NULL; item = next) {
+			next = item->next;
+			item->run(item);
+		}
+	}
+}
+
+struct reclaim *
+reclaim_new(void)
+{
+	struct reclaim *reclaim = calloc(1, sizeof *reclaim);
+	pthread_condattr_t attributes;
+
+	if (reclaim == NULL)
+		return NULL;
+	reclaim->last = &reclaim->first;
+	pthread_mutex_init(&reclaim->mutex, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&reclaim->work, &attributes);
+	pthread_condattr_destroy(&attributes);
+	if (pthread_create(&reclaim->thread, NULL, reclaim_main, reclaim) == 0)
+		return reclaim;
+	pthread_cond_destroy(&reclaim->work);
+	pthread_mutex_destroy(&reclaim->mutex);
+	free(reclaim);
+	return NULL;
+}
+
+void
+reclaim_free(struct reclaim *reclaim)
+{
+	if (reclaim == NULL)
+		return;
+	pthread_mutex_lock(&reclaim->mutex);
+	reclaim->stop = true;
+	pthread_cond_signal(&reclaim->work);
+	pthread_mutex_unlock(&reclaim->mutex);
+	pthread_join(reclaim->thread, NULL);
+	pthread_cond_destroy(&reclaim->work);
+	pthread_mutex_destroy(&reclaim->mutex);
+	free(reclaim);
+}
+
+void
+reclaim_later(struct reclaim *reclaim, struct reclaim_item *item, void (*run)(struct reclaim_item *item))
+{
+	item->next = NULL;
+	item->run = run;
+	pthread_mutex_lock(&reclaim->mutex);
+	*reclaim->last = item;
+	reclaim->last = &item->next;
+	if (reclaim->asleep)
+		pthread_cond_signal(&reclaim->work);
+	pthread_mutex_unlock(&reclaim->mutex);
+}
+
+void
+reclaim_expect(struct reclaim *reclaim, int more)
+{
+	pthread_mutex_lock(&reclaim->mutex);
+	reclaim->expected += more;
+	pthread_mutex_unlock(&reclaim->mutex);
+}

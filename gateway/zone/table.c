@@ -1,0 +1,364 @@
+#include "zone/table.h"
+#include "base/hash.h"
+#include "base/rcu.h"
+#include "wire/name.h"
+#include "zone/draft.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+#define FIRST_ROOM 16
+/* Bit 63 of the mask stands for 63 labels and more; zones that deep are not worth a second word. */
+#define DEEP 63
+
+struct table_slot {
+	_Atomic uint64_t hash;
+	_Atomic(struct zone *) zone; /* NULL: free, the probe ends; GONE: removed, the probe goes on */
+};
+
+/*
+ * Open addressing, at most half full. Slots go from free to a zone to GONE and never back, so a reader needs no lock; when too
+ * many are taken a new index is made and the old one freed after a grace period.
+ */
+struct table_index {
+	struct reclaim_item item;
+	size_t room, taken;      /* room: a power of two; taken: zones and GONE */
+	_Atomic uint64_t labels; /* label counts that zones have */
+	struct table_slot slot[];
+};
+
+struct table {
+	_Atomic(struct table_index *) index;
+	_Atomic size_t count;
+	pthread_mutex_t mutex; /* adding, removing, publishing */
+	struct reclaim *reclaim;
+	uint32_t with_labels[DEEP + 1];
+};
+
+static struct zone gone_zone;
+#define GONE (&gone_zone)
+
+static unsigned
+label_bit(unsigned labels)
+{
+	return labels < DEEP ? labels : DEEP;
+}
+
+static struct table_index *
+index_new(size_t room)
+{
+	struct table_index *index = calloc(1, sizeof *index + room * sizeof index->slot[0]);
+
+	if (index)
+		index->room = room;
+	return index;
+}
+
+static void
+index_run_free(struct reclaim_item *item)
+{
+	free((char *)item - offsetof(struct table_index, item));
+}
+
+/* There is room. */
+static void
+index_put(struct table_index *index, struct zone *zone)
+{
+	size_t at = zone->hash & (index->room - 1);
+
+	while (atomic_load_explicit(&index->slot[at].zone, memory_order_relaxed) != NULL)
+		at = (at + 1) & (index->room - 1);
+	atomic_store_explicit(&index->slot[at].hash, zone->hash, memory_order_relaxed);
+	atomic_store_explicit(&index->slot[at].zone, zone, memory_order_release);
+	atomic_fetch_or_explicit(&index->labels, UINT64_C(1) << label_bit(zone->labels), memory_order_release);
+	index->taken++;
+}
+
+static struct table_slot *
+index_probe(struct table_index *index, const uint8_t *name, size_t size, uint64_t hash)
+{
+	for (size_t at = hash & (index->room - 1);; at = (at + 1) & (index->room - 1)) {
+		struct table_slot *slot = &index->slot[at];
+		struct zone *zone = atomic_load_explicit(&slot->zone, memory_order_acquire);
+		if (zone == NULL)
+			return NULL;
+		if (atomic_load_explicit(&slot->hash, memory_order_relaxed) == hash && zone != GONE &&
+		    zone->name_size == size && memcmp(zone->name, name, size) == 0)
+			return slot;
+	}
+}
+
+static struct zone *
+index_find(struct table_index *index, const uint8_t *name, size_t size)
+{
+	struct table_slot *slot = index_probe(index, name, size, hash_bytes(name, size));
+	struct zone *zone = slot ? atomic_load_explicit(&slot->zone, memory_order_acquire) : NULL;
+
+	return zone == GONE ? NULL : zone;
+}
+
+/* Room for `more` zones: the index itself or a larger copy, which becomes the table's. The mutex is held. */
+static struct table_index *
+index_reserve(struct table *table, size_t more)
+{
+	struct table_index *old = atomic_load_explicit(&table->index, memory_order_relaxed);
+	size_t live = atomic_load_explicit(&table->count, memory_order_relaxed), room = FIRST_ROOM;
+
+	if ((old->taken + more) * 2 <= old->room)
+		return old;
+	while ((live + more) * 2 > room)
+		room *= 2;
+	/* Twice as much again where it is nearly full at once, so that single additions copy seldom. */
+	if ((live + more) * 4 > room * 3 / 2)
+		room *= 2;
+	struct table_index *index = index_new(room);
+	if (index == NULL)
+		return NULL;
+	for (size_t i = 0; i < old->room; i++) {
+		struct zone *zone = atomic_load_explicit(&old->slot[i].zone, memory_order_relaxed);
+		if (zone != NULL && zone != GONE)
+			index_put(index, zone);
+	}
+	atomic_store_explicit(&table->index, index, memory_order_release);
+	reclaim_later(table->reclaim, &old->item, index_run_free);
+	return index;
+}
+
+struct table *
+table_new(void)
+{
+	struct table *table = calloc(1, sizeof *table);
+
+	if (table == NULL)
+		return NULL;
+	pthread_mutex_init(&table->mutex, NULL);
+	table->reclaim = reclaim_new();
+	atomic_init(&table->index, index_new(FIRST_ROOM));
+	if (table->reclaim && atomic_load(&table->index))
+		return table;
+	table_free(table);
+	return NULL;
+}
+
+void
+table_free(struct table *table)
+{
+	struct table_index *index = atomic_load(&table->index);
+
+	for (size_t i = 0; index && table->reclaim && i < index->room; i++) {
+		struct zone *zone = atomic_load(&index->slot[i].zone);
+		if (zone != NULL && zone != GONE)
+			invariant(table_remove(table, zone) == STATUS_OK);
+	}
+	reclaim_free(table->reclaim);
+	free(index);
+	pthread_mutex_destroy(&table->mutex);
+	free(table);
+}
+
+struct zone *
+table_zone_new(const uint8_t *name)
+{
+	char text[NAME_TEXT_SIZE];
+	size_t size = name_size(name), length = strlen(name_to_text(name, text)) + 1;
+	/* One block: 10,000 zones are meant to fit in 25 MiB with all that is theirs. */
+	struct zone *zone = calloc(1, sizeof *zone + size + length);
+
+	if (zone == NULL)
+		return NULL;
+	uint8_t *tail = (uint8_t *)(zone + 1);
+	zone->name = tail;
+	zone->name_size = name_lower(name, tail);
+	zone->labels = name_labels(tail);
+	zone->hash = hash_bytes(tail, size);
+	zone->text = memcpy(tail + size, name_to_text(tail, text), length);
+	return zone;
+}
+
+void
+table_zone_free(struct zone *zone)
+{
+	if (zone == NULL)
+		return;
+	require(zone->table == NULL);
+	free(zone);
+}
+
+/* The reclaimer's last act for a zone. */
+static void
+zone_free(void *owner)
+{
+	free(owner);
+}
+
+enum status
+table_add_all(struct table *table, struct zone **zones, size_t count)
+{
+	enum status status = STATUS_OK;
+
+	pthread_mutex_lock(&table->mutex);
+	struct table_index *index = index_reserve(table, count);
+	if (index == NULL)
+		status = STATUS_NO_MEMORY;
+	/* All or none. */
+	for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+		require(zones[i]->table == NULL);
+		if (index_find(index, zones[i]->name, zones[i]->name_size))
+			status = STATUS_EXISTS;
+	}
+	for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+		struct zone *zone = zones[i];
+		zone->table = table;
+		zone->chain = (struct version_chain){.reclaim = table->reclaim, .free_owner = zone_free, .owner = zone};
+		table->with_labels[label_bit(zone->labels)]++;
+		index_put(index, zone);
+		atomic_fetch_add_explicit(&table->count, 1, memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&table->mutex);
+	return status;
+}
+
+enum status
+table_add(struct table *table, struct zone *zone)
+{
+	return table_add_all(table, &zone, 1);
+}
+
+enum status
+table_remove(struct table *table, struct zone *zone)
+{
+	enum status status = STATUS_NOT_FOUND;
+
+	pthread_mutex_lock(&table->mutex);
+	struct table_index *index = atomic_load_explicit(&table->index, memory_order_relaxed);
+	struct table_slot *slot = zone->table == table ? index_probe(index, zone->name, zone->name_size, zone->hash) : NULL;
+	if (slot != NULL) {
+		unsigned bit = label_bit(zone->labels);
+		atomic_store_explicit(&slot->zone, GONE, memory_order_release);
+		if (--table->with_labels[bit] == 0)
+			atomic_fetch_and_explicit(&index->labels, ~(UINT64_C(1) << bit), memory_order_relaxed);
+		atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
+		zone->table = NULL;
+		atomic_store_explicit(&zone->state, ZONE_REMOVED, memory_order_release);
+		struct zone_version *version = atomic_load_explicit(&zone->current, memory_order_relaxed);
+		if (version)
+			version_retire(version);
+		version_chain_end(&zone->chain);
+		status = STATUS_OK;
+	}
+	pthread_mutex_unlock(&table->mutex);
+	return status;
+}
+
+/* Zones with 63 labels or more: rare enough to try each count. */
+static struct zone *
+find_deep(struct table_index *index, const uint8_t **name, size_t *size, unsigned *labels)
+{
+	bool any = (atomic_load_explicit(&index->labels, memory_order_acquire) >> DEEP) != 0;
+
+	for (; *labels >= DEEP; --*labels) {
+		struct zone *zone = any ? index_find(index, *name, *size) : NULL;
+		if (zone)
+			return zone;
+		*size -= **name + 1u;
+		*name += **name + 1u;
+	}
+	return NULL;
+}
+
+struct zone *
+table_find(const struct table *table, const uint8_t *name, size_t size, unsigned labels)
+{
+	struct table_index *index = atomic_load_explicit(&table->index, memory_order_acquire);
+
+	if (__builtin_expect(labels >= DEEP, 0)) {
+		struct zone *zone = find_deep(index, &name, &size, &labels);
+		if (zone)
+			return zone;
+	}
+	uint64_t left = atomic_load_explicit(&index->labels, memory_order_acquire) & ((UINT64_C(2) << labels) - 1);
+	while (left != 0) {
+		unsigned next = 63 - (unsigned)__builtin_clzll(left);
+		for (; labels > next; labels--) {
+			size -= name[0] + 1u;
+			name += name[0] + 1u;
+		}
+		struct zone *zone = index_find(index, name, size);
+		if (zone)
+			return zone;
+		left ^= UINT64_C(1) << next;
+	}
+	return NULL;
+}
+
+struct zone *
+table_exact(const struct table *table, const uint8_t *name, size_t size)
+{
+	return index_find(atomic_load_explicit(&table->index, memory_order_acquire), name, size);
+}
+
+size_t
+table_count(const struct table *table)
+{
+	return atomic_load_explicit(&table->count, memory_order_relaxed);
+}
+
+static int
+zone_compare(const void *a, const void *b)
+{
+	const struct zone *const *x = a, *const *y = b;
+
+	return name_compare((*x)->name, (*y)->name);
+}
+
+void
+table_each(const struct table *table, bool (*each)(void *context, struct zone *zone), void *context)
+{
+	struct table_index *index = atomic_load_explicit(&table->index, memory_order_acquire);
+	struct zone **zones = malloc(index->room * sizeof *zones);
+	size_t count = 0;
+
+	/* At start, reload or an operator's request: without memory for a list of zones nothing goes on. */
+	require(zones != NULL);
+	for (size_t i = 0; i < index->room; i++) {
+		struct zone *zone = atomic_load_explicit(&index->slot[i].zone, memory_order_acquire);
+		if (zone != NULL && zone != GONE)
+			zones[count++] = zone;
+	}
+	qsort(zones, count, sizeof(struct zone *), zone_compare);
+	for (size_t i = 0; i < count && each(context, zones[i]); i++)
+		;
+	free(zones);
+}
+
+void
+table_publish(struct table *table, struct zone *zone, struct zone_version *version)
+{
+	pthread_mutex_lock(&table->mutex);
+	if (zone->table != table) {
+		pthread_mutex_unlock(&table->mutex);
+		draft_discard(version);
+		return;
+	}
+	struct zone_version *older = atomic_load_explicit(&zone->current, memory_order_relaxed);
+	version_link(&zone->chain, older, version);
+	atomic_store_explicit(&zone->current, version, memory_order_release);
+	pthread_mutex_unlock(&table->mutex);
+	if (older)
+		version_retire(older);
+}
+
+void
+table_set_state(struct zone *zone, enum zone_state state)
+{
+	atomic_store_explicit(&zone->state, (int)state, memory_order_release);
+}
+
+const char *
+zone_state_text(enum zone_state state)
+{
+	static const char *const text[] = {
+		[ZONE_LOADING] = "loading", [ZONE_READY] = "ready", [ZONE_DIVERGED] = "diverged",
+		[ZONE_FAILED] = "failed", [ZONE_REMOVED] = "removed",
+	};
+	return text[state];
+}
