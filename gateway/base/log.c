@@ -18,7 +18,8 @@
 
 /*
  * Fields are told apart in the format, which is ours, never in what was formatted, which may be a stranger's: before a
- * "key=" the space is replaced by one of these, and the line is split there. A value cannot make a second field.
+ * "key=" the space is replaced by one of these, and the line is split there. If a value has brought one, or the line is
+ * too long to know, all of it is one message: a value cannot make a second field.
  */
 #define MARK_TEXT '\x1f'
 #define MARK_NUMBER '\x1e' /* the value is one %d, %i or %u */
@@ -183,7 +184,7 @@ line_put_message(struct line *line, const char *message, size_t size)
 }
 
 static void
-line_put_all(struct line *line, const char *formatted)
+line_put_fields(struct line *line, const char *formatted)
 {
 	static const char marks[] = {MARK_TEXT, MARK_NUMBER, '\0'};
 	size_t size = strcspn(formatted, marks);
@@ -192,10 +193,18 @@ line_put_all(struct line *line, const char *formatted)
 	for (const char *at = formatted + size; *at; at += size) {
 		bool number = *at++ == MARK_NUMBER;
 		size = strcspn(at, marks);
-		/* A mark that came with a value has no key: not a field. */
-		if (memchr(at, '=', size))
-			line_put_field(line, at, size, number);
+		line_put_field(line, at, size, number);
 	}
+}
+
+static size_t
+log_count_marks(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text; text++)
+		count += *text == MARK_TEXT || *text == MARK_NUMBER;
+	return count;
 }
 
 /* The length of "key=" at `at`, or 0. */
@@ -271,16 +280,16 @@ log_write(enum log_level level, const char *event, const char *format, ...)
 	line.size = 0;
 	line.cut = false;
 	line.json = atomic_load_explicit(&configured_format, memory_order_relaxed) == LOG_FORMAT_JSON;
-	/* A longer format is one message without fields. */
-	bool fits = strlen(format) + 2 <= sizeof marked;
-	if (fits)
-		log_mark_fields(format, marked);
+	require(strlen(format) + 2 <= sizeof marked);
+	log_mark_fields(format, marked);
 	va_start(args, format);
-	if (vsnprintf(formatted, sizeof formatted, fits ? marked : format, args) < 0)
-		formatted[0] = '\0';
+	int length = vsnprintf(formatted, sizeof formatted, marked, args);
 	va_end(args);
 	line_start(&line, level, event);
-	line_put_all(&line, formatted);
+	if (length >= 0 && length < (int)sizeof formatted && log_count_marks(formatted) == log_count_marks(marked))
+		line_put_fields(&line, formatted);
+	else
+		line_put_message(&line, formatted, strnlen(formatted, sizeof formatted));
 	if (line.json)
 		line_close(&line, '}');
 	line_close(&line, '\n');

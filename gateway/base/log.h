@@ -6,10 +6,10 @@
  * Trap:      nothing from the network is printed unescaped: pass it through log_escape, or as a %s of a text that a
  *            module made (name_to_text, peer_text escape already).
  *
- * A line is "event field=value …": log_info("update", "zone=%s requestor=%s verdict=%s", …). Fields are found in the format,
- * so a value may have spaces (it is then printed in double quotes) and cannot forge another field. What stands before the
- * first "key=" is a free text. The JSON format makes each field a member, a number if its conversion is %d or %u; the names
- * time, level, event and message are taken.
+ * A line is "event field=value …": log_info("update", "zone=%s requestor=%s verdict=%s", …). Fields are found in the
+ * format, so a value may have spaces (it is then printed in double quotes) and cannot forge another field. What stands
+ * before the first "key=" is free text, as is a whole line that has to be cut. The JSON format makes each field a
+ * member, a number if its conversion is %d or %u; the names time, level, event and message are taken.
  *
  *     2026-11-22T01:02:03.123456Z info ready zones=3
  *     {"time":"2026-11-22T01:02:03.123456Z","level":"info","event":"ready","zones":3}

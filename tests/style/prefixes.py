@@ -56,8 +56,8 @@ def definition(head, line):
 
 
 def prefixes(path):
-	names = {path.removesuffix(".c"), sources.module(path)}
-	return sorted((os.path.basename(name) + "_" for name in names), key=len, reverse=True)
+	names = {os.path.basename(name) + "_" for name in (path.removesuffix(".c"), sources.module(path))}
+	return sorted(names, key=len, reverse=True)
 
 
 def main():

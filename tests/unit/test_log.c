@@ -88,6 +88,8 @@ a_value_cannot_forge_a_field_or_a_line(void **state)
 	(void)state;
 	log_info("update", "name=%s verdict=%s", "x verdict=ok", "refused");
 	assert_string_equal(logged(), AT " info update name=\"x verdict=ok\" verdict=refused\n");
+	log_info("update", "name=%s verdict=%s", "x\x1f" "verdict=ok", "refused");
+	assert_string_equal(logged(), AT " info update \\x1fname=x\\x1fverdict=ok\\x1fverdict=refused\n");
 	log_info("update", "%s", evil);
 	assert_null(strchr(logged(), '\x1f'));
 	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
