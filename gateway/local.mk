@@ -47,7 +47,11 @@ libzonegate_a_SOURCES += \
 	gateway/zone/version.c gateway/zone/version.h
 
 # gateway/store/
-libzonegate_a_SOURCES +=
+libzonegate_a_SOURCES += \
+	gateway/store/follower.c gateway/store/follower.h \
+	gateway/store/intake.c gateway/store/intake.h \
+	gateway/store/memory.c gateway/store/memory.h \
+	gateway/store/store.h
 
 # gateway/answer/
 libzonegate_a_SOURCES +=

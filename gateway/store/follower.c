@@ -1,0 +1,870 @@
+#include "store/follower.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rcu.h"
+#include "wire/name.h"
+#include "zone/change_json.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define POLL_MS 40            /* so that `tick` comes every 50 ms */
+#define IDLE_MS 1000          /* unchanged for so long: keep its content in the store now */
+#define ROUND_MS 60000        /* every zone gets its checkpoint (history is trimmed) this often */
+#define THAW_MS 100
+#define DRAIN_POLLS 4096      /* more batches than a store's queue can hold */
+
+/* What the log says a zone's version is, published or not. */
+struct follower_place {
+	uint64_t version;
+	uint8_t id[VERSION_ID_SIZE];
+	uint32_t serial;
+	uint64_t time_us;
+	bool known;
+};
+
+struct follower_zone {
+	struct follower *follower;
+	struct zone *zone;
+	struct follower_zone *next; /* of all of the follower's */
+	struct replay *replay;      /* NULL until the store has said what it knows */
+	struct draft draft;
+	bool drafting;              /* `draft` is open */
+	bool in_batch;              /* this poll brought records for it */
+	bool ready;                 /* the store said so */
+	bool stopped;               /* an op that we do not know: goes no further */
+	bool new_state;             /* tell hooks.state */
+	bool new_version;           /* this poll made one: tell hooks.published */
+	struct zone_version *finished; /* between draft_finish and publishing */
+	struct follower_place place;
+	uint64_t changed_ms;        /* 0: checkpointed since */
+};
+
+enum event_kind { EVENT_LOADED, EVENT_ABSENT, EVENT_RECORD, EVENT_FAILED, EVENT_READY, EVENT_BARRIER, EVENT_UNUSABLE };
+
+/* What a poll handed out, in order. */
+struct follower_event {
+	enum event_kind kind;
+	struct zone *zone;
+	uint64_t tag;
+	enum status status;         /* FAILED, BARRIER */
+	enum zone_state state;      /* UNUSABLE */
+	char *reason;               /* FAILED, UNUSABLE */
+	struct draft draft;         /* LOADED */
+	struct replay *replay;
+	struct store_record record; /* RECORD, and how it was judged: */
+	const struct change *change;
+	enum replay_fate fate;
+	uint64_t version;
+};
+
+struct follower_drop {
+	struct follower_drop *next;
+	struct zone *zone;
+	bool done;
+};
+
+struct follower {
+	struct store *store;
+	struct table *table;
+	struct follower_hooks hooks;
+	pthread_t thread;
+	pthread_mutex_t mutex; /* added, drops, ended, and every zone's `place` */
+	pthread_cond_t dropped;
+	struct follower_zone *added;
+	struct follower_drop *drops;
+	bool ended;
+	_Atomic bool stop;
+	/* The thread's own: */
+	struct follower_zone *zones;
+	struct follower_event *events;
+	size_t event_count, event_room;
+	struct store_fate *fates;
+	size_t fate_count, fate_room;
+	struct follower_zone **batch; /* zones with records in this poll */
+	size_t batch_count, batch_room;
+	struct arena arena;
+	uint64_t round_ms, thaw_ms;
+};
+
+static struct follower_zone *
+zone_of(const struct zone *zone)
+{
+	return zone->follower;
+}
+
+/* One more element, zeroed. At this depth there is nobody to tell that memory is out: the log has everything, so we end. */
+static void *
+more(void *array, size_t *count, size_t *room, size_t size)
+{
+	char **elements = array;
+
+	if (*count == *room) {
+		*room = *room ? *room * 2 : 256;
+		*elements = realloc(*elements, *room * size);
+		invariant(*elements);
+	}
+	return memset(*elements + (*count)++ * size, 0, size);
+}
+
+/* ---- what the store hands out ---- */
+
+static struct follower_event *
+new_event(struct follower *follower, enum event_kind kind, struct zone *zone)
+{
+	struct follower_event *event = more(&follower->events, &follower->event_count, &follower->event_room, sizeof *event);
+	event->kind = kind;
+	event->zone = zone;
+	return event;
+}
+
+static void
+on_loaded(void *context, struct zone *zone, struct draft *draft, struct replay *replay)
+{
+	struct follower_event *event = new_event(context, EVENT_LOADED, zone);
+	event->draft = *draft;
+	event->replay = replay;
+}
+
+static void
+on_absent(void *context, struct zone *zone)
+{
+	new_event(context, EVENT_ABSENT, zone);
+}
+
+static void
+on_record(void *context, const struct store_record *record)
+{
+	struct follower_event *event = new_event(context, EVENT_RECORD, record->zone);
+	event->record = *record;
+	event->tag = record->tag;
+}
+
+static void
+on_failed(void *context, uint64_t tag, enum status status, const char *reason)
+{
+	struct follower_event *event = new_event(context, EVENT_FAILED, NULL);
+	event->tag = tag;
+	event->status = status;
+	event->reason = strdup(reason);
+}
+
+static void
+on_ready(void *context, struct zone *zone)
+{
+	new_event(context, EVENT_READY, zone);
+}
+
+static void
+on_barrier(void *context, uint64_t tag, enum status status)
+{
+	struct follower_event *event = new_event(context, EVENT_BARRIER, NULL);
+	event->tag = tag;
+	event->status = status;
+}
+
+static void
+on_unusable(void *context, struct zone *zone, enum zone_state state, const char *reason)
+{
+	struct follower_event *event = new_event(context, EVENT_UNUSABLE, zone);
+	event->state = state;
+	event->reason = strdup(reason);
+}
+
+/* ---- drafts ---- */
+
+/* A draft without a SOA holds nothing (replay.c sees to that) and is not published: it stays open, and only counts. */
+static bool
+is_empty(const struct draft *draft)
+{
+	struct rrset soa;
+	return !version_soa(draft->version, &soa);
+}
+
+static void
+note_place(struct follower_zone *at, const struct zone_version *version)
+{
+	struct follower_place place = {.version = version->version, .serial = version->serial, .time_us = version->time_us,
+	                               .known = true};
+
+	memcpy(place.id, version->id, VERSION_ID_SIZE);
+	pthread_mutex_lock(&at->follower->mutex);
+	at->place = place;
+	pthread_mutex_unlock(&at->follower->mutex);
+}
+
+static void
+restore_place(const struct follower_zone *at, struct zone_version *version)
+{
+	version->version = at->place.version;
+	version->serial = at->place.serial;
+	version->time_us = at->place.time_us;
+	memcpy(version->id, at->place.id, VERSION_ID_SIZE);
+}
+
+static bool
+open_draft(struct follower_zone *at)
+{
+	if (at->drafting)
+		return true;
+	struct zone_version *current = atomic_load_explicit(&at->zone->current, memory_order_relaxed);
+	if (draft_begin(&at->draft, current, at->zone->name) != STATUS_OK)
+		return false;
+	at->drafting = true;
+	bool removed = replay_removed(at->replay); /* and perhaps its last version is still in the table */
+	if (removed && current && draft_clear(&at->draft) != STATUS_OK)
+		return false;
+	if (removed || !current)
+		restore_place(at, at->draft.version);
+	return true;
+}
+
+/* As if this poll had brought nothing. */
+static void
+undo_draft(struct follower_zone *at)
+{
+	replay_undo(at->replay);
+	if (at->finished)
+		draft_discard(at->finished);
+	else if (at->drafting)
+		draft_drop(&at->draft);
+	at->finished = NULL;
+	at->drafting = false;
+}
+
+static void
+set_state(struct follower_zone *at, enum zone_state state)
+{
+	if (atomic_load_explicit(&at->zone->state, memory_order_relaxed) == (int)state)
+		return;
+	table_set_state(at->zone, state);
+	at->new_state = true;
+}
+
+static void
+publish(struct follower *follower, struct follower_zone *at, struct zone_version *version)
+{
+	note_place(at, version);
+	table_publish(follower->table, at->zone, version);
+	if (at->ready)
+		set_state(at, ZONE_READY);
+}
+
+/* ---- one record ---- */
+
+static enum replay_fate
+decode(const struct store_record *record, struct arena *arena, const struct change **change, char *reason)
+{
+	struct change *made = arena_alloc(arena, sizeof *made);
+
+	*change = NULL;
+	if (!made)
+		return REPLAY_FAILED;
+	switch (change_json_decode(record->record, record->size, record->zone->name, arena, made, reason)) {
+	case STATUS_OK:
+		*change = made;
+		return REPLAY_APPLIED;
+	case STATUS_UNSUPPORTED:
+		return REPLAY_UNKNOWN;
+	case STATUS_MALFORMED:
+		return REPLAY_SKIPPED;
+	default:
+		return REPLAY_FAILED;
+	}
+}
+
+/* The content of a snapshot change, from the store. */
+static enum replay_fate
+fetch_content(struct store *store, const struct store_record *record, const struct change *change, struct draft *content,
+              char *reason)
+{
+	if (draft_begin(content, NULL, record->zone->name) != STATUS_OK)
+		return REPLAY_FAILED;
+	enum status status = store->ops->load_snapshot(store, record->zone, change->snapshot, content, reason);
+	if (status == STATUS_OK)
+		return REPLAY_APPLIED;
+	draft_drop(content);
+	return status == STATUS_NO_MEMORY ? REPLAY_FAILED : REPLAY_UNKNOWN; /* we cannot go on without it */
+}
+
+enum replay_fate
+follower_replay(struct store *store, struct replay *replay, struct draft *draft, const struct store_record *record,
+                struct arena *arena, const struct change **change, char *reason)
+{
+	struct draft fetched, *content = record->content;
+	enum replay_fate fate = REPLAY_APPLIED;
+
+	*change = record->change;
+	if (!*change)
+		fate = decode(record, arena, change, reason);
+	if (fate == REPLAY_APPLIED && (*change)->snapshot && !content) {
+		fate = fetch_content(store, record, *change, &fetched, reason);
+		content = &fetched;
+	} else if (content && (fate != REPLAY_APPLIED || !(*change)->snapshot)) {
+		draft_drop(content);
+		content = NULL;
+	}
+	if (fate != REPLAY_APPLIED)
+		return fate;
+	return replay_change(replay, draft, *change, record->record, record->size, content, reason);
+}
+
+static void
+tell_fate(struct follower *follower, const struct follower_event *event, const char *reason)
+{
+	const char *zone = event->zone->text;
+	unsigned long long position = event->record.position;
+
+	if (event->fate == REPLAY_SKIPPED) {
+		stat_add(&follower->store->skipped, 1);
+		log_limited(LOG_LEVEL_INFO, "change skipped", "zone=%s position=%llu reason=%s", zone, position, reason);
+	} else if (event->fate == REPLAY_DIVERGED) {
+		stat_add(&follower->store->unusable_records, 1);
+		log_limited(LOG_LEVEL_ERROR, "change of another history", "zone=%s position=%llu reason=%s", zone, position, reason);
+	} else if (event->fate == REPLAY_UNKNOWN) {
+		log_limited(LOG_LEVEL_ERROR, "change not understood, the zone stays as it is", "zone=%s position=%llu reason=%s",
+		            zone, position, reason);
+	}
+}
+
+static void
+drop_content(const struct follower_event *event)
+{
+	if (event->record.content)
+		draft_drop(event->record.content);
+}
+
+static void
+judge(struct follower *follower, struct follower_event *event)
+{
+	struct follower_zone *at = zone_of(event->zone);
+	char reason[STORE_REASON_SIZE] = "";
+
+	event->change = event->record.change;
+	if (!at->replay || at->stopped || !open_draft(at)) {
+		event->fate = at->replay && !at->stopped ? REPLAY_FAILED : REPLAY_UNKNOWN;
+		drop_content(event);
+		return;
+	}
+	if (!at->in_batch) {
+		*(struct follower_zone **)more(&follower->batch, &follower->batch_count, &follower->batch_room, sizeof at) = at;
+		at->in_batch = true;
+	}
+	event->fate = follower_replay(follower->store, at->replay, &at->draft, &event->record, &follower->arena, &event->change, reason);
+	if (event->fate == REPLAY_UNKNOWN)
+		at->stopped = true;
+	if (event->fate != REPLAY_APPLIED) {
+		tell_fate(follower, event, reason);
+		return;
+	}
+	event->version = at->draft.version->version;
+}
+
+static void
+note_fate(struct follower *follower, struct follower_event *event)
+{
+	const struct zone_version *version = zone_of(event->zone)->draft.version;
+	struct store_fate *fate = more(&follower->fates, &follower->fate_count, &follower->fate_room, sizeof *fate);
+
+	fate->record = &event->record;
+	fate->fate = event->fate;
+	if (event->fate != REPLAY_APPLIED)
+		return;
+	fate->version = version->version;
+	fate->serial = version->serial;
+	memcpy(fate->id, version->id, VERSION_ID_SIZE);
+}
+
+/* ---- the batch ---- */
+
+/* The store's content of a zone: served at once, before the records that follow it. */
+static void
+take_loaded(struct follower *follower, struct follower_event *event)
+{
+	struct follower_zone *at = zone_of(event->zone);
+	struct zone_version *version;
+
+	at->replay = event->replay;
+	at->draft = event->draft;
+	at->drafting = true;
+	note_place(at, at->draft.version);
+	if (is_empty(&at->draft))
+		return;
+	at->drafting = false;
+	if (draft_finish(&at->draft, &version) != STATUS_OK) {
+		log_error("zone not loaded", "zone=%s reason=%s", at->zone->text, "no memory");
+		at->stopped = true;
+		set_state(at, ZONE_FAILED);
+		return;
+	}
+	publish(follower, at, version);
+}
+
+static void
+take_absent(struct follower_zone *at)
+{
+	static const struct zone_version nothing;
+
+	at->replay = replay_new();
+	invariant(at->replay); /* some hundred octets */
+	note_place(at, &nothing);
+}
+
+/* First pass: drafts change, nothing that anybody sees but loaded content. */
+static bool
+judge_all(struct follower *follower)
+{
+	bool memory = true;
+
+	for (size_t i = 0; i < follower->event_count; i++) {
+		struct follower_event *event = &follower->events[i];
+		switch (event->kind) {
+		case EVENT_LOADED:
+			take_loaded(follower, event);
+			break;
+		case EVENT_ABSENT:
+			take_absent(zone_of(event->zone));
+			break;
+		case EVENT_READY:
+			zone_of(event->zone)->ready = true;
+			break;
+		case EVENT_RECORD:
+			if (memory)
+				judge(follower, event);
+			else
+				drop_content(event);
+			memory = memory && event->fate != REPLAY_FAILED;
+			if (memory)
+				note_fate(follower, event);
+			break;
+		default:
+			break;
+		}
+	}
+	return memory;
+}
+
+static bool
+finish_all(struct follower *follower)
+{
+	for (size_t i = 0; i < follower->batch_count; i++) {
+		struct follower_zone *at = follower->batch[i];
+		if (is_empty(&at->draft))
+			continue;
+		at->drafting = false;
+		if (draft_finish(&at->draft, &at->finished) != STATUS_OK) {
+			at->finished = NULL;
+			return false;
+		}
+	}
+	return true;
+}
+
+static enum status
+commit(struct follower *follower, char *reason)
+{
+	struct store *store = follower->store;
+	uint64_t begun = clock_monotonic_ns();
+
+	if (follower->fate_count == 0)
+		return STATUS_OK;
+	enum status status = store->ops->commit(store, follower->fates, follower->fate_count, reason);
+	stat_observe(&store->commit_seconds, clock_monotonic_ns() - begun);
+	stat_observe(&store->batch_size, follower->fate_count);
+	if (status)
+		log_limited(LOG_LEVEL_ERROR, "commit failed", "store=%s changes=%zu status=%s reason=%s", store->name,
+		            follower->fate_count, status_text(status), reason);
+	return status;
+}
+
+static void
+publish_all(struct follower *follower)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	for (size_t i = 0; i < follower->batch_count; i++) {
+		struct follower_zone *at = follower->batch[i];
+		uint64_t before = at->place.version;
+		if (at->finished && at->finished->version == before) {
+			draft_discard(at->finished); /* every record was skipped */
+		} else if (at->finished) {
+			publish(follower, at, at->finished);
+			at->changed_ms = now_ms;
+			at->new_version = true;
+		} else if (at->draft.version->version != before) {
+			note_place(at, at->draft.version);
+			if (replay_removed(at->replay))
+				set_state(at, ZONE_REMOVED);
+		}
+		at->finished = NULL;
+		replay_keep(at->replay);
+	}
+}
+
+static void
+fail_all(struct follower *follower, enum status status, const char *reason)
+{
+	for (size_t i = 0; i < follower->batch_count; i++)
+		undo_draft(follower->batch[i]);
+	for (size_t i = 0; i < follower->event_count; i++) {
+		struct follower_event *event = &follower->events[i];
+		if (event->kind != EVENT_RECORD)
+			continue;
+		event->kind = EVENT_FAILED;
+		event->status = status;
+		event->reason = event->tag ? strdup(reason) : NULL;
+	}
+}
+
+static void
+tell_judged(struct follower *follower, const struct follower_event *event)
+{
+	const struct follower_hooks *hooks = &follower->hooks;
+
+	if (event->fate == REPLAY_APPLIED && event->change) {
+		uint64_t now_us = clock_wall_us();
+		stat_observe(&follower->store->propagation_seconds,
+		             now_us > event->change->time_us ? (now_us - event->change->time_us) * 1000 : 0);
+	}
+	if (hooks->judged)
+		hooks->judged(hooks->context, event->zone, event->change, event->tag, event->fate, event->version);
+}
+
+/* Last pass: what is in the table now is told, in the order of the log. */
+static void
+tell(struct follower *follower, const struct follower_event *event)
+{
+	const struct follower_hooks *hooks = &follower->hooks;
+
+	switch (event->kind) {
+	case EVENT_RECORD:
+		tell_judged(follower, event);
+		break;
+	case EVENT_FAILED:
+		if (hooks->failed && event->tag)
+			hooks->failed(hooks->context, event->tag, event->status, event->reason ? event->reason : "");
+		break;
+	case EVENT_BARRIER:
+		if (hooks->barrier)
+			hooks->barrier(hooks->context, event->tag, event->status);
+		break;
+	case EVENT_ABSENT:
+		if (hooks->absent)
+			hooks->absent(hooks->context, event->zone);
+		break;
+	case EVENT_UNUSABLE:
+		log_error("zone not usable", "zone=%s reason=%s", event->zone->text, event->reason ? event->reason : "");
+		set_state(zone_of(event->zone), event->state);
+		break;
+	case EVENT_READY: /* content that was published before the store was ready; a removed zone is new to who adds it again */
+		if (zone_of(event->zone)->replay && replay_removed(zone_of(event->zone)->replay) && hooks->absent)
+			hooks->absent(hooks->context, event->zone);
+		else if (atomic_load_explicit(&event->zone->current, memory_order_relaxed) && !zone_of(event->zone)->stopped)
+			set_state(zone_of(event->zone), ZONE_READY);
+		break;
+	case EVENT_LOADED:
+		break;
+	}
+	struct follower_zone *at = event->zone ? zone_of(event->zone) : NULL;
+	if (at && at->new_state) {
+		at->new_state = false;
+		if (hooks->state)
+			hooks->state(hooks->context, event->zone);
+	}
+}
+
+static void
+tell_all(struct follower *follower)
+{
+	const struct follower_hooks *hooks = &follower->hooks;
+
+	for (size_t i = 0; i < follower->event_count; i++) {
+		tell(follower, &follower->events[i]);
+		free(follower->events[i].reason);
+	}
+	for (size_t i = 0; i < follower->batch_count; i++) {
+		struct follower_zone *at = follower->batch[i];
+		struct zone_version *version = atomic_load_explicit(&at->zone->current, memory_order_relaxed);
+		if (at->new_version && hooks->published)
+			hooks->published(hooks->context, at->zone, version);
+		if (at->new_version)
+			follower->store->ops->checkpoint(follower->store, at->zone, version, at->replay, false);
+		at->in_batch = at->new_version = false;
+	}
+}
+
+static void
+take_batch(struct follower *follower)
+{
+	char reason[STORE_REASON_SIZE] = "no memory";
+	enum status status = STATUS_NO_MEMORY;
+
+	if (judge_all(follower) && finish_all(follower))
+		status = commit(follower, reason);
+	if (status)
+		fail_all(follower, status, reason);
+	else
+		publish_all(follower);
+	tell_all(follower);
+	follower->event_count = follower->fate_count = follower->batch_count = 0;
+	arena_reset(&follower->arena);
+}
+
+/* ---- between batches ---- */
+
+static void
+checkpoint(struct follower *follower, struct follower_zone *at)
+{
+	struct zone_version *version = atomic_load_explicit(&at->zone->current, memory_order_relaxed);
+
+	at->changed_ms = 0;
+	if (version && at->replay && !replay_removed(at->replay))
+		follower->store->ops->checkpoint(follower->store, at->zone, version, at->replay, true);
+}
+
+static void
+keep_idle_zones(struct follower *follower, bool all)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	bool round = now_ms - follower->round_ms >= ROUND_MS;
+
+	if (round)
+		follower->round_ms = now_ms;
+	for (struct follower_zone *at = follower->zones; at; at = at->next)
+		if (round || (at->changed_ms && (all || now_ms - at->changed_ms >= IDLE_MS)))
+			checkpoint(follower, at);
+}
+
+/* A freeze with an end: the version is published again without it. */
+static void
+thaw(struct follower *follower, struct follower_zone *at)
+{
+	struct zone_version *version;
+
+	if (!replay_thaw(at->replay, clock_wall_us()) || at->drafting || !open_draft(at))
+		return;
+	at->drafting = false;
+	at->draft.version->frozen = false;
+	if (draft_finish(&at->draft, &version) == STATUS_OK)
+		publish(follower, at, version);
+	log_info("thawed", "zone=%s", at->zone->text);
+}
+
+static void
+thaw_zones(struct follower *follower)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (now_ms - follower->thaw_ms < THAW_MS)
+		return;
+	follower->thaw_ms = now_ms;
+	for (struct follower_zone *at = follower->zones; at; at = at->next)
+		if (at->replay && replay_frozen_until(at->replay))
+			thaw(follower, at);
+}
+
+static void
+free_zone(struct follower_zone *at)
+{
+	at->zone->follower = NULL;
+	if (at->drafting)
+		draft_drop(&at->draft);
+	replay_free(at->replay);
+	free(at);
+}
+
+static void
+drop_zone(struct follower *follower, struct zone *zone)
+{
+	struct follower_zone *at = zone_of(zone), **link = &follower->zones;
+
+	if (!at)
+		return;
+	while (*link != at)
+		link = &(*link)->next;
+	*link = at->next;
+	if (at->changed_ms)
+		checkpoint(follower, at);
+	follower->store->ops->drop_zone(follower->store, zone);
+	free_zone(at);
+}
+
+static void
+take_added(struct follower *follower)
+{
+	pthread_mutex_lock(&follower->mutex);
+	while (follower->added) {
+		struct follower_zone *at = follower->added;
+		follower->added = at->next;
+		at->next = follower->zones;
+		follower->zones = at;
+	}
+	pthread_mutex_unlock(&follower->mutex);
+}
+
+/* True if the store had something to hand out. */
+static bool
+poll_once(struct follower *follower, int timeout_ms)
+{
+	static const struct store_sink like = {
+		.loaded = on_loaded, .absent = on_absent, .record = on_record, .failed = on_failed,
+		.ready = on_ready, .barrier = on_barrier, .unusable = on_unusable,
+	};
+	struct store_sink sink = like;
+
+	sink.context = follower;
+	rcu_thread_offline();
+	follower->store->ops->poll(follower->store, &sink, timeout_ms);
+	rcu_thread_online();
+	if (follower->event_count == 0)
+		return false;
+	take_batch(follower);
+	return true;
+}
+
+/* Zones to be dropped, once what was appended for them before has had its fate. */
+static void
+take_drops(struct follower *follower)
+{
+	pthread_mutex_lock(&follower->mutex);
+	struct follower_drop *drops = follower->drops;
+	follower->drops = NULL;
+	pthread_mutex_unlock(&follower->mutex);
+	for (int i = 0; drops && i < DRAIN_POLLS && poll_once(follower, 0); i++)
+		;
+	for (struct follower_drop *drop = drops, *next; drop; drop = next) {
+		next = drop->next;
+		take_added(follower);
+		drop_zone(follower, drop->zone);
+		pthread_mutex_lock(&follower->mutex);
+		drop->done = true; /* the caller's, gone after this */
+		pthread_cond_broadcast(&follower->dropped);
+		pthread_mutex_unlock(&follower->mutex);
+	}
+}
+
+static void *
+run(void *context)
+{
+	struct follower *follower = context;
+	bool stop = false, idle = false;
+
+	rcu_register_thread();
+	while (!stop || !idle) {
+		stop = atomic_load(&follower->stop);
+		take_added(follower);
+		take_drops(follower);
+		idle = !poll_once(follower, stop ? 0 : POLL_MS);
+		if (idle)
+			keep_idle_zones(follower, stop);
+		thaw_zones(follower);
+		if (follower->hooks.tick)
+			follower->hooks.tick(follower->hooks.context);
+	}
+	rcu_unregister_thread();
+	return NULL;
+}
+
+/* ---- any thread ---- */
+
+enum status
+follower_start(struct store *store, struct table *table, const struct follower_hooks *hooks, struct follower **out)
+{
+	struct follower *follower = calloc(1, sizeof *follower);
+
+	if (!follower)
+		return STATUS_NO_MEMORY;
+	follower->store = store;
+	follower->table = table;
+	follower->hooks = *hooks;
+	follower->round_ms = clock_monotonic_ms();
+	arena_init(&follower->arena, FOLLOWER_ARENA_SIZE);
+	pthread_mutex_init(&follower->mutex, NULL);
+	pthread_cond_init(&follower->dropped, NULL);
+	if (pthread_create(&follower->thread, NULL, run, follower) != 0) {
+		arena_free(&follower->arena);
+		free(follower);
+		return STATUS_IO;
+	}
+	*out = follower;
+	return STATUS_OK;
+}
+
+void
+follower_stop(struct follower *follower)
+{
+	atomic_store(&follower->stop, true);
+	follower->store->ops->wake(follower->store);
+	pthread_join(follower->thread, NULL);
+	take_added(follower);
+	for (struct follower_zone *at = follower->zones, *next; at; at = next) {
+		next = at->next;
+		free_zone(at);
+	}
+	follower->store->ops->close(follower->store);
+	arena_free(&follower->arena);
+	pthread_mutex_destroy(&follower->mutex);
+	pthread_cond_destroy(&follower->dropped);
+	free(follower->events);
+	free(follower->fates);
+	free(follower->batch);
+	free(follower);
+}
+
+enum status
+follower_add(struct follower *follower, struct zone *zone)
+{
+	struct follower_zone *at = calloc(1, sizeof *at);
+
+	if (!at)
+		return STATUS_NO_MEMORY;
+	require(!zone->follower);
+	at->follower = follower;
+	at->zone = zone;
+	zone->follower = at;
+	pthread_mutex_lock(&follower->mutex);
+	enum status status = follower->store->ops->add_zone(follower->store, zone);
+	if (!status) {
+		at->next = follower->added;
+		follower->added = at;
+	}
+	pthread_mutex_unlock(&follower->mutex);
+	if (status) {
+		zone->follower = NULL;
+		free(at);
+	}
+	return status;
+}
+
+void
+follower_drop(struct follower *follower, struct zone *zone)
+{
+	struct follower_drop drop = {.zone = zone};
+
+	pthread_mutex_lock(&follower->mutex);
+	drop.next = follower->drops;
+	follower->drops = &drop;
+	pthread_mutex_unlock(&follower->mutex);
+	follower->store->ops->wake(follower->store);
+	pthread_mutex_lock(&follower->mutex);
+	while (!drop.done)
+		pthread_cond_wait(&follower->dropped, &follower->mutex);
+	pthread_mutex_unlock(&follower->mutex);
+}
+
+bool
+follower_base(struct zone *zone, uint64_t *version, uint8_t id[VERSION_ID_SIZE])
+{
+	struct follower_zone *at = zone_of(zone);
+
+	if (!at)
+		return false;
+	pthread_mutex_lock(&at->follower->mutex);
+	struct follower_place place = at->place;
+	pthread_mutex_unlock(&at->follower->mutex);
+	if (!place.known)
+		return false;
+	*version = place.version;
+	memcpy(id, place.id, VERSION_ID_SIZE);
+	return true;
+}
