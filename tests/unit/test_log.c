@@ -63,7 +63,8 @@ a_json_line_is_one_object(void **state)
 	log_info("ready", "zones=%d", 3);
 	assert_string_equal(logged(), "{\"time\":\"" AT "\",\"level\":\"info\",\"event\":\"ready\",\"zones\":3}\n");
 	log_info("update", "zone=%s serial=%u count=%zu delta=%d key=%s", "example.", 7u, (size_t)2, -1, "42");
-	assert_string_equal(logged(), "{\"time\":\"" AT "\",\"level\":\"info\",\"event\":\"update\",\"zone\":\"example.\","
+	assert_string_equal(logged(), "{\"time\":\"" AT "\",\"level\":\"info\",\"event\":\"update\","
+		"\"zone\":\"example.\","
 		"\"serial\":7,\"count\":2,\"delta\":-1,\"key\":\"42\"}\n");
 }
 
