@@ -218,3 +218,38 @@ def make_gateway():
 def gateway(make_gateway):
     """The usual one: zone example.test., key dhcp. may do everything."""
     return make_gateway()
+
+
+class Net:
+    """Two namespaces and a cable: a server (192.0.2.1, loopback) and a place for clients."""
+
+    def __init__(self):
+        self.server, self.client = "zgs%d" % os.getpid(), "zgc%d" % os.getpid()
+        for ns in (self.server, self.client):
+            run("ip", "netns", "add", ns)
+        run("ip", "link", "add", "zgv0", "netns", self.server, "type", "veth", "peer", "name", "zgv1", "netns", self.client)
+        self.run(self.server, "ip", "addr", "add", "192.0.2.1/24", "dev", "zgv0")
+        for ns, dev in ((self.server, "lo"), (self.server, "zgv0"), (self.client, "lo"), (self.client, "zgv1")):
+            self.run(ns, "ip", "link", "set", dev, "up")
+
+    def inside(self, ns):
+        return ["nsenter", "--net=/run/netns/" + ns]
+
+    def run(self, ns, *command, **kw):
+        return run(*self.inside(ns), *command, **kw)
+
+    def close(self):
+        for ns in (self.server, self.client):
+            run("ip", "netns", "del", ns, check=False)
+
+
+@pytest.fixture
+def net():
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    try:
+        n = Net()
+    except AssertionError as e:
+        pytest.skip("no network namespaces here: %s" % e)
+    yield n
+    n.close()

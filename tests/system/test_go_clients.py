@@ -25,7 +25,9 @@ def test_miekg_dns(gateway):
         assert run(binary, "127.0.0.1:%d" % gateway.port, "dhcp.", SECRET, network, check=False).stdout == "ok\n"
 
 
-def test_a_certificate_by_dns_01(make_gateway):
+@pytest.fixture
+def acme(make_gateway):
+    """The gateway with the key of the ACME clients, and a pebble that asks it."""
     pebble = go(PEBBLE)
     g = make_gateway(CONFIG.replace("  - file: dhcp.key", "  - file: acme.key").replace(
         "      - grant dhcp. zonesub ANY", "      - grant acme. name _acme-challenge.www.example.test. TXT").replace(
@@ -36,27 +38,51 @@ def test_a_certificate_by_dns_01(make_gateway):
     with open(os.path.join(g.dir, "pebble.json"), "w") as f:
         json.dump({"pebble": {"listenAddress": "127.0.0.1:%d" % directory, "managementListenAddress": "127.0.0.1:%d" % management,
                               "certificate": "pebble.pem", "privateKey": "pebble.key", "httpPort": 5002, "tlsPort": 5001}}, f)
-    log = open(os.path.join(g.dir, "pebble.log"), "w")
+    g.directory, g.pebble_log = "https://127.0.0.1:%d/dir" % directory, os.path.join(g.dir, "pebble.log")
+    log = open(g.pebble_log, "w")
     p = subprocess.Popen([pebble, "-config", "pebble.json", "-strict", "-dnsserver", "127.0.0.1:%d" % g.port], cwd=g.dir, stdout=log, stderr=log,
                          env=dict(os.environ, PEBBLE_VA_NOSLEEP="1"))
-    try:
-        with open(os.path.join(TOP, "contrib", "examples", "lego.sh")) as f:
-            script = f.read().replace("127.0.0.1:5300", "127.0.0.1:%d" % g.port)
-        with open(os.path.join(g.dir, "lego.sh"), "w") as f:
-            f.write(script)
-        end = time.monotonic() + 10
-        while run("curl", "-sk", "https://127.0.0.1:%d/dir" % directory, check=False).returncode:
-            assert time.monotonic() < end and p.poll() is None
-            time.sleep(0.1)
-        # The propagation check would ask the name servers at port 53.
-        r = run("sh", "lego.sh", "--server", "https://127.0.0.1:%d/dir" % directory, "--dns.disable-cp", "--path", os.path.join(g.dir, "lego"),
-                cwd=g.dir, check=False, timeout=120, env=dict(os.environ, LEGO_CA_CERTIFICATES=os.path.join(g.dir, "pebble.pem")))
-        assert r.returncode == 0, r.stdout + r.stderr + open(os.path.join(g.dir, "pebble.log")).read()[-2000:]
-    finally:
-        p.terminate()
-        p.wait(10)
-    names = run("openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", os.path.join(g.dir, "lego", "certificates", "www.example.test.crt")).stdout
+    end = time.monotonic() + 10
+    while run("curl", "-sk", g.directory, check=False).returncode:
+        assert time.monotonic() < end and p.poll() is None, open(g.pebble_log).read()
+        time.sleep(0.1)
+    yield g
+    p.terminate()
+    p.wait(10)
+
+
+def example(gateway, name):
+    """A file of contrib/examples, with the gateway's port, in its folder."""
+    with open(os.path.join(TOP, "contrib", "examples", name)) as f:
+        text = f.read()
+    path = os.path.join(gateway.dir, name)
+    with open(path, "w") as f:
+        f.write(text.replace("127.0.0.1:5300", "127.0.0.1:%d" % gateway.port).replace("= 5300", "= %d" % gateway.port))
+    os.chmod(path, 0o700 if name.endswith(".sh") else 0o600)
+    return path
+
+
+def came_and_went(gateway):
+    ops = [op["op"] for x in gateway.ctl("--json", "log", "example.test.", "--since", "1").stdout.splitlines() for op in json.loads(x)["change"]["ops"]]
+    assert "DEL" in ops and set(ops) & {"ADD", "SET"}, ops
+    assert gateway.short("_acme-challenge.www.example.test.", "TXT") == []
+
+
+def test_a_certificate_by_lego(acme):
+    # The propagation check would ask the name servers at port 53.
+    r = run("sh", example(acme, "lego.sh"), "--server", acme.directory, "--dns.disable-cp", "--path", os.path.join(acme.dir, "lego"),
+            cwd=acme.dir, check=False, timeout=120, env=dict(os.environ, LEGO_CA_CERTIFICATES=os.path.join(acme.dir, "pebble.pem")))
+    assert r.returncode == 0, r.stdout + r.stderr + open(acme.pebble_log).read()[-2000:]
+    names = run("openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", os.path.join(acme.dir, "lego", "certificates", "www.example.test.crt")).stdout
     assert "www.example.test" in names
-    ops = [op["op"] for x in g.ctl("--json", "log", "example.test.", "--since", "1").stdout.splitlines() for op in json.loads(x)["change"]["ops"]]
-    assert "DEL" in ops and set(ops) & {"ADD", "SET"}, "the challenge came and went"
-    assert g.short("_acme-challenge.www.example.test.", "TXT") == []
+    came_and_went(acme)
+
+
+def test_a_certificate_by_certbot(acme):
+    folders = [x for kind in ("config", "work", "logs") for x in ("--%s-dir" % kind, os.path.join(acme.dir, "certbot", kind))]
+    r = run("certbot", "certonly", "--non-interactive", "--agree-tos", "-m", "admin@example.test", "--server", acme.directory, "--dns-rfc2136",
+            "--dns-rfc2136-credentials", example(acme, "certbot.ini"), "--dns-rfc2136-propagation-seconds", "1", "-d", "www.example.test", *folders,
+            check=False, timeout=120, env=dict(os.environ, REQUESTS_CA_BUNDLE=os.path.join(acme.dir, "pebble.pem")))
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert os.path.exists(os.path.join(acme.dir, "certbot", "config", "live", "www.example.test", "fullchain.pem"))
+    came_and_went(acme)
