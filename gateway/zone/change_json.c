@@ -340,7 +340,7 @@ static bool
 read_optional(struct decoder *in, const json_t *root, struct change *change)
 {
 	uint64_t serial = 0;
-	bool frozen;
+	bool frozen = false;
 
 	if (json_object_get(root, "serial") && !need_integer(in, root, "serial", 1, UINT32_MAX, &serial))
 		return false;
