@@ -57,7 +57,14 @@ libzonegate_a_SOURCES += \
 libzonegate_a_SOURCES +=
 
 # gateway/update/
-libzonegate_a_SOURCES +=
+libzonegate_a_SOURCES += \
+	gateway/update/apply.c gateway/update/apply.h \
+	gateway/update/form.c gateway/update/form.h \
+	gateway/update/overlay.c gateway/update/overlay.h \
+	gateway/update/permit.c gateway/update/permit.h \
+	gateway/update/prereq.c gateway/update/prereq.h \
+	gateway/update/requestor.c gateway/update/requestor.h \
+	gateway/update/update.c gateway/update/update.h
 
 # gateway/transfer/
 libzonegate_a_SOURCES +=

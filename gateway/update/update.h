@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "keys/policy.h"
+#include "update/form.h"
 #include "wire/message.h"
 #include "zone/change.h"
 #include "zone/serial.h"
@@ -31,7 +32,10 @@ void update_settings_free(struct update_settings *settings);
 
 enum update_transport { UPDATE_UDP, UPDATE_TCP, UPDATE_TLS };
 
-/* One UPDATE on its way through the gateway. Owned by the committer from committer_submit until release. */
+/* A cap for a request's arena with which every UPDATE of 64 KiB can be read, compressed names and all. */
+#define UPDATE_ARENA_CAP_BYTES ((size_t)32 << 20)
+
+/* One UPDATE on its way through the gateway. Owned by the committer from committer_submit until release. Zeroed by its maker. */
 struct update_request {
 	struct arena arena;            /* holds the message's bytes and all that is made of them */
 	struct message msg;            /* over bytes in the arena */
@@ -51,6 +55,9 @@ struct update_request {
 	/* Called exactly once, on any thread, when the outcome stands; the request is the callee's again. */
 	void (*release)(struct update_request *request);
 	void *owner;                   /* serve/'s own */
+	/* private to update/ */
+	struct form *form;             /* the sections, read; made by update_check_form */
+	struct retransmit_entry *retransmit;
 	struct update_request *next;   /* for whoever owns it at the moment */
 };
 
