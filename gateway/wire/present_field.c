@@ -10,7 +10,7 @@
 #include <strings.h>
 #include <time.h>
 
-#define TOKEN_TEXT_SIZE 256
+#define TOKEN_TEXT_SIZE 512 /* a hash of 255 octets in base32 */
 
 bool
 scan_fail(struct scan *scan, const char *format, ...)
@@ -294,41 +294,74 @@ parse_period(struct scan *scan)
 	return true;
 }
 
-/* One token, or all that are left, through ldns. */
+/*
+ * A number, or the mnemonic that ldns has in its table. Not through ldns_rdf_new_frm_str: that takes rubbish behind a number,
+ * and loses memory where it takes nothing.
+ */
 static bool
-parse_ldns(struct scan *scan, const char *what, const char *text, ldns_rdf_type type)
-{
-	ldns_rdf *rdf = ldns_rdf_new_frm_str(type, text);
-
-	if (rdf == NULL)
-		return scan_fail(scan, "bad %s: \"%.100s\"", what, text);
-	writer_bytes(&scan->out, ldns_rdf_data(rdf), ldns_rdf_size(rdf));
-	ldns_rdf_deep_free(rdf);
-	return true;
-}
-
-static bool
-parse_through_ldns(struct scan *scan, const char *what, ldns_rdf_type type)
+parse_mnemonic(struct scan *scan, const char *what, ldns_lookup_table *table, unsigned octets)
 {
 	char text[TOKEN_TEXT_SIZE];
-
-	return scan_text(scan, what, text) && parse_ldns(scan, what, text, type);
-}
-
-/* A number, or the mnemonic that ldns knows for it. */
-static bool
-parse_mnemonic(struct scan *scan, const char *what, ldns_rdf_type type, unsigned octets)
-{
-	char text[TOKEN_TEXT_SIZE];
-	const char *before;
 
 	if (scan_at_end(scan))
 		return scan_fail(scan, "%s is missing", what);
-	before = scan->at;
-	if (*before >= '0' && *before <= '9')
+	if (*scan->at >= '0' && *scan->at <= '9')
 		return parse_number(scan, octets);
-	/* ldns would take trailing rubbish behind a number, so it gets letters only. */
-	return scan_text(scan, what, text) && parse_ldns(scan, what, text, type);
+	if (!scan_text(scan, what, text))
+		return false;
+	const ldns_lookup_table *row = ldns_lookup_by_name(table, text);
+	if (row == NULL)
+		return scan_fail(scan, "unknown %s \"%.40s\"", what, text);
+	if (octets == 2)
+		writer_u8(&scan->out, (uint8_t)(row->id >> 8));
+	writer_u8(&scan->out, (uint8_t)row->id);
+	return true;
+}
+
+/* YYYYMMDDHHmmSS, or seconds since 1970 (RFC 4034 3.2). */
+static bool
+parse_time(struct scan *scan)
+{
+	static const int lowest[] = {1970, 1, 1, 0, 0, 0}, highest[] = {2106, 12, 31, 23, 59, 60};
+	struct token token;
+	uint64_t value;
+	int part[6];
+
+	if (!scan_token(scan, "a time", &token) || !scan_number(scan, &token, 99999999999999u, &value))
+		return false;
+	if (token.length != 14) {
+		writer_u32(&scan->out, (uint32_t)value);
+		return value <= UINT32_MAX || scan_fail(scan, "bad time");
+	}
+	for (unsigned i = 6; i-- > 0;) {
+		uint64_t base = i == 0 ? 10000 : 100;
+		part[i] = (int)(value % base);
+		value /= base;
+		if (part[i] < lowest[i] || part[i] > highest[i])
+			return scan_fail(scan, "bad time");
+	}
+	struct tm tm = {.tm_year = part[0] - 1900, .tm_mon = part[1] - 1, .tm_mday = part[2],
+	                .tm_hour = part[3], .tm_min = part[4], .tm_sec = part[5]};
+	int64_t seconds = timegm(&tm);
+	writer_u32(&scan->out, (uint32_t)seconds);
+	return seconds <= UINT32_MAX || scan_fail(scan, "bad time");
+}
+
+/* base32hex without padding, behind its length (RFC 5155 3.3). */
+static bool
+parse_hash(struct scan *scan)
+{
+	char text[TOKEN_TEXT_SIZE];
+	uint8_t hash[TOKEN_TEXT_SIZE];
+
+	if (!scan_text(scan, "hashed owner", text))
+		return false;
+	int size = ldns_b32_pton_extended_hex(text, strlen(text), hash, sizeof hash);
+	if (size <= 0 || size > 255)
+		return scan_fail(scan, "bad hashed owner");
+	writer_u8(&scan->out, (uint8_t)size);
+	writer_bytes(&scan->out, hash, (size_t)size);
+	return true;
 }
 
 static bool
@@ -344,7 +377,12 @@ parse_loc(struct scan *scan)
 	memcpy(text, scan->at, length);
 	text[length] = '\0';
 	scan->at = scan->end;
-	return parse_ldns(scan, "location", text, LDNS_RDF_TYPE_LOC);
+	ldns_rdf *rdf = ldns_rdf_new_frm_str(LDNS_RDF_TYPE_LOC, text);
+	if (rdf == NULL)
+		return scan_fail(scan, "bad location: \"%.100s\"", text);
+	writer_bytes(&scan->out, ldns_rdf_data(rdf), ldns_rdf_size(rdf));
+	ldns_rdf_deep_free(rdf);
+	return true;
 }
 
 /* [!]family:address/prefix (RFC 3123 5); addresses by inet_pton. */
@@ -587,16 +625,16 @@ field_parse(struct scan *scan, char kind)
 	case 'b': return parse_blob(scan, false);
 	case 'B': return scan_at_end(scan) || parse_blob(scan, false);
 	case 'h': return parse_salt(scan);
-	case 'H': return parse_through_ldns(scan, "hashed owner", LDNS_RDF_TYPE_NSEC3_NEXT_OWNER);
+	case 'H': return parse_hash(scan);
 	case 'T': return parse_bitmap(scan);
 	case 't':
 		if (!parse_type(scan, &type))
 			return false;
 		writer_u16(&scan->out, type);
 		return true;
-	case 'g': return parse_mnemonic(scan, "algorithm", LDNS_RDF_TYPE_ALG, 1);
-	case 'c': return parse_mnemonic(scan, "certificate type", LDNS_RDF_TYPE_CERT_ALG, 2);
-	case 'i': return parse_through_ldns(scan, "time", LDNS_RDF_TYPE_TIME);
+	case 'g': return parse_mnemonic(scan, "algorithm", ldns_algorithms, 1);
+	case 'c': return parse_mnemonic(scan, "certificate type", ldns_cert_algorithms, 2);
+	case 'i': return parse_time(scan);
 	case 'p': return parse_period(scan);
 	case 'L': return parse_loc(scan);
 	case 'P': return parse_apl(scan);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define NSAP_MAX_SIZE 20 /* RFC 1706 5; longer ones have the RFC 3597 form */
+
 void
 print_char(struct print *print, char character)
 {
@@ -207,7 +209,6 @@ print_time(struct print *print)
 	print_text(print, text);
 }
 
-/* False: an address that is longer than its prefix says is fine, but one that ldns or BIND would cut is not. */
 static void
 print_apl(struct print *print, bool first)
 {
@@ -310,7 +311,12 @@ print_value(struct print *print, char kind)
 	case 'q': print_quoted(print, take(print, size), size); break;
 	case 'k': print_tag(print); break;
 	case 'x': print_hex(print, take(print, size), size); break;
-	case 'N': print_text(print, "0x"); print_hex(print, take(print, size), size); break;
+	case 'N':
+		if (size > NSAP_MAX_SIZE)
+			return false;
+		print_text(print, "0x");
+		print_hex(print, take(print, size), size);
+		break;
 	case 'b': case 'B': print_base64(print, take(print, size), size); break;
 	case 'h': print_salt(print); break;
 	case 'H': return print_ldns(print, LDNS_RDF_TYPE_NSEC3_NEXT_OWNER, *print->at + 1u);
