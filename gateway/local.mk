@@ -54,7 +54,14 @@ libzonegate_a_SOURCES += \
 	gateway/store/store.h
 
 # gateway/answer/
-libzonegate_a_SOURCES +=
+libzonegate_a_SOURCES += \
+	gateway/answer/additional.c gateway/answer/additional.h \
+	gateway/answer/answer.c gateway/answer/answer.h \
+	gateway/answer/chain.c gateway/answer/chain.h \
+	gateway/answer/meta.c gateway/answer/meta.h \
+	gateway/answer/negative.c gateway/answer/negative.h \
+	gateway/answer/referral.c gateway/answer/referral.h \
+	gateway/answer/state.h
 
 # gateway/update/
 libzonegate_a_SOURCES += \
@@ -67,10 +74,19 @@ libzonegate_a_SOURCES += \
 	gateway/update/update.c gateway/update/update.h
 
 # gateway/transfer/
-libzonegate_a_SOURCES +=
+libzonegate_a_SOURCES += \
+	gateway/transfer/axfr.c gateway/transfer/axfr.h \
+	gateway/transfer/stream.c gateway/transfer/stream.h
 
 # gateway/serve/
-libzonegate_a_SOURCES +=
+libzonegate_a_SOURCES += \
+	gateway/serve/dispatch.c gateway/serve/dispatch.h \
+	gateway/serve/listener.c gateway/serve/listener.h \
+	gateway/serve/request.h \
+	gateway/serve/source.h \
+	gateway/serve/tcp.c gateway/serve/tcp.h \
+	gateway/serve/udp.c gateway/serve/udp.h \
+	gateway/serve/worker.c gateway/serve/worker.h
 
 # gateway/control/
 libzonegate_a_SOURCES +=

@@ -3,6 +3,7 @@
 
 UNIT_TESTS = \
 	tests/unit/test_algorithm \
+	tests/unit/test_answer \
 	tests/unit/test_arena \
 	tests/unit/test_bytes \
 	tests/unit/test_clock \

@@ -9,13 +9,12 @@
 #define ZONEGATE_ANSWER_ANSWER_H
 
 #include "wire/compose.h"
-#include "zone/lookup.h"
-#include "zone/table.h"
+#include "zone/version.h"
 
 /*
  * Fill answer, authority, additional; AA, TC and RCODE.
- * msg       a query of class IN (or ANY) for a type that is no meta type but ANY, for a name within version's zone
- * table     to find the parent zone's version for a DS query at an apex, and addresses in sibling zones; may be NULL
+ * msg       a query of class IN for a type that is no meta type but ANY, for a name within version's zone; for DS at an apex whose
+ *           parent zone is ours too the caller gives the parent's version
  * tcp       ANY over TCP gets all RRsets, over UDP one of them (RFC 8482)
  */
 void answer_query(const struct message *msg, const struct zone_version *version, bool tcp, struct compose *compose);

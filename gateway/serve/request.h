@@ -1,7 +1,8 @@
 /*
  * What one exchange owns, and what a worker owns: shapes shared by the transports and dispatch.
  *
- * Threads:   a worker and all that hangs on it belong to its thread; worker_give_back may be called from any.
+ * Threads:   a worker and all that hangs on it belong to its thread; give_back may be called from any.
+ * Memory:    a pending is one heap object, made by dispatch for an UPDATE and freed by dispatch_pending_free.
  */
 #ifndef ZONEGATE_SERVE_REQUEST_H
 #define ZONEGATE_SERVE_REQUEST_H
@@ -58,6 +59,7 @@ struct pending {
 	struct peer peer;
 	struct worker *worker;
 	void *connection; uint64_t connection_serial; /* TCP: may be gone meanwhile; UDP: NULL and the socket's index */
+	void (*give_back)(struct pending *pending);   /* dispatch's */
 	struct pending *next;
 };
 

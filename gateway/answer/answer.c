@@ -1,0 +1,64 @@
+#include "answer/answer.h"
+#include "answer/additional.h"
+#include "answer/chain.h"
+#include "answer/meta.h"
+#include "answer/negative.h"
+#include "answer/referral.h"
+
+/* RFC 1034 4.3.2 step 3a, and 3c with the owner that was asked for: what the node has of the type. */
+static void
+positive(struct answer *answer, const struct node *node)
+{
+	struct rrset rrset;
+
+	if (answer->msg->qtype == TYPE_ANY && node->rrset_count > 0)
+		meta_any(answer, node);
+	else if (!node_rrset(node, answer->msg->qtype, &rrset))
+		negative_add(answer, RCODE_NOERROR);
+	else if (answer_add(answer, answer_owner(answer), &rrset))
+		additional_add(answer, &rrset); /* step 6 */
+}
+
+/* One name; true: a CNAME or DNAME led to another one. */
+static bool
+step(struct answer *answer)
+{
+	uint16_t qtype = answer->msg->qtype;
+	struct lookup found;
+
+	lookup_name(answer->version, answer->name, answer->name_size, answer->name_labels, &found);
+	if (answer_is_below_dname(&found)) /* RFC 6672 3.2 */
+		return chain_dname(answer, found.dname);
+	/* 3b: out of authoritative data; but DS belongs to the parent's side of a cut (RFC 4035 3.1.4.1). */
+	if (found.zone_cut != NULL && !(found.zone_cut == found.node && qtype == TYPE_DS)) {
+		referral_add(answer, found.zone_cut);
+		return false;
+	}
+	const struct node *node = found.node != NULL ? found.node : found.source_of_synthesis;
+	if (node == NULL) { /* 3c */
+		negative_add(answer, RCODE_NXDOMAIN);
+		return false;
+	}
+	if ((node->flags & NODE_CNAME) != 0 && qtype != TYPE_CNAME && qtype != TYPE_ANY)
+		return chain_cname(answer, node);
+	positive(answer, node);
+	return false;
+}
+
+void
+answer_query(const struct message *msg, const struct zone_version *version, bool tcp, struct compose *compose)
+{
+	struct answer answer;
+
+	answer.msg = msg;
+	answer.version = version;
+	answer.compose = compose;
+	answer.tcp = tcp;
+	answer.links = 0;
+	answer.name = msg->qname;
+	answer.name_size = msg->qname_size;
+	answer.name_labels = msg->qname_labels;
+	compose->flags |= FLAG_AA;
+	while (step(&answer))
+		;
+}

@@ -1,0 +1,16 @@
+/*
+ * What is no ordinary data: QTYPE ANY. (Class CH is answer_chaos, in answer.h.)
+ *
+ * Threads:   any; no state.
+ * Memory:    nothing is allocated.
+ * Standards: RFC 8482 4.1; RFC 4892 (id.server), RFC 1035 (class CH).
+ */
+#ifndef ZONEGATE_ANSWER_META_H
+#define ZONEGATE_ANSWER_META_H
+
+#include "answer/state.h"
+
+/* ANY at a node with RRsets: over UDP one of them, over TCP all. */
+void meta_any(struct answer *answer, const struct node *node);
+
+#endif

@@ -1,0 +1,486 @@
+#include "serve/dispatch.h"
+#include "answer/answer.h"
+#include "base/clock.h"
+#include "transfer/axfr.h"
+#include "update/audit.h"
+#include "wire/parse.h"
+#include "wire/rdata.h"
+#include <stdlib.h>
+
+/* 64 KiB of UPDATE whose names are all pointers grow to some 3 MiB; evaluating it again after a lost race takes that once more. */
+#define UPDATE_ARENA_CAP (16u << 20)
+#define UPDATE_UDP_SIZE 512 /* "at most 512 bytes on UDP": what the clients' libraries read */
+
+/* One message and its answer. On the stack; only what is used is written. */
+struct exchange {
+	const struct dispatch *dispatch;
+	const struct serve_settings *settings;
+	const struct peer *peer;
+	void *connection;
+	uint64_t connection_serial;
+	struct stream *stream;
+	struct message msg;
+	struct compose compose;
+	struct tsig tsig;
+	struct ede ede;
+};
+
+static enum dispatch_result
+refuse(struct exchange *exchange, unsigned rcode)
+{
+	exchange->compose.rcode = rcode;
+	return DISPATCH_ANSWER;
+}
+
+static enum dispatch_result
+refuse_because(struct exchange *exchange, unsigned rcode, int code, const char *text)
+{
+	/* Nobody reads the text where there is no OPT, but for the audit line of an UPDATE. */
+	ede_set(&exchange->ede, code, "%s", text);
+	return refuse(exchange, rcode);
+}
+
+static struct policy_requestor
+requestor(const struct exchange *exchange)
+{
+	return (struct policy_requestor){
+		.key_name = exchange->tsig.verdict == TSIG_GOOD ? exchange->tsig.key->name : NULL,
+		.address = (const struct sockaddr *)&exchange->peer->remote,
+		.tcp = exchange->peer->transport != TRANSPORT_UDP,
+	};
+}
+
+/* ---- QUERY ---- */
+
+/* The requestor's serial: the SOA in the authority section of an IXFR (RFC 1995 3). False: there is none. */
+static bool
+ixfr_serial(const struct message *msg, uint32_t *serial)
+{
+	size_t offset = msg->start[SECTION_AUTHORITY], end, owner_size;
+	struct record record;
+	uint8_t owner[NAME_MAX_SIZE], soa[2 * NAME_MAX_SIZE + 20];
+
+	if (msg->count[SECTION_AUTHORITY] != 1)
+		return false;
+	message_record(msg, &offset, &record);
+	owner_size = message_owner(msg, &record, owner);
+	if (record.type != TYPE_SOA || record.class_ != CLASS_IN || owner_size != msg->qname_size ||
+	    memcmp(owner, msg->qname, owner_size) != 0)
+		return false;
+	if (rdata_expand(msg->wire, msg->size, record.rdata, record.rdata_size, TYPE_SOA, soa, sizeof soa, &end) != STATUS_OK)
+		return false;
+	*serial = rdata_soa_serial(soa, end);
+	return true;
+}
+
+/* An IXFR answer that says "this is the version": over UDP, where no more fits, and to who is up to date (RFC 1995 2, 4). */
+static enum dispatch_result
+answer_soa(struct exchange *exchange, const struct zone_version *version)
+{
+	struct rrset soa;
+
+	exchange->compose.flags |= FLAG_AA;
+	if (version_soa(version, &soa) &&
+	    !compose_rrset(&exchange->compose, SECTION_ANSWER, NULL, TYPE_SOA, soa.ttl_s, soa.packed, soa.packed_size, soa.count))
+		exchange->compose.flags |= FLAG_TC;
+	return DISPATCH_ANSWER;
+}
+
+static enum dispatch_result
+start_transfer(struct exchange *exchange, const struct zone_version *version)
+{
+	const struct message *msg = &exchange->msg;
+	uint32_t serial;
+
+	if (msg->qtype == TYPE_IXFR) {
+		if (!ixfr_serial(msg, &serial))
+			return refuse(exchange, RCODE_FORMERR);
+		if (exchange->peer->transport == TRANSPORT_UDP || (int32_t)(version->serial - serial) <= 0)
+			return answer_soa(exchange, version);
+	}
+	if (axfr_start(msg, &exchange->tsig, version, &exchange->stream) != STATUS_OK)
+		return refuse(exchange, RCODE_SERVFAIL);
+	return DISPATCH_STREAM;
+}
+
+static enum dispatch_result
+dispatch_transfer(struct exchange *exchange)
+{
+	const struct message *msg = &exchange->msg;
+	struct policy_requestor who = requestor(exchange);
+
+	if (msg->qclass != CLASS_IN)
+		return refuse(exchange, RCODE_REFUSED);
+	/* RFC 5936 4.2 leaves AXFR over UDP undefined. */
+	if (msg->qtype == TYPE_AXFR && exchange->peer->transport == TRANSPORT_UDP)
+		return refuse_because(exchange, RCODE_REFUSED, EDE_NOT_SUPPORTED, "AXFR is for TCP");
+	struct zone *zone = table_exact(exchange->dispatch->serve->table, msg->qname, msg->qname_size);
+	if (zone == NULL)
+		return refuse_because(exchange, RCODE_NOTAUTH, EDE_NOT_AUTHORITATIVE, "not a zone of this server");
+	const struct transfer_settings *settings = atomic_load_explicit(&zone->transfer_settings, memory_order_acquire);
+	if (settings == NULL || !acl_allows(settings->allow_transfer, &who))
+		return refuse_because(exchange, RCODE_REFUSED, EDE_PROHIBITED, "not in allow-transfer");
+	const struct zone_version *version = zone_current(zone);
+	if (version == NULL)
+		return refuse_because(exchange, RCODE_SERVFAIL, EDE_NOT_READY, "the zone is not ready");
+	return start_transfer(exchange, version);
+}
+
+/* QTYPEs that are no data: all but ANY, which answer/ knows. */
+static enum dispatch_result
+dispatch_meta(struct exchange *exchange)
+{
+	uint16_t type = exchange->msg.qtype;
+
+	if (type == TYPE_AXFR || type == TYPE_IXFR)
+		return dispatch_transfer(exchange);
+	return refuse(exchange, type == TYPE_OPT || type == TYPE_TSIG ? RCODE_FORMERR : RCODE_NOTIMP);
+}
+
+/* The zone that answers: the closest one above the name, but for DS at its apex the one above that (RFC 4035 3.1.4.1). */
+static const struct zone *
+zone_of_query(const struct table *table, const struct message *msg)
+{
+	const struct zone *zone = table_find(table, msg->qname, msg->qname_size, msg->qname_labels);
+
+	if (msg->qtype != TYPE_DS || zone == NULL || zone->name_size != msg->qname_size || msg->qname_labels == 0)
+		return zone;
+	size_t label = msg->qname[0] + 1u;
+	const struct zone *parent = table_find(table, msg->qname + label, msg->qname_size - label, msg->qname_labels - 1u);
+	return parent != NULL ? parent : zone;
+}
+
+static enum dispatch_result
+dispatch_query(struct exchange *exchange)
+{
+	const struct message *msg = &exchange->msg;
+	const struct serve *serve = exchange->dispatch->serve;
+
+	if (msg->qtype >= 128 && msg->qtype <= 254) /* RFC 6895 3.1: QTYPEs and meta types */
+		return dispatch_meta(exchange);
+	if (msg->qclass == CLASS_CH) {
+		answer_chaos(msg, exchange->settings->identity, serve->version_text, &exchange->compose);
+		return DISPATCH_ANSWER;
+	}
+	if (msg->qclass != CLASS_IN)
+		return refuse(exchange, RCODE_REFUSED);
+	if (msg->qtype == TYPE_OPT)
+		return refuse(exchange, RCODE_FORMERR);
+	const struct zone *zone = zone_of_query(serve->table, msg);
+	if (zone == NULL)
+		return refuse_because(exchange, RCODE_REFUSED, EDE_NOT_AUTHORITATIVE, "not in a zone of this server");
+	const struct zone_version *version = zone_current(zone);
+	if (version == NULL)
+		return refuse_because(exchange, RCODE_SERVFAIL, EDE_NOT_READY, "the zone is not ready");
+	answer_query(msg, version, exchange->peer->transport != TRANSPORT_UDP, &exchange->compose);
+	return DISPATCH_ANSWER;
+}
+
+/* ---- NOTIFY: we are primary for all of our zones ---- */
+
+static enum dispatch_result
+dispatch_notify(struct exchange *exchange)
+{
+	const struct message *msg = &exchange->msg;
+
+	if (table_exact(exchange->dispatch->serve->table, msg->qname, msg->qname_size) == NULL)
+		return refuse_because(exchange, RCODE_NOTAUTH, EDE_NOT_AUTHORITATIVE, "not a zone of this server");
+	return refuse_because(exchange, RCODE_REFUSED, EDE_NOT_SUPPORTED, "this server is a primary of the zone");
+}
+
+/* ---- UPDATE ---- */
+
+/* The key's name for a log; NULL: unsigned, or no TSIG at all. `text` takes NAME_TEXT_SIZE. */
+static const char *
+key_text(const struct tsig *tsig, char *text)
+{
+	if (tsig->key != NULL)
+		return tsig->key->text;
+	return tsig->verdict == TSIG_BADKEY ? name_to_text(tsig->key_name, text) : NULL;
+}
+
+/* An UPDATE that ends at the door: nothing was allocated for it (updates.md, "queues are bounded"). */
+static enum dispatch_result
+refuse_update(struct exchange *exchange, struct zone *zone, const char *verdict)
+{
+	char text[NAME_TEXT_SIZE];
+	unsigned rcode = exchange->compose.rcode;
+
+	if (zone != NULL)
+		stat_add_shared(&zone->updates[rcode < 23 ? rcode : 23], 1);
+	if (exchange->dispatch->serve->audit != NULL)
+		audit_refused(exchange->dispatch->serve->audit, &exchange->msg, (const struct sockaddr *)&exchange->peer->remote,
+		              (enum update_transport)exchange->peer->transport, key_text(&exchange->tsig, text), rcode, verdict,
+		              exchange->ede.code == EDE_NONE ? "" : exchange->ede.text);
+	return DISPATCH_ANSWER;
+}
+
+/* On any thread. */
+static void
+update_released(struct update_request *request)
+{
+	struct pending *pending = (struct pending *)(void *)request;
+
+	pending->give_back(pending);
+}
+
+/* The message moves into the request's own memory, for as long as it is on its way. */
+static bool
+copy_message(struct update_request *request, const struct message *msg)
+{
+	uint8_t *wire = arena_copy(&request->arena, msg->wire, msg->size);
+
+	if (wire == NULL)
+		return false;
+	request->msg = *msg;
+	request->msg.wire = wire;
+	if (msg->edns.present && msg->edns.cookie != NULL)
+		request->msg.edns.cookie = wire + (msg->edns.cookie - msg->wire);
+	return true;
+}
+
+static void
+fill_request(struct update_request *request, const struct exchange *exchange, struct zone *zone)
+{
+	const struct tsig *tsig = &exchange->tsig;
+
+	request->client = exchange->peer->remote;
+	request->transport = (enum update_transport)exchange->peer->transport;
+	request->arrival_ns = clock_monotonic_ns();
+	request->zone = zone;
+	request->release = update_released;
+	request->ede.code = EDE_NONE;
+	if (tsig->verdict != TSIG_GOOD)
+		return;
+	/* Lent by the keyring, which the pending's TSIG holds. */
+	request->key_name = tsig->key->name;
+	request->key_text = tsig->key->text;
+	memcpy(request->mac, tsig->mac, sizeof request->mac);
+	request->has_mac = true;
+}
+
+/* NULL: no memory. */
+static struct pending *
+pending_new(const struct exchange *exchange, struct zone *zone)
+{
+	struct pending *pending = calloc(1, sizeof *pending);
+
+	if (pending == NULL)
+		return NULL;
+	arena_init(&pending->update.arena, UPDATE_ARENA_CAP);
+	if (!copy_message(&pending->update, &exchange->msg)) {
+		arena_free(&pending->update.arena);
+		free(pending);
+		return NULL;
+	}
+	fill_request(&pending->update, exchange, zone);
+	pending->update.owner = pending;
+	if (exchange->msg.tsig_offset != 0)
+		pending->tsig = exchange->tsig;
+	tsig_hold(&pending->tsig);
+	pending->peer = *exchange->peer;
+	pending->worker = exchange->dispatch->worker;
+	pending->connection = exchange->connection;
+	pending->connection_serial = exchange->connection_serial;
+	pending->give_back = exchange->dispatch->give_back;
+	return pending;
+}
+
+void
+dispatch_pending_free(struct pending *pending)
+{
+	tsig_release(&pending->tsig);
+	arena_free(&pending->update.arena);
+	free(pending);
+}
+
+static enum dispatch_result
+submit_update(struct exchange *exchange, struct zone *zone)
+{
+	const struct serve *serve = exchange->dispatch->serve;
+	struct pending *pending = pending_new(exchange, zone);
+
+	if (pending == NULL) {
+		refuse_because(exchange, RCODE_SERVFAIL, EDE_OTHER, "out of memory");
+		return refuse_update(exchange, zone, "memory");
+	}
+	struct update_request *request = &pending->update;
+	request->rcode = update_check_form(request);
+	if (request->rcode == RCODE_NOERROR) {
+		committer_submit(serve->committer, request);
+		return DISPATCH_LATER;
+	}
+	stat_add_shared(&zone->updates[request->rcode < 23 ? request->rcode : 23], 1);
+	if (serve->audit != NULL)
+		audit_update(serve->audit, request, request->rcode == RCODE_NOTZONE ? "notzone" : "formerr",
+		             clock_monotonic_ns() - request->arrival_ns);
+	exchange->ede = request->ede;
+	exchange->compose.rcode = request->rcode;
+	dispatch_pending_free(pending);
+	return DISPATCH_ANSWER;
+}
+
+static enum dispatch_result
+dispatch_update(struct exchange *exchange)
+{
+	const struct message *msg = &exchange->msg;
+	struct policy_requestor who = requestor(exchange);
+	struct zone *zone = msg->qclass == CLASS_IN ? table_exact(exchange->dispatch->serve->table, msg->qname, msg->qname_size) : NULL;
+
+	if (zone == NULL) { /* RFC 2136 3.1.2 */
+		refuse_because(exchange, RCODE_NOTAUTH, EDE_NOT_AUTHORITATIVE, "not a zone of this server");
+		return refuse_update(exchange, NULL, "notauth");
+	}
+	const struct update_settings *settings = atomic_load_explicit(&zone->update_settings, memory_order_acquire);
+	if (settings == NULL || !update_could_allow(settings, &who)) {
+		refuse_because(exchange, RCODE_REFUSED, EDE_PROHIBITED, who.key_name != NULL ? "no rule for this key" : "no rule for unsigned updates from this address");
+		return refuse_update(exchange, zone, "policy");
+	}
+	if (zone_current(zone) == NULL) {
+		refuse_because(exchange, RCODE_SERVFAIL, EDE_NOT_READY, "the zone is not ready");
+		return refuse_update(exchange, zone, "notready");
+	}
+	return submit_update(exchange, zone);
+}
+
+/* ---- one message in, one out ---- */
+
+/* What an OPT of ours says, but for the EDE; NULL: the request had none (RFC 6891 6.1.1). */
+static const struct edns_reply *
+edns_reply_init(struct edns_reply *reply, const struct message *msg, const struct serve_settings *settings)
+{
+	if (!msg->edns.present)
+		return NULL;
+	*reply = (struct edns_reply){
+		.udp_size = EDNS_UDP_SIZE,
+		.dnssec_ok = msg->edns.dnssec_ok,
+		.nsid = msg->edns.nsid ? settings->identity : NULL,
+		.keepalive_100ms = -1,
+	};
+	return reply;
+}
+
+static size_t
+limit_of(const struct message *msg, const struct serve_settings *settings, enum transport transport, size_t room)
+{
+	if (transport != TRANSPORT_UDP)
+		return room;
+	if (message_opcode(msg) == OPCODE_UPDATE)
+		return UPDATE_UDP_SIZE;
+	return compose_udp_limit(msg, settings->udp_size);
+}
+
+/* Finish and sign; the answer's size, or 0 where it cannot be signed. */
+static size_t
+finish(struct compose *compose, struct edns_reply *reply, const struct ede *ede, struct tsig *tsig, uint8_t *buffer, size_t room)
+{
+	if (reply != NULL) {
+		reply->rcode = compose->rcode;
+		reply->ede = ede;
+	}
+	size_t size = compose_finish(compose, reply);
+	if (tsig->verdict != TSIG_NONE && tsig_sign(tsig, buffer, &size, room, clock_wall_s()) != STATUS_OK)
+		return 0;
+	return size;
+}
+
+static enum dispatch_result
+choose(struct exchange *exchange, enum parse_verdict verdict)
+{
+	const struct message *msg = &exchange->msg;
+
+	if (verdict == PARSE_NOTIMP)
+		return refuse(exchange, RCODE_NOTIMP);
+	if (exchange->tsig.verdict > TSIG_GOOD) { /* RFC 8945 5.2 */
+		refuse(exchange, tsig_rcode(&exchange->tsig));
+		if (message_opcode(msg) == OPCODE_UPDATE)
+			return refuse_update(exchange, NULL, tsig_verdict_text(exchange->tsig.verdict));
+		return DISPATCH_ANSWER;
+	}
+	if (verdict == PARSE_FORMERR || (msg->edns.present && msg->edns.bad_cookie)) { /* RFC 7873 5.2.2 */
+		refuse(exchange, RCODE_FORMERR);
+		return message_opcode(msg) == OPCODE_UPDATE ? refuse_update(exchange, NULL, "formerr") : DISPATCH_ANSWER;
+	}
+	if (msg->edns.present && msg->edns.version > 0)
+		return refuse(exchange, RCODE_BADVERS); /* RFC 6891 6.1.3 */
+	switch (message_opcode(msg)) {
+	case OPCODE_QUERY:
+		return dispatch_query(exchange);
+	case OPCODE_NOTIFY:
+		return dispatch_notify(exchange);
+	default:
+		return dispatch_update(exchange);
+	}
+}
+
+static void
+count(struct serve_counters *counters, enum transport transport, unsigned rcode)
+{
+	stat_add(&counters->queries[transport][rcode < 23 ? rcode : 23], 1);
+}
+
+enum dispatch_result
+dispatch_message(const struct dispatch *dispatch, const uint8_t *wire, size_t size, const struct peer *peer,
+                 void *connection, uint64_t connection_serial,
+                 uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream)
+{
+	struct exchange exchange;
+	struct edns_reply reply;
+	struct message *msg = &exchange.msg;
+
+	enum parse_verdict verdict = parse_message(wire, size, msg);
+	if (verdict == PARSE_DROP) {
+		stat_add(&dispatch->counters->dropped, 1);
+		return DISPATCH_DROP;
+	}
+	const struct serve_settings *settings = atomic_load_explicit(&dispatch->serve->settings, memory_order_acquire);
+	exchange.dispatch = dispatch;
+	exchange.settings = settings;
+	exchange.peer = peer;
+	exchange.connection = connection;
+	exchange.connection_serial = connection_serial;
+	exchange.ede.code = EDE_NONE;
+	exchange.tsig.verdict = TSIG_NONE;
+	exchange.tsig.key = NULL;
+	if (msg->tsig_offset != 0) {
+		tsig_verify(msg, settings->keys, clock_wall_s(), &exchange.tsig);
+		if (exchange.tsig.verdict > TSIG_GOOD)
+			stat_add(&dispatch->counters->tsig_failures[exchange.tsig.verdict], 1);
+	}
+	const struct edns_reply *opt = edns_reply_init(&reply, msg, settings);
+	size_t reserved = (opt != NULL ? edns_reply_size(opt) : 0) + tsig_room(&exchange.tsig);
+	compose_begin(&exchange.compose, msg, buffer, room, limit_of(msg, settings, peer->transport, room), reserved);
+
+	enum dispatch_result result = choose(&exchange, verdict);
+	if (result == DISPATCH_STREAM) {
+		*stream = exchange.stream;
+		count(dispatch->counters, peer->transport, RCODE_NOERROR);
+	}
+	if (result != DISPATCH_ANSWER)
+		return result;
+	if (message_opcode(msg) != OPCODE_UPDATE)
+		count(dispatch->counters, peer->transport, exchange.compose.rcode);
+	*answer_size = finish(&exchange.compose, opt != NULL ? &reply : NULL, &exchange.ede, &exchange.tsig, buffer, room);
+	return *answer_size > 0 ? DISPATCH_ANSWER : DISPATCH_DROP;
+}
+
+enum dispatch_result
+dispatch_pending(const struct dispatch *dispatch, struct pending *pending, uint8_t *buffer, size_t room, size_t *answer_size)
+{
+	const struct serve_settings *settings = atomic_load_explicit(&dispatch->serve->settings, memory_order_acquire);
+	struct update_request *request = &pending->update;
+	const struct message *msg = &request->msg;
+	struct compose compose;
+	struct edns_reply reply;
+
+	if (request->drop) { /* on-store-failure: say nothing, the client tries the next server */
+		stat_add(&dispatch->counters->dropped, 1);
+		return DISPATCH_DROP;
+	}
+	const struct edns_reply *opt = edns_reply_init(&reply, msg, settings);
+	size_t reserved = (opt != NULL ? edns_reply_size(opt) : 0) + tsig_room(&pending->tsig);
+	compose_begin(&compose, msg, buffer, room, limit_of(msg, settings, pending->peer.transport, room), reserved);
+	compose.rcode = request->rcode;
+	*answer_size = finish(&compose, opt != NULL ? &reply : NULL, &request->ede, &pending->tsig, buffer, room);
+	return *answer_size > 0 ? DISPATCH_ANSWER : DISPATCH_DROP;
+}

@@ -1,0 +1,743 @@
+#include "serve/tcp.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define LENGTH_SIZE 2              /* in front of each message (RFC 1035 4.2.2) */
+#define ACCEPTS 64                 /* new connections a turn */
+#define STREAM_TURN 16             /* messages of a transfer before others get their turn: 1 MiB */
+#define EVICT_LOOK 8               /* connections looked at to find an idle one */
+
+/* Connections of one client address. */
+struct tcp_address {
+	struct tcp_address *next;
+	uint8_t bytes[16];
+	unsigned connections;
+};
+
+struct tcp_connection {
+	struct source source;      /* first */
+	struct tcp *tcp;
+	const struct tcp_layer *layer;
+	void *layer_state;
+	int fd;                    /* -1: closed */
+	uint64_t serial;           /* another one for each use of this memory: a pending knows by it whether its client is still there */
+	struct peer peer;
+	struct tcp_address *address;
+	struct tcp_connection *older, *newer; /* by progress; `newer` also links the lists of closed and free ones */
+	struct tcp_connection *dirty_next;
+	uint64_t progress_ms;
+	uint8_t *in, *out;
+	size_t in_used, out_at, out_used, out_room;
+	unsigned pending;
+	uint32_t events;           /* as epoll knows them */
+	bool dirty, eof;
+	struct stream *stream;
+};
+
+struct tcp_listener {
+	struct source source;      /* first */
+	struct tcp *tcp;
+	const struct tcp_layer *layer;
+	int fd;
+	struct tcp_listener *next;
+};
+
+struct tcp {
+	const struct dispatch *dispatch;
+	unsigned *in_flight;
+	struct worker_limits limits;
+	int epoll_fd;
+	uint64_t now_ms, serial;
+	bool stopping;
+	unsigned open;
+	struct tcp_listener *listeners;
+	struct tcp_connection *oldest, *newest; /* open ones */
+	struct tcp_connection *closed;          /* in this round: events of theirs may still come */
+	struct tcp_connection *free;
+	struct tcp_connection *dirty;
+	struct tcp_address **addresses;
+	size_t address_mask;
+	size_t scratch_used;
+	uint8_t *in, *scratch;                  /* TCP_IN_SIZE, TCP_OUT_SIZE */
+};
+
+/* ---- plain TCP beneath ---- */
+
+static ssize_t
+plain_receive(int fd, void *state, void *bytes, size_t room)
+{
+	(void)state;
+	return recv(fd, bytes, room, MSG_DONTWAIT);
+}
+
+static ssize_t
+plain_send(int fd, void *state, const void *bytes, size_t size)
+{
+	(void)state;
+	return send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+const struct tcp_layer tcp_plain = {.transport = TRANSPORT_TCP, .receive = plain_receive, .send = plain_send};
+
+/* ---- the order of progress ---- */
+
+static void
+unlink_progress(struct tcp *tcp, struct tcp_connection *connection)
+{
+	*(connection->older ? &connection->older->newer : &tcp->oldest) = connection->newer;
+	*(connection->newer ? &connection->newer->older : &tcp->newest) = connection->older;
+}
+
+static void
+link_progress(struct tcp *tcp, struct tcp_connection *connection)
+{
+	connection->progress_ms = tcp->now_ms;
+	connection->older = tcp->newest;
+	connection->newer = NULL;
+	*(tcp->newest ? &tcp->newest->newer : &tcp->oldest) = connection;
+	tcp->newest = connection;
+}
+
+static void
+made_progress(struct tcp_connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+
+	connection->progress_ms = tcp->now_ms;
+	if (tcp->newest != connection) {
+		unlink_progress(tcp, connection);
+		link_progress(tcp, connection);
+	}
+}
+
+/* ---- connections of an address ---- */
+
+static void
+address_bytes(const struct sockaddr_storage *remote, uint8_t bytes[16])
+{
+	memset(bytes, 0, 16);
+	if (remote->ss_family == AF_INET)
+		memcpy(bytes + 12, &((const struct sockaddr_in *)remote)->sin_addr, 4);
+	else if (remote->ss_family == AF_INET6)
+		memcpy(bytes, &((const struct sockaddr_in6 *)remote)->sin6_addr, 16);
+}
+
+/* Counts one more; NULL: it has as many as it may, or no memory. */
+static struct tcp_address *
+address_take(struct tcp *tcp, const struct sockaddr_storage *remote)
+{
+	uint8_t bytes[16];
+
+	address_bytes(remote, bytes);
+	struct tcp_address **bucket = &tcp->addresses[hash_bytes(bytes, 16) & tcp->address_mask], *address = *bucket;
+	while (address != NULL && memcmp(address->bytes, bytes, 16) != 0)
+		address = address->next;
+	if (address == NULL) {
+		address = calloc(1, sizeof *address);
+		if (address == NULL)
+			return NULL;
+		memcpy(address->bytes, bytes, 16);
+		address->next = *bucket;
+		*bucket = address;
+	}
+	if (address->connections >= tcp->limits.tcp_clients_address)
+		return NULL;
+	address->connections++;
+	return address;
+}
+
+static void
+address_give(struct tcp *tcp, struct tcp_address *address)
+{
+	if (--address->connections > 0)
+		return;
+	struct tcp_address **at = &tcp->addresses[hash_bytes(address->bytes, 16) & tcp->address_mask];
+	while (*at != address)
+		at = &(*at)->next;
+	*at = address->next;
+	free(address);
+}
+
+/* ---- closing ---- */
+
+static void
+close_connection(struct tcp_connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+
+	if (connection->fd < 0)
+		return;
+	if (connection->layer->close != NULL)
+		connection->layer->close(connection->layer_state);
+	close(connection->fd);
+	connection->fd = -1;
+	connection->serial = ++tcp->serial;
+	if (connection->stream != NULL)
+		stream_free(connection->stream);
+	connection->stream = NULL;
+	free(connection->in);
+	free(connection->out);
+	connection->in = connection->out = NULL;
+	connection->in_used = connection->out_at = connection->out_used = connection->out_room = 0;
+	address_give(tcp, connection->address);
+	unlink_progress(tcp, connection);
+	connection->newer = tcp->closed;
+	tcp->closed = connection;
+	tcp->open--;
+	stat_add(&tcp->dispatch->counters->tcp_open, UINT64_MAX); /* one less */
+}
+
+static size_t
+unsent(const struct tcp_connection *connection)
+{
+	return connection->out_used - connection->out_at;
+}
+
+static bool
+is_working(const struct tcp_connection *connection)
+{
+	return connection->pending > 0 || connection->stream != NULL || unsent(connection) > 0;
+}
+
+/* May another request be taken? A transfer is sent to its end first. */
+static bool
+may_take(const struct tcp_connection *connection)
+{
+	return connection->fd >= 0 && connection->stream == NULL && unsent(connection) < TCP_OUT_LIMIT &&
+	       connection->pending < TCP_PENDING && !connection->tcp->stopping;
+}
+
+/* Tell epoll what we wait for; closes a connection that has nothing more to come or go. */
+static void
+settle(struct tcp_connection *connection)
+{
+	uint32_t events = 0;
+
+	if (connection->fd < 0)
+		return;
+	if (connection->eof && !is_working(connection)) {
+		close_connection(connection);
+		return;
+	}
+	if (!connection->eof && may_take(connection))
+		events |= EPOLLIN;
+	if (unsent(connection) > 0 || connection->stream != NULL)
+		events |= EPOLLOUT;
+	if (events == connection->events)
+		return;
+	struct epoll_event event = {.events = events, .data.ptr = connection};
+	if (epoll_ctl(connection->tcp->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event) != 0)
+		close_connection(connection);
+	connection->events = events;
+}
+
+/* ---- sending ---- */
+
+/* Keep what the socket did not take. */
+static bool
+keep_unsent(struct tcp_connection *connection, const uint8_t *bytes, size_t size)
+{
+	size_t have = unsent(connection);
+
+	if (connection->out_at > 0 && have > 0)
+		memmove(connection->out, connection->out + connection->out_at, have);
+	connection->out_at = 0;
+	connection->out_used = have;
+	if (connection->out_room - have < size) {
+		size_t room = have + size + (have + size) / 2;
+		uint8_t *grown = realloc(connection->out, room);
+		if (grown == NULL)
+			return false;
+		connection->out = grown;
+		connection->out_room = room;
+	}
+	memcpy(connection->out + have, bytes, size);
+	connection->out_used += size;
+	return true;
+}
+
+/* Octets taken; -1: the connection is dead. */
+static ssize_t
+send_some(struct tcp_connection *connection, const uint8_t *bytes, size_t size)
+{
+	ssize_t sent = connection->layer->send(connection->fd, connection->layer_state, bytes, size);
+
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (sent > 0)
+		made_progress(connection);
+	return sent;
+}
+
+/* What is in the scratch buffer goes out, behind what is there already. */
+static void
+push(struct tcp_connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+	size_t size = tcp->scratch_used;
+	ssize_t sent = 0;
+
+	tcp->scratch_used = 0;
+	if (size == 0 || connection->fd < 0)
+		return;
+	if (unsent(connection) == 0)
+		sent = send_some(connection, tcp->scratch, size);
+	if (sent < 0 || ((size_t)sent < size && !keep_unsent(connection, tcp->scratch + sent, size - (size_t)sent)))
+		close_connection(connection);
+}
+
+/* What was kept; the buffer goes when it is empty. False: closed. */
+static bool
+send_kept(struct tcp_connection *connection)
+{
+	if (unsent(connection) == 0)
+		return true;
+	ssize_t sent = send_some(connection, connection->out + connection->out_at, unsent(connection));
+	if (sent < 0) {
+		close_connection(connection);
+		return false;
+	}
+	connection->out_at += (size_t)sent;
+	if (unsent(connection) == 0) {
+		free(connection->out);
+		connection->out = NULL;
+		connection->out_at = connection->out_used = connection->out_room = 0;
+	}
+	return true;
+}
+
+/* Where the next message goes in the scratch buffer, LENGTH_SIZE before it; makes room by sending. */
+static uint8_t *
+scratch_room(struct tcp_connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+
+	if (TCP_OUT_SIZE - tcp->scratch_used < LENGTH_SIZE + MESSAGE_MAX_SIZE)
+		push(connection);
+	return tcp->scratch + tcp->scratch_used + LENGTH_SIZE;
+}
+
+static void
+scratch_add(struct tcp *tcp, size_t size)
+{
+	bytes_put_u16(tcp->scratch + tcp->scratch_used, (uint16_t)size);
+	tcp->scratch_used += LENGTH_SIZE + size;
+}
+
+/* ---- requests ---- */
+
+static void
+take_message(struct tcp_connection *connection, const uint8_t *wire, size_t size)
+{
+	struct tcp *tcp = connection->tcp;
+	uint8_t *out = scratch_room(connection);
+	size_t answer_size;
+
+	if (connection->fd < 0)
+		return;
+	switch (dispatch_message(tcp->dispatch, wire, size, &connection->peer, connection, connection->serial, out, MESSAGE_MAX_SIZE,
+	                         &answer_size, &connection->stream)) {
+	case DISPATCH_ANSWER:
+		scratch_add(tcp, answer_size);
+		break;
+	case DISPATCH_LATER:
+		connection->pending++;
+		(*tcp->in_flight)++;
+		break;
+	case DISPATCH_DROP: case DISPATCH_STREAM:
+		break;
+	}
+}
+
+/* What cannot be used yet stays with the connection. */
+static void
+keep_rest(struct tcp_connection *connection, const uint8_t *bytes, size_t size)
+{
+	connection->in_used = 0;
+	if (connection->fd < 0)
+		return;
+	if (size == 0) {
+		free(connection->in);
+		connection->in = NULL;
+		return;
+	}
+	uint8_t *kept = realloc(connection->in, size);
+	if (kept == NULL) {
+		close_connection(connection);
+		return;
+	}
+	memcpy(kept, bytes, size);
+	connection->in = kept;
+	connection->in_used = size;
+}
+
+/* All whole messages among `bytes`, which lie in tcp->in; their answers leave in one send. */
+static void
+take_all(struct tcp_connection *connection, const uint8_t *bytes, size_t size)
+{
+	size_t at = 0;
+
+	while (may_take(connection) && size - at >= LENGTH_SIZE) {
+		size_t length = bytes_get_u16(bytes + at);
+		if (size - at - LENGTH_SIZE < length)
+			break;
+		take_message(connection, bytes + at + LENGTH_SIZE, length);
+		at += LENGTH_SIZE + length;
+	}
+	if (at > 0 && connection->fd >= 0)
+		made_progress(connection);
+	push(connection);
+	keep_rest(connection, bytes + at, size - at);
+}
+
+/* Requests that had to wait. */
+static void
+resume(struct tcp_connection *connection)
+{
+	size_t size = connection->in_used;
+
+	if (size == 0 || !may_take(connection))
+		return;
+	memcpy(connection->tcp->in, connection->in, size);
+	take_all(connection, connection->tcp->in, size);
+}
+
+static void
+tcp_readable(struct tcp_connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+	size_t have = connection->in_used;
+
+	if (!may_take(connection) || connection->eof)
+		return;
+	if (have == TCP_IN_SIZE) { /* requests that had to wait for room behind their answers */
+		resume(connection);
+		return;
+	}
+	ssize_t size = connection->layer->receive(connection->fd, connection->layer_state, tcp->in + have, TCP_IN_SIZE - have);
+	if (size < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			close_connection(connection);
+		return;
+	}
+	if (size == 0) { /* it may still want its answers (RFC 7766 6.2.4) */
+		connection->eof = true;
+		return;
+	}
+	if (have > 0)
+		memcpy(tcp->in, connection->in, have);
+	take_all(connection, tcp->in, have + (size_t)size);
+}
+
+/* ---- transfers ---- */
+
+/* Messages of the stream, as long as the socket takes them. */
+static void
+pull_stream(struct tcp_connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+
+	for (unsigned turn = 0; turn < STREAM_TURN && connection->stream != NULL && unsent(connection) == 0; turn++) {
+		uint8_t *out = scratch_room(connection);
+		size_t size;
+		if (connection->fd < 0 || unsent(connection) > 0)
+			break;
+		if (stream_next(connection->stream, out, MESSAGE_MAX_SIZE, &size) != STATUS_OK) {
+			/* RFC 5936 2.2: a transfer that cannot go on is cut off. */
+			tcp->scratch_used = 0;
+			close_connection(connection);
+			return;
+		}
+		if (size == 0) {
+			stream_free(connection->stream);
+			connection->stream = NULL;
+			break;
+		}
+		scratch_add(tcp, size);
+	}
+	push(connection);
+}
+
+static void
+tcp_writable(struct tcp_connection *connection)
+{
+	if (!send_kept(connection) || unsent(connection) > 0)
+		return;
+	pull_stream(connection);
+	resume(connection);
+}
+
+static void
+connection_ready(struct source *source, uint32_t events)
+{
+	struct tcp_connection *connection = (struct tcp_connection *)(void *)source;
+
+	if (connection->fd < 0)
+		return;
+	if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && (events & EPOLLIN) == 0)) {
+		close_connection(connection);
+		return;
+	}
+	if ((events & EPOLLOUT) != 0)
+		tcp_writable(connection);
+	if ((events & EPOLLIN) != 0 && connection->fd >= 0)
+		tcp_readable(connection);
+	settle(connection);
+}
+
+/* ---- new connections ---- */
+
+/* The connection that has been idle longest makes room (RFC 7766 6.2.3). False: all are at work. */
+static bool
+evict(struct tcp *tcp)
+{
+	struct tcp_connection *connection = tcp->oldest;
+
+	for (unsigned look = 0; look < EVICT_LOOK && connection != NULL; look++, connection = connection->newer) {
+		if (!is_working(connection)) {
+			close_connection(connection);
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct tcp_connection *
+connection_new(struct tcp *tcp)
+{
+	struct tcp_connection *connection = tcp->free;
+
+	if (connection != NULL)
+		tcp->free = connection->newer;
+	else
+		connection = malloc(sizeof *connection);
+	if (connection != NULL)
+		*connection = (struct tcp_connection){.source.ready = connection_ready, .tcp = tcp, .fd = -1};
+	return connection;
+}
+
+static void
+refuse(struct tcp *tcp, int fd)
+{
+	stat_add(&tcp->dispatch->counters->tcp_refused, 1);
+	close(fd);
+}
+
+static void
+adopt(struct tcp_listener *listener, int fd, const struct sockaddr_storage *remote, socklen_t remote_size)
+{
+	struct tcp *tcp = listener->tcp;
+	int one = 1;
+
+	if (tcp->open >= tcp->limits.tcp_clients && !evict(tcp)) {
+		refuse(tcp, fd);
+		return;
+	}
+	struct tcp_address *address = address_take(tcp, remote);
+	struct tcp_connection *connection = address != NULL ? connection_new(tcp) : NULL;
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+	if (connection == NULL || epoll_ctl(tcp->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+		if (connection != NULL) {
+			connection->newer = tcp->free;
+			tcp->free = connection;
+		}
+		if (address != NULL)
+			address_give(tcp, address);
+		refuse(tcp, fd);
+		return;
+	}
+	/* Answers are coalesced here: the kernel need not wait for more. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	connection->fd = fd;
+	connection->serial = ++tcp->serial;
+	connection->layer = listener->layer;
+	connection->layer_state = listener->layer->open != NULL ? listener->layer->open(fd) : NULL;
+	connection->address = address;
+	connection->events = EPOLLIN;
+	connection->peer.remote = *remote;
+	connection->peer.remote_size = remote_size;
+	connection->peer.transport = listener->layer->transport;
+	link_progress(tcp, connection);
+	tcp->open++;
+	stat_add(&tcp->dispatch->counters->tcp_accepted, 1);
+	stat_add(&tcp->dispatch->counters->tcp_open, 1);
+}
+
+static void
+tcp_acceptable(struct source *source, uint32_t events)
+{
+	struct tcp_listener *listener = (struct tcp_listener *)(void *)source;
+
+	(void)events;
+	for (unsigned i = 0; i < ACCEPTS && !listener->tcp->stopping; i++) {
+		struct sockaddr_storage remote;
+		socklen_t size = sizeof remote;
+		int fd = accept4(listener->fd, (struct sockaddr *)&remote, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			adopt(listener, fd, &remote, size);
+			continue;
+		}
+		if ((errno == EMFILE || errno == ENFILE) && evict(listener->tcp)) {
+			log_limited(LOG_LEVEL_WARNING, "tcp", "no file descriptor left: an idle connection was closed connections=%u",
+			            listener->tcp->open);
+			continue;
+		}
+		if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+enum status
+tcp_listen(struct tcp *tcp, int fd, const struct tcp_layer *layer)
+{
+	struct tcp_listener *listener = calloc(1, sizeof *listener);
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = listener};
+
+	if (listener == NULL)
+		return STATUS_NO_MEMORY;
+	*listener = (struct tcp_listener){.source.ready = tcp_acceptable, .tcp = tcp, .layer = layer, .fd = fd, .next = tcp->listeners};
+	if (epoll_ctl(tcp->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+		free(listener);
+		return STATUS_IO;
+	}
+	tcp->listeners = listener;
+	return STATUS_OK;
+}
+
+/* ---- UPDATEs that come back ---- */
+
+void
+tcp_answer(struct tcp *tcp, struct pending *pending)
+{
+	struct tcp_connection *connection = pending->connection;
+	size_t size;
+
+	(*tcp->in_flight)--;
+	if (connection->serial == pending->connection_serial && connection->fd >= 0) {
+		connection->pending--;
+		if (dispatch_pending(tcp->dispatch, pending, tcp->scratch + LENGTH_SIZE, MESSAGE_MAX_SIZE, &size) == DISPATCH_ANSWER) {
+			bytes_put_u16(tcp->scratch, (uint16_t)size);
+			if (!keep_unsent(connection, tcp->scratch, LENGTH_SIZE + size))
+				close_connection(connection);
+		}
+		if (!connection->dirty) {
+			connection->dirty = true;
+			connection->dirty_next = tcp->dirty;
+			tcp->dirty = connection;
+		}
+	}
+	dispatch_pending_free(pending);
+}
+
+void
+tcp_flush(struct tcp *tcp)
+{
+	while (tcp->dirty != NULL) {
+		struct tcp_connection *connection = tcp->dirty;
+		tcp->dirty = connection->dirty_next;
+		connection->dirty = false;
+		if (connection->fd < 0 || !send_kept(connection))
+			continue;
+		resume(connection);
+		settle(connection);
+	}
+}
+
+/* ---- the round ---- */
+
+void
+tcp_tick(struct tcp *tcp, uint64_t now_ms)
+{
+	tcp->now_ms = now_ms;
+	for (struct tcp_connection *connection = tcp->oldest, *newer; connection != NULL; connection = newer) {
+		newer = connection->newer;
+		if (now_ms - connection->progress_ms < tcp->limits.tcp_idle_ms)
+			break;
+		if (connection->pending == 0) /* an UPDATE on its way has a time limit of its own */
+			close_connection(connection);
+	}
+	while (tcp->closed != NULL) {
+		struct tcp_connection *connection = tcp->closed;
+		tcp->closed = connection->newer;
+		connection->newer = tcp->free;
+		tcp->free = connection;
+	}
+}
+
+void
+tcp_stop(struct tcp *tcp)
+{
+	tcp->stopping = true;
+	for (struct tcp_listener *listener = tcp->listeners; listener != NULL; listener = listener->next)
+		epoll_ctl(tcp->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
+	for (struct tcp_connection *connection = tcp->oldest, *newer; connection != NULL; connection = newer) {
+		newer = connection->newer;
+		connection->eof = true;
+		settle(connection);
+	}
+}
+
+bool
+tcp_is_idle(const struct tcp *tcp)
+{
+	for (const struct tcp_connection *connection = tcp->oldest; connection != NULL; connection = connection->newer)
+		if (is_working(connection))
+			return false;
+	return true;
+}
+
+struct tcp *
+tcp_new(const struct dispatch *dispatch, int epoll_fd, const struct worker_limits *limits, unsigned *in_flight)
+{
+	struct tcp *tcp = calloc(1, sizeof *tcp);
+	size_t buckets = 256;
+
+	if (tcp == NULL)
+		return NULL;
+	while (buckets < limits->tcp_clients && buckets < 65536)
+		buckets *= 2;
+	tcp->dispatch = dispatch;
+	tcp->epoll_fd = epoll_fd;
+	tcp->limits = *limits;
+	tcp->in_flight = in_flight;
+	tcp->address_mask = buckets - 1;
+	tcp->addresses = calloc(buckets, sizeof *tcp->addresses);
+	tcp->in = malloc(TCP_IN_SIZE);
+	tcp->scratch = malloc(TCP_OUT_SIZE);
+	if (tcp->addresses == NULL || tcp->in == NULL || tcp->scratch == NULL) {
+		tcp_free(tcp);
+		return NULL;
+	}
+	return tcp;
+}
+
+void
+tcp_free(struct tcp *tcp)
+{
+	if (tcp == NULL)
+		return;
+	while (tcp->oldest != NULL)
+		close_connection(tcp->oldest);
+	tcp_tick(tcp, tcp->now_ms);
+	while (tcp->free != NULL) {
+		struct tcp_connection *connection = tcp->free;
+		tcp->free = connection->newer;
+		free(connection);
+	}
+	while (tcp->listeners != NULL) {
+		struct tcp_listener *listener = tcp->listeners;
+		tcp->listeners = listener->next;
+		free(listener);
+	}
+	free(tcp->addresses);
+	free(tcp->in);
+	free(tcp->scratch);
+	free(tcp);
+}
