@@ -37,6 +37,9 @@ libzonegate_a_SOURCES += \
 	gateway/zone/check.c gateway/zone/check.h \
 	gateway/zone/draft.c gateway/zone/draft.h \
 	gateway/zone/lookup.c gateway/zone/lookup.h \
+	gateway/zone/master.c gateway/zone/master.h \
+	gateway/zone/master_parse.c gateway/zone/master_parse.h \
+	gateway/zone/master_write.c \
 	gateway/zone/node.c gateway/zone/node.h \
 	gateway/zone/reclaim.c gateway/zone/reclaim.h \
 	gateway/zone/replay.c gateway/zone/replay.h \
