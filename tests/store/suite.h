@@ -31,5 +31,7 @@ struct change_op suite_op(struct arena *arena, const char *text);
 struct change *suite_change(struct arena *arena, uint64_t base, const uint8_t *base_id, const char *ops);
 /* The content as sorted lines "name TYPE ttl rdata\n", without the SOA; free() it. */
 char *suite_content(const struct zone_version *version);
+/* Lines in the same order; free() it. */
+char *suite_sorted(const char *lines);
 
 #endif

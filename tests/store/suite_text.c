@@ -86,6 +86,22 @@ compare_lines(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+char *
+suite_sorted(const char *lines)
+{
+	char *copy = strdup(lines), *rest = copy, *all[4096];
+	size_t count = 0;
+
+	for (char *line = strsep(&rest, "\n"); line && *line; line = strsep(&rest, "\n"))
+		all[count++] = line;
+	qsort(all, count, sizeof all[0], compare_lines);
+	char *sorted = calloc(1, strlen(lines) + 2);
+	for (size_t i = 0; i < count; i++)
+		strcat(strcat(sorted, all[i]), "\n");
+	free(copy);
+	return sorted;
+}
+
 struct content {
 	const struct zone_version *version;
 	char *lines[4096];
