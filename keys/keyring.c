@@ -191,11 +191,17 @@ keyring_add(struct keyring *keyring, const char *name, const char *algorithm, co
 	if (status != STATUS_OK)
 		return status;
 
+	struct digest_key *digest_key = digest_key_new(found->digest, secret, secret_size);
+	if (!digest_key) { /* libcrypto may be built or configured without: MD5 in FIPS mode */
+		digest_wipe(secret, secret_size);
+		free(secret);
+		return say(reason, STATUS_UNSUPPORTED, "libcrypto does not offer %s on this system", found->text);
+	}
 	struct key *key = must(calloc(1, sizeof *key));
 	memcpy(key->name, wire, name_size(wire));
 	key->text = must(strdup(name_to_text(wire, text)));
 	key->algorithm = found;
-	key->digest_key = must(digest_key_new(found->digest, secret, secret_size));
+	key->digest_key = digest_key;
 	key->secret = secret;
 	key->secret_size = secret_size;
 	key->keyring = keyring;

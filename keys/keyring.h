@@ -40,7 +40,10 @@ void keyring_free(struct keyring *keyring);
 /* Take a share, inside the RCU section in which a key of it was found; any thread. */
 void keyring_hold(struct keyring *keyring);
 
-/* STATUS_EXISTS (same name twice), STATUS_MALFORMED (name, algorithm or base64); reason has KEYRING_REASON_SIZE. */
+/*
+ * STATUS_EXISTS (same name twice), STATUS_MALFORMED (name, algorithm or base64), STATUS_UNSUPPORTED (libcrypto is without the
+ * digest); reason has KEYRING_REASON_SIZE.
+ */
 MUST_USE enum status keyring_add(struct keyring *keyring, const char *name, const char *algorithm, const char *secret_base64, char *reason);
 /*
  * All key statements of a file; comments are //, # and C's. What rndc-confgen and ddns-confgen print beside the key (options,

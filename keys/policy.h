@@ -34,7 +34,9 @@ void policy_free(struct policy *policy);
 /*
  * Add one rule: "grant|deny IDENTITY RULETYPE [NAME] [TYPE…] [from ADDRESS[/LEN]…]".
  * Types may carry a limit: "PTR(1)". No types: all but RRSIG NS SOA NSEC NSEC3 (as BIND). IDENTITY is a key name, a wildcard of
- * key names, or "*"/"." as BIND takes them.
+ * key names, or "*", every key. Names without a final dot are absolute, as in BIND. All rule types but tcp-self and 6to4-self
+ * (whose identity is the name that the address has, TCP only) want a signed request, with "from" too.
+ * Stricter than BIND, which takes these and never matches or never limits: a name outside the zone, a limit of 0, a meta type.
  */
 MUST_USE enum status policy_add_rule(struct policy *policy, const char *rule, char *reason);
 

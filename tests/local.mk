@@ -30,7 +30,7 @@ STYLE_TESTS = \
 	tests/style/headers.py \
 	tests/style/sizes.py
 
-EXTRA_DIST += $(STYLE_TESTS) tests/style/sources.py tests/unit/tsig_vectors.h
+EXTRA_DIST += $(STYLE_TESTS) tests/style/sources.py tests/unit/policy_vectors.h tests/unit/tsig_vectors.h
 
 # A test program X is made of X.c, by automake's default, and LDADD. With libFuzzer the fuzz programs are built by `make`
 # and the unit tests are left to the other builds; without it the fuzz programs get a main that replays their corpus.

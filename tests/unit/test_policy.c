@@ -2,6 +2,7 @@
 #include "tests/unit/cmocka.h"
 #include "keys/address.h"
 #include "keys/policy.h"
+#include "tests/unit/policy_vectors.h"
 #include "wire/rrtype.h"
 #include <arpa/inet.h>
 
@@ -452,6 +453,29 @@ the_keys_that_rules_name_are_listed(void **state)
 	policy_free(policy);
 }
 
+static void
+named_of_bind_decides_alike(void **state)
+{
+	unsigned allowed = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bind_decisions); i++) {
+		struct policy *policy = policy_of(bind_decisions[i].zone, bind_decisions[i].rules);
+		for (size_t j = 0; j < ARRAY_SIZE(bind_decisions[i].asks) && bind_decisions[i].asks[j].key; j++) {
+			const char *key = bind_decisions[i].asks[j].key, *owner = bind_decisions[i].asks[j].name;
+			uint16_t type;
+			assert_int_equal(rrtype_from_text(bind_decisions[i].asks[j].type, &type), STATUS_OK);
+			bool ours = allows_address(policy, strcmp(key, "-") == 0 ? NULL : key, "127.0.0.1",
+			                           bind_decisions[i].asks[j].tcp, owner, type);
+			if (ours != bind_decisions[i].asks[j].allowed)
+				fail_msg("%s: %s %s %s", bind_decisions[i].zone, key, owner, bind_decisions[i].asks[j].type);
+			allowed += ours;
+		}
+		policy_free(policy);
+	}
+	assert_true(allowed > 50);
+}
+
 /* ---- lists ---- */
 
 static struct acl *
@@ -577,6 +601,7 @@ main(void)
 		cmocka_unit_test(any_type_asks_whether_some_type_is_allowed_at_the_name),
 		cmocka_unit_test(could_allow_says_whether_a_sender_may_do_anything_at_all),
 		cmocka_unit_test(the_keys_that_rules_name_are_listed),
+		cmocka_unit_test(named_of_bind_decides_alike),
 		cmocka_unit_test(the_first_element_that_matches_decides),
 		cmocka_unit_test(mapped_ipv4_is_ipv4_and_ipv4_is_in_no_ipv6_prefix),
 		cmocka_unit_test(a_wrong_element_is_told),
