@@ -68,28 +68,32 @@ fold_copy(uint8_t *out, const uint8_t *in, size_t size)
 	}
 }
 
-/* `size` octets of both, case ignored. */
+static inline bool
+fold_equal_word(const uint8_t *a, const uint8_t *b)
+{
+	uint64_t x, y;
+
+	memcpy(&x, a, 8);
+	memcpy(&y, b, 8);
+	if (((x ^ y) & ~0x2020202020202020u) != 0)
+		return false;
+	return x == y || fold_word(x) == fold_word(y);
+}
+
+/* `size` octets of both, case ignored. Nearly always they are equal to the octet, so that is asked first. */
 static inline bool
 fold_equal(const uint8_t *a, const uint8_t *b, size_t size)
 {
-	if (size >= 8) {
-		size_t at = 0;
-		do {
-			uint64_t x, y;
-			memcpy(&x, a + at, 8);
-			memcpy(&y, b + at, 8);
-			if (x != y && fold_word(x) != fold_word(y))
+	if (size < 8) {
+		for (size_t at = 0; at < size; at++)
+			if (a[at] != b[at] && fold_octet(a[at]) != fold_octet(b[at]))
 				return false;
-			at += 8;
-			if (at + 8 > size && at < size)
-				at = size - 8;
-		} while (at < size);
 		return true;
 	}
-	for (size_t at = 0; at < size; at++)
-		if (a[at] != b[at] && fold_octet(a[at]) != fold_octet(b[at]))
+	for (size_t at = 0; at + 8 < size; at += 8)
+		if (!fold_equal_word(a + at, b + at))
 			return false;
-	return true;
+	return fold_equal_word(a + size - 8, b + size - 8);
 }
 
 #endif

@@ -46,6 +46,17 @@ struct message {
 	uint16_t sig0_offset;             /* 0: none; SIG(0), RFC 2931 */
 };
 
+/* The four counts of a header to and from host order, at once. */
+static inline void
+message_swap_counts(void *to, const void *from)
+{
+	uint64_t counts;
+
+	memcpy(&counts, from, 8);
+	counts = (counts & 0x00ff00ff00ff00ffu) << 8 | (counts >> 8 & 0x00ff00ff00ff00ffu);
+	memcpy(to, &counts, 8);
+}
+
 static inline unsigned message_opcode(const struct message *msg) { return (msg->flags & FLAG_OPCODE) >> 11; }
 
 /* One record: offsets into the message. */
