@@ -1,0 +1,174 @@
+"""What an operator looks at and does: metrics, health, audit, reload under load, signals, the status page."""
+import json
+import os
+import re
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import dns.message
+import dns.query
+import pytest
+
+from conftest import CONFIG, ZONE, ZONEGATED, keyfile, run
+
+
+def http(gateway, path):
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:%d%s" % (gateway.http, path), timeout=5) as r:
+            return r.status, r.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+
+
+def metric(text, name, **labels):
+    """The value of one sample of the Prometheus text format."""
+    for line in text.splitlines():
+        m = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
+        if m and m.group(1) == name:
+            have = dict(re.findall(r'(\w+)="([^"]*)"', m.group(2) or ""))
+            if all(have.get(k) == v for k, v in labels.items()):
+                return float(m.group(3))
+    return None
+
+
+def test_metrics_count_what_happened(gateway):
+    gateway.nsupdate("update add www.example.test. 300 A 192.0.2.7")
+    gateway.nsupdate("update add www.example.test. 300 A 192.0.2.7", key=None, check=False)
+    for _ in range(3):
+        gateway.dig("www.example.test.")
+    gateway.dig("www.example.test.", "+tcp")
+    gateway.dig("nobody.example.test.")
+    _, text = http(gateway, "/metrics")
+    assert metric(text, "zonegate_queries_total", transport="udp", rcode="NOERROR") >= 3
+    assert metric(text, "zonegate_queries_total", transport="tcp", rcode="NOERROR") == 1
+    assert metric(text, "zonegate_queries_total", transport="udp", rcode="NXDOMAIN") == 1
+    assert metric(text, "zonegate_updates_total", zone="example.test.", rcode="NOERROR") == 1
+    assert metric(text, "zonegate_updates_total", zone="example.test.", rcode="REFUSED") == 1
+    assert metric(text, "zonegate_update_duration_seconds_count") >= 1
+    assert metric(text, "zonegate_commit_duration_seconds_count", store="local") >= 1
+    assert metric(text, "zonegate_commit_batch_size_count", store="local") >= 1
+    assert metric(text, "zonegate_zone_serial", zone="example.test.") == gateway.serial()
+    assert metric(text, "zonegate_zone_version", zone="example.test.") == 2
+    assert metric(text, "zonegate_zone_records", zone="example.test.") == 6
+    assert metric(text, "zonegate_store_connected", store="local") == 1
+    assert metric(text, "zonegate_build_info", version=run(ZONEGATED, "-V").stdout.split()[1]) == 1
+    for line in text.splitlines():
+        assert line.startswith("#") or re.fullmatch(r"zonegate_\w+(\{.*\})? \S+", line), line
+
+
+def test_tsig_failures_are_counted_by_reason(gateway):
+    with open(os.path.join(gateway.dir, "other.key"), "w") as f:
+        f.write(keyfile("other."))
+    gateway.nsupdate("update add www.example.test. 300 A 192.0.2.7", key="other.key", check=False)
+    assert metric(http(gateway, "/metrics")[1], "zonegate_tsig_failures_total", reason="badkey") == 1
+
+
+def test_health(gateway):
+    assert http(gateway, "/healthz")[0] == 200 and http(gateway, "/readyz")[0] == 200
+    code, page = http(gateway, "/")
+    assert code == 200 and "example.test." in page
+    assert http(gateway, "/nothing")[0] == 404
+
+
+def test_not_ready_where_a_zone_cannot_be_served(make_gateway):
+    g = make_gateway(files={"example.test.zone": ZONE + "x A 999.1.2.3\n"}, start=False)
+    g.start(check=False)
+    end = time.monotonic() + 10
+    while time.monotonic() < end and g.proc.poll() is None:
+        try:
+            if http(g, "/readyz")[0] == 503:
+                break
+        except OSError:
+            time.sleep(0.05)
+    assert "example.test.zone:%d:" % (len(ZONE.splitlines()) + 1) in g.log()
+    if g.proc.poll() is None:
+        assert "SERVFAIL" in g.dig("example.test.", "SOA")
+    g.kill()
+
+
+def test_audit_has_a_line_for_each_update(gateway):
+    gateway.nsupdate("update add www.example.test. 300 A 192.0.2.7")
+    gateway.nsupdate("prereq nxdomain www.example.test.\nupdate add www.example.test. 300 A 192.0.2.8", check=False)
+    gateway.nsupdate("update add www.example.test. 300 A 192.0.2.7", key=None, check=False)
+    with open(os.path.join(gateway.dir, "audit.log")) as f:
+        lines = [json.loads(x) for x in f]
+    assert len(lines) == 3
+    assert [x["rcode"] for x in lines] == ["NOERROR", "YXDOMAIN", "REFUSED"]
+    assert lines[0]["key"] == "dhcp." and lines[0]["zone"] == "example.test." and lines[0]["version"] == 2
+    assert not lines[2].get("key")
+
+
+def test_a_policy_refusal_names_rule_name_and_type(make_gateway):
+    g = make_gateway(CONFIG.replace("      - grant dhcp. zonesub ANY", "      - deny dhcp. name secret.example.test. A\n      - grant dhcp. zonesub ANY"))
+    r = g.nsupdate("update add secret.example.test. 300 A 192.0.2.7", check=False)
+    assert "REFUSED" in r.stderr
+    with open(os.path.join(g.dir, "audit.log")) as f:
+        line = f.readlines()[-1]
+    assert "secret.example.test." in line and "deny dhcp. name" in line
+
+
+def test_reload_without_losing_a_query(gateway):
+    lost, sent, ended = [], [0], threading.Event()
+
+    def ask():
+        q = dns.message.make_query("ns1.example.test.", "A")
+        while not ended.is_set():
+            try:
+                sent[0] += 1
+                assert dns.query.udp(q, "127.0.0.1", 2, gateway.port).answer
+            except Exception as e:
+                lost.append(e)
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for t in threads:
+        t.start()
+    with open(os.path.join(gateway.dir, "other.zone"), "w") as f:
+        f.write(ZONE.replace("example.test.", "other.test."))
+    more = CONFIG + "  - name: other.test.\n    file: other.zone\n"
+    for i in range(6):
+        gateway.write_config(more if i % 2 == 0 else CONFIG)
+        gateway.ctl("reload")
+        end = time.monotonic() + 5
+        want = ["127.0.0.1"] if i % 2 == 0 else []
+        while gateway.short("ns1.other.test.") != want:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    ended.set()
+    for t in threads:
+        t.join()
+    assert not lost and sent[0] > 50
+
+
+def test_a_new_key_after_reload_by_sighup(gateway):
+    with open(os.path.join(gateway.dir, "dhcp.key"), "a") as f:
+        f.write(keyfile("second."))
+    gateway.write_config(CONFIG.replace("zonesub ANY", "zonesub ANY\n      - grant second. zonesub ANY"))
+    gateway.proc.send_signal(signal.SIGHUP)
+    with open(os.path.join(gateway.dir, "second.key"), "w") as f:
+        f.write(keyfile("second."))
+    end = time.monotonic() + 5
+    while gateway.nsupdate("update add www.example.test. 300 A 192.0.2.7", key="second.key", check=False).returncode:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    keys = [json.loads(x) for x in gateway.ctl("--json", "keys").stdout.splitlines()]
+    assert {k["name"] for k in keys} == {"dhcp.", "second."} and "secret" not in json.dumps(keys).replace("second", "")
+
+
+def test_a_wrong_configuration_changes_nothing(gateway):
+    gateway.write_config(CONFIG + "    nonsense: 1\n")
+    r = gateway.ctl("reload", check=False)
+    assert r.returncode == 1 and "zonegate.yaml:%d:" % (CONFIG.count("\n") + 1) in r.stderr and "nonsense" in r.stderr
+    assert gateway.short("ns1.example.test.") == ["127.0.0.1"]
+
+
+def test_stop(gateway):
+    gateway.nsupdate("update add www.example.test. 300 A 192.0.2.7")
+    gateway.ctl("stop")
+    assert gateway.proc.wait(10) == 0
+
+
+@pytest.mark.parametrize("arguments,code", [(["-V"], 0), ([], 2), (["-x"], 2), (["-c", "/nonexistent"], 1), (["-t", "-c", "/nonexistent"], 1)])
+def test_exit_codes(arguments, code):
+    assert run(ZONEGATED, *arguments, check=False).returncode == code
