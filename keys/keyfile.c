@@ -1,15 +1,17 @@
 #include "keys/keyfile.h"
-#include "base/bytes.h"
+#include "base/digest.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
 #define FILE_MAX_BYTES (1 << 20)
-/* A secret of KEYRING_SECRET_MAX octets in base64, with some white space. */
+/* A secret of 1,024 octets in base64, with some white space. */
 #define TOKEN_MAX_SIZE 2048
 #define KEY_SYNTAX "key \"name\" { algorithm hmac-sha256; secret \"base64\"; };"
 
@@ -18,6 +20,9 @@ enum token { TOKEN_END, TOKEN_WORD, TOKEN_STRING, TOKEN_OPEN, TOKEN_CLOSE, TOKEN
 struct keyfile {
 	const char *at, *end, *path;
 	char *reason;
+	keyfile_add *add;
+	void *context;
+	size_t keys;              /* seen so far */
 	unsigned line;            /* of what is read next */
 	enum token token;         /* the one just read */
 	unsigned token_line;
@@ -31,11 +36,11 @@ static enum status
 keyfile_says(struct keyfile *file, unsigned line, const char *format, ...)
 {
 	va_list args;
-	int length = snprintf(file->reason, KEYRING_REASON_SIZE, "%.300s:%u: ", file->path, line);
+	int length = snprintf(file->reason, KEYFILE_REASON_SIZE, "%.300s:%u: ", file->path, line);
 
-	invariant(length > 0 && length < KEYRING_REASON_SIZE);
+	invariant(length > 0 && length < KEYFILE_REASON_SIZE);
 	va_start(args, format);
-	vsnprintf(file->reason + length, (size_t)(KEYRING_REASON_SIZE - length), format, args);
+	vsnprintf(file->reason + length, (size_t)(KEYFILE_REASON_SIZE - length), format, args);
 	va_end(args);
 	for (char *c = file->reason; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
@@ -246,10 +251,10 @@ read_key(struct keyfile *file, struct key_statement *key)
 }
 
 static enum status
-add_key(struct keyfile *file, struct keyring *keyring)
+add_key(struct keyfile *file)
 {
 	unsigned line = file->token_line;
-	char reason[KEYRING_REASON_SIZE];
+	char reason[KEYFILE_REASON_SIZE];
 	struct key_statement *key = calloc(1, sizeof *key);
 
 	if (!key)
@@ -261,7 +266,8 @@ add_key(struct keyfile *file, struct keyring *keyring)
 		status = keyfile_says(file, line, "the key \"%.255s\" has no %s", key->name, key->has_algorithm ? "secret" : "algorithm");
 		goto out;
 	}
-	status = keyring_add(keyring, key->name, key->algorithm, key->secret, reason);
+	status = file->add(file->context, key->name, key->algorithm, key->secret, reason);
+	file->keys++;
 	if (status != STATUS_OK)
 		keyfile_says(file, line, "%s", reason);
 out:
@@ -303,7 +309,7 @@ skip_statement(struct keyfile *file)
 }
 
 static enum status
-read_statement(struct keyfile *file, struct keyring *keyring)
+read_statement(struct keyfile *file)
 {
 	static const char *const passed_over[] = {"options", "controls", "server", "update-policy"};
 
@@ -312,7 +318,7 @@ read_statement(struct keyfile *file, struct keyring *keyring)
 	if (file->token != TOKEN_WORD)
 		return keyfile_expected(file, "a key statement");
 	if (strcasecmp(file->text, "key") == 0)
-		return add_key(file, keyring);
+		return add_key(file);
 	for (size_t i = 0; i < ARRAY_SIZE(passed_over); i++)
 		if (strcasecmp(file->text, passed_over[i]) == 0)
 			return skip_statement(file);
@@ -336,15 +342,14 @@ path_is_old_pair(const char *path)
 }
 
 enum status
-keyfile_parse(struct keyring *keyring, const char *text, size_t size, const char *path, char *reason)
+keyfile_parse(const char *text, size_t size, const char *path, keyfile_add *add, void *context, char *reason)
 {
-	struct keyfile file = {.at = text, .end = text + size, .path = path, .reason = reason, .line = 1};
-	size_t before = keyring_count(keyring);
+	struct keyfile file = {.at = text, .end = text + size, .path = path, .reason = reason, .add = add, .context = context, .line = 1};
 	enum status status = STATUS_OK;
 
 	while (status == STATUS_OK && keyfile_read(&file) != TOKEN_END)
-		status = read_statement(&file, keyring);
-	if (status == STATUS_OK && keyring_count(keyring) == before)
+		status = read_statement(&file);
+	if (status == STATUS_OK && file.keys == 0)
 		status = keyfile_says(&file, file.token_line, "there is no key here: expected %s", KEY_SYNTAX);
 	digest_wipe(file.text, sizeof file.text);
 	return status;
@@ -363,7 +368,7 @@ file_read(const char *path, char **text, size_t *size, char *reason)
 
 	*text = NULL;
 	if (fd < 0) {
-		snprintf(reason, KEYRING_REASON_SIZE, "%.300s: %s", path, strerror(errno));
+		snprintf(reason, KEYFILE_REASON_SIZE, "%.300s: %s", path, strerror(errno));
 		return STATUS_IO;
 	}
 	*text = malloc(FILE_MAX_BYTES + 1);
@@ -379,9 +384,9 @@ file_read(const char *path, char **text, size_t *size, char *reason)
 			used += (size_t)got;
 	}
 	if (status != STATUS_OK)
-		snprintf(reason, KEYRING_REASON_SIZE, "%.300s: %s", path, strerror(status == STATUS_IO ? errno : ENOMEM));
+		snprintf(reason, KEYFILE_REASON_SIZE, "%.300s: %s", path, strerror(status == STATUS_IO ? errno : ENOMEM));
 	else if (used > FILE_MAX_BYTES) {
-		snprintf(reason, KEYRING_REASON_SIZE, "%.300s: a key file of over 1 MiB", path);
+		snprintf(reason, KEYFILE_REASON_SIZE, "%.300s: a key file of over 1 MiB", path);
 		status = STATUS_LIMIT;
 	}
 	close(fd);
@@ -390,19 +395,19 @@ file_read(const char *path, char **text, size_t *size, char *reason)
 }
 
 enum status
-keyfile_load(struct keyring *keyring, const char *path, char *reason)
+keyfile_load(const char *path, keyfile_add *add, void *context, char *reason)
 {
 	char *text;
 	size_t size;
 
 	if (path_is_old_pair(path)) {
-		snprintf(reason, KEYRING_REASON_SIZE, "%.300s:1: K*.key and K*.private files are not read: put the key into a file of the form %s",
+		snprintf(reason, KEYFILE_REASON_SIZE, "%.300s:1: K*.key and K*.private files are not read: put the key into a file of the form %s",
 		         path, KEY_SYNTAX);
 		return STATUS_MALFORMED;
 	}
 	enum status status = file_read(path, &text, &size, reason);
 	if (status == STATUS_OK)
-		status = keyfile_parse(keyring, text, size, path, reason);
+		status = keyfile_parse(text, size, path, add, context, reason);
 	if (text)
 		digest_wipe(text, size);
 	free(text);

@@ -230,16 +230,25 @@ keyring_inherit(struct keyring *keyring, const struct keyring *old)
 	}
 }
 
+_Static_assert(KEYRING_REASON_SIZE == KEYFILE_REASON_SIZE, "one buffer serves both");
+
+/* A keyfile_add. */
+static enum status
+add_from_file(void *context, const char *name, const char *algorithm, const char *secret_base64, char *reason)
+{
+	return keyring_add(context, name, algorithm, secret_base64, reason);
+}
+
 enum status
 keyring_parse(struct keyring *keyring, const char *text, size_t size, const char *path, char *reason)
 {
-	return keyfile_parse(keyring, text, size, path, reason);
+	return keyfile_parse(text, size, path, add_from_file, keyring, reason);
 }
 
 enum status
 keyring_load(struct keyring *keyring, const char *path, char *reason)
 {
-	return keyfile_load(keyring, path, reason);
+	return keyfile_load(path, add_from_file, keyring, reason);
 }
 
 enum status
