@@ -69,11 +69,17 @@ libzonegate_a_SOURCES += \
 # gateway/update/
 libzonegate_a_SOURCES += \
 	gateway/update/apply.c gateway/update/apply.h \
+	gateway/update/audit.c gateway/update/audit.h \
+	gateway/update/committer.c gateway/update/committer.h \
 	gateway/update/form.c gateway/update/form.h \
+	gateway/update/line.c gateway/update/line.h \
 	gateway/update/overlay.c gateway/update/overlay.h \
 	gateway/update/permit.c gateway/update/permit.h \
 	gateway/update/prereq.c gateway/update/prereq.h \
+	gateway/update/quota.c gateway/update/quota.h \
 	gateway/update/requestor.c gateway/update/requestor.h \
+	gateway/update/retransmit.c gateway/update/retransmit.h \
+	gateway/update/tags.c gateway/update/tags.h \
 	gateway/update/update.c gateway/update/update.h
 
 # gateway/transfer/

@@ -3,6 +3,8 @@
  *
  * Threads:   committer_submit and committer_run: any (a worker, the control thread); takes the zone's own mutex. committer_judged,
  *            _failed, _barrier, _tick: the follower's hooks.
+ *            A thread of its own runs the jobs. Whoever calls is a registered RCU reader.
+ * Memory:    what is lent to a store is kept here until its fate is known, also when the request has been answered meanwhile.
  * Limits:    `queue_zone` requests a zone, `queue_client` a client address: over it REFUSED with EDE on TCP, silence on UDP, counted.
  * updates.md 5 to 9.
  */
@@ -14,6 +16,7 @@
 
 #define COMMITTER_QUEUE_ZONE 16384
 #define COMMITTER_QUEUE_CLIENT 4096
+#define COMMITTER_FLIGHT_MAX 1024 /* changes of one zone in flight; the others wait */
 
 struct committer;       /* the whole process: retransmissions, audit, limits */
 struct committer_zone;  /* zone->committer */
@@ -21,13 +24,20 @@ struct committer_zone;  /* zone->committer */
 struct committer_settings {
 	const char *gateway;     /* identity, for origin.gateway; copied */
 	struct audit *audit;     /* NULL: none */
+	/* follower_base: the place of a zone in its log where nothing is served, for jobs. NULL: version 0. */
+	bool (*base)(struct zone *zone, uint64_t *version, uint8_t id[VERSION_ID_SIZE]);
 };
 
+/* NULL: no memory or no thread. */
 struct committer *committer_new(const struct committer_settings *settings);
+/* All zones have been freed. */
 void committer_free(struct committer *committer);
 void committer_set(struct committer *committer, const struct committer_settings *settings);
 
-/* At the zone's creation, and when it has been dropped by its follower (requests still waiting are answered SERVFAIL). */
+/*
+ * At the zone's creation (the caller sets zone->committer), and when it has been dropped by its follower and taken out of the table: requests
+ * still waiting are answered SERVFAIL; zone->committer is NULL then.
+ */
 struct committer_zone *committer_zone_new(struct committer *committer, struct zone *zone);
 void committer_zone_free(struct committer_zone *zone);
 

@@ -1,0 +1,1228 @@
+#include "update/committer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/rcu.h"
+#include "update/audit.h"
+#include "update/line.h"
+#include "update/quota.h"
+#include "update/retransmit.h"
+#include "update/tags.h"
+#include "zone/change_json.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+/* One evaluation with its record: a change under CHANGE_MAX_SIZE and the working copy of the RRsets that it touches. */
+#define WORK_ARENA_CAP_BYTES ((size_t)64 << 20)
+#define WORK_INLINE_CLAIMS 8
+#define POOL_MAX 2048
+/* After a lost race: at once; then after a random time of up to 2, 4, … ms, at most this. Ticks round it up. */
+#define BACKOFF_MAX_MS 128
+#define RETRY_MS 20 /* the store wrote nothing: not sooner than that */
+
+/*
+ * WAITING and STANDBY: for others. RUNNING: a thread is at it, nobody else touches it. FLYING, BARRIER: the store has it, a tag leads
+ * back to it. RESTING: until retry_ns.
+ */
+enum work_state { WORK_WAITING, WORK_STANDBY, WORK_RUNNING, WORK_FLYING, WORK_BARRIER, WORK_RESTING };
+
+/* A request or a job on its way. Without both: its time was out while its change was in flight; it keeps names and memory until its fate. */
+struct work {
+	struct line_member member; /* first */
+	struct committer_zone *zone;
+	struct update_request *request;
+	struct committer_job *job;
+	enum work_state state;
+	struct work *older, *newer; /* of the zone's */
+	struct work *next;          /* in a list of the moment: spare, standby, to do */
+	uint64_t tag, deadline_ns, retry_ns;
+	uint64_t patience_ns;       /* how long a request may take */
+	unsigned attempt;
+	bool fresh;                 /* its next evaluation sees all that the log held when it came */
+	struct arena arena;         /* of the last evaluation */
+	struct change change;
+	const uint8_t *record;
+	size_t size;
+	struct retransmit_entry *entry; /* of an overdue request */
+	struct line_claim claims[WORK_INLINE_CLAIMS];
+};
+
+struct committer_zone {
+	struct committer *committer;
+	struct zone *zone;
+	struct committer_zone *next, **link;
+	pthread_mutex_t mutex;
+	pthread_cond_t left;       /* a work has left a closed zone */
+	struct line line;
+	struct work *oldest, *newest;
+	struct work *standby, **standby_end;
+	unsigned going;            /* not WAITING, not STANDBY */
+	_Atomic unsigned count;
+	bool closed;
+	/* The follower's: what serial a version has. */
+	uint64_t seen_version;
+	uint32_t seen_serial;
+};
+
+/* Settings of a moment; old ones are kept to the end, there are as many as reloads. */
+struct settings {
+	struct settings *before;
+	char *gateway;
+	struct audit *audit;
+	bool (*base)(struct zone *zone, uint64_t *version, uint8_t id[VERSION_ID_SIZE]);
+};
+
+struct committer {
+	_Atomic(struct settings *) settings;
+	struct committer_counters counters;
+	struct retransmit *retransmit;
+	struct quota *quota;
+	struct tags *tags;
+	pthread_mutex_t zones_mutex;
+	struct committer_zone *zones;
+	pthread_mutex_t pool_mutex;
+	struct work *pool;
+	unsigned pool_count;
+	/* Jobs that may go, and the thread that they go in. */
+	pthread_t thread;
+	pthread_mutex_t jobs_mutex;
+	pthread_cond_t jobs_wake;
+	struct work *jobs, **jobs_end;
+	bool stop;
+};
+
+/* Works that may go, for the thread that let them: in turn, so that one that lets the next one go does not call itself. */
+struct todo {
+	struct work *first, **end;
+};
+
+/* How a work ends. */
+struct outcome {
+	enum status status;     /* of a job */
+	unsigned rcode;         /* of a request */
+	const char *verdict;
+	const char *reason;     /* NULL: what request->ede says already */
+	int ede;                /* code for reason */
+	bool store_failure;     /* on-store-failure decides */
+	uint64_t version;
+	uint32_t serial;
+};
+
+static void work_run(struct work *work, struct todo *todo);
+
+/* ---- works ---- */
+
+static struct work *
+work_new(struct committer *committer)
+{
+	pthread_mutex_lock(&committer->pool_mutex);
+	struct work *work = committer->pool;
+	if (work) {
+		committer->pool = work->next;
+		committer->pool_count--;
+	}
+	pthread_mutex_unlock(&committer->pool_mutex);
+	if (work == NULL) {
+		work = calloc(1, sizeof *work);
+		if (work)
+			arena_init(&work->arena, WORK_ARENA_CAP_BYTES);
+		return work;
+	}
+	struct arena arena = work->arena;
+	memset(work, 0, offsetof(struct work, claims));
+	work->arena = arena;
+	return work;
+}
+
+static void
+work_free(struct committer *committer, struct work *work)
+{
+	if (work->member.claims != work->claims)
+		free(work->member.claims);
+	arena_reset(&work->arena); /* its first block stays, warm */
+	pthread_mutex_lock(&committer->pool_mutex);
+	bool keep = committer->pool_count < POOL_MAX;
+	if (keep) {
+		work->next = committer->pool;
+		committer->pool = work;
+		committer->pool_count++;
+	}
+	pthread_mutex_unlock(&committer->pool_mutex);
+	if (keep)
+		return;
+	arena_free(&work->arena);
+	free(work);
+}
+
+static bool
+work_claim(struct work *work, const struct form *form)
+{
+	struct line_claim *claims = work->claims;
+
+	work->member.claims = claims;
+	if (form->name_count > WORK_INLINE_CLAIMS)
+		claims = malloc(form->name_count * sizeof *claims);
+	if (claims == NULL)
+		return false;
+	work->member.claims = claims;
+	work->member.claim_count = form->name_count;
+	for (size_t i = 0; i < form->name_count; i++)
+		claims[i].hash = form->names[i].hash;
+	return true;
+}
+
+static bool
+work_is_orphan(const struct work *work)
+{
+	return work->request == NULL && work->job == NULL;
+}
+
+static void
+todo_add(struct todo *todo, struct work *work)
+{
+	work->next = NULL;
+	*todo->end = work;
+	todo->end = &work->next;
+}
+
+static void
+hand_to_job_thread(struct committer *committer, struct work *work)
+{
+	work->next = NULL;
+	pthread_mutex_lock(&committer->jobs_mutex);
+	*committer->jobs_end = work;
+	committer->jobs_end = &work->next;
+	pthread_cond_signal(&committer->jobs_wake);
+	pthread_mutex_unlock(&committer->jobs_mutex);
+}
+
+static void
+run_all(struct todo *todo)
+{
+	while (todo->first) {
+		struct work *work = todo->first;
+		todo->first = work->next;
+		if (todo->first == NULL)
+			todo->end = &todo->first;
+		if (work->job)
+			hand_to_job_thread(work->zone->committer, work);
+		else
+			work_run(work, todo);
+	}
+}
+
+#define TODO_LIST(name) struct todo name = {NULL, NULL}; name.end = &name.first
+
+/* ---- the line of a zone; under its mutex ---- */
+
+static void
+zone_start(struct committer_zone *zone, struct work *work, struct todo *todo)
+{
+	if (zone->going >= COMMITTER_FLIGHT_MAX) {
+		work->state = WORK_STANDBY;
+		work->next = NULL;
+		*zone->standby_end = work;
+		zone->standby_end = &work->next;
+		return;
+	}
+	zone->going++;
+	work->state = WORK_RUNNING;
+	todo_add(todo, work);
+}
+
+static void
+zone_enter(struct committer_zone *zone, struct work *work, struct todo *todo)
+{
+	work->state = WORK_WAITING;
+	work->older = zone->newest;
+	work->newer = NULL;
+	if (zone->newest)
+		zone->newest->newer = work;
+	else
+		zone->oldest = work;
+	zone->newest = work;
+	atomic_fetch_add_explicit(&zone->count, 1, memory_order_relaxed);
+	if (line_join(&zone->line, &work->member))
+		zone_start(zone, work, todo);
+}
+
+static void
+leave_standby(struct committer_zone *zone, struct work *work)
+{
+	struct work **link = &zone->standby;
+
+	while (*link != work)
+		link = &(*link)->next;
+	*link = work->next;
+	if (zone->standby_end == &work->next)
+		zone->standby_end = link;
+}
+
+static void
+zone_leave(struct committer_zone *zone, struct work *work, struct todo *todo)
+{
+	if (work->state == WORK_STANDBY)
+		leave_standby(zone, work);
+	else if (work->state != WORK_WAITING)
+		zone->going--;
+	*(work->older ? &work->older->newer : &zone->oldest) = work->newer;
+	*(work->newer ? &work->newer->older : &zone->newest) = work->older;
+	while (zone->standby && zone->going < COMMITTER_FLIGHT_MAX) {
+		struct work *next = zone->standby;
+		leave_standby(zone, next);
+		zone_start(zone, next, todo);
+	}
+	for (struct line_member *member = line_leave(&zone->line, &work->member), *next; member; member = next) {
+		next = member->next;
+		zone_start(zone, (struct work *)member, todo);
+	}
+	atomic_fetch_sub_explicit(&zone->count, 1, memory_order_relaxed);
+	if (zone->closed)
+		pthread_cond_broadcast(&zone->left);
+}
+
+/* ---- answers ---- */
+
+static const struct update_settings *
+settings_of(const struct zone *zone)
+{
+	return atomic_load_explicit(&((struct zone *)(uintptr_t)zone)->update_settings, memory_order_acquire);
+}
+
+/* updates.md 9: a client that hears nothing tries the next server; one that hears SERVFAIL gives up. */
+static void
+fail_by_transport(struct update_request *request)
+{
+	const struct update_settings *settings = settings_of(request->zone);
+	enum update_failure failure = request->transport == UPDATE_UDP ? UPDATE_FAIL_DROP : UPDATE_FAIL_SERVFAIL;
+
+	if (settings)
+		failure = request->transport == UPDATE_UDP ? settings->on_failure_udp : settings->on_failure_tcp;
+	request->rcode = RCODE_SERVFAIL;
+	request->drop = failure == UPDATE_FAIL_DROP;
+}
+
+/* The outcome stands: count, tell, give back. */
+static void
+deliver(struct committer *committer, struct update_request *request, const char *verdict)
+{
+	uint64_t duration_ns = clock_monotonic_ns() - request->arrival_ns;
+	struct settings *settings = atomic_load_explicit(&committer->settings, memory_order_acquire);
+	struct zone *zone = request->zone;
+
+	stat_add_shared(&zone->updates[request->rcode < ARRAY_SIZE(zone->updates) ? request->rcode : RCODE_SERVFAIL], 1);
+	stat_observe(&committer->counters.duration, duration_ns);
+	audit_update(settings->audit, request, verdict, duration_ns);
+	quota_leave(committer->quota, (const struct sockaddr *)&request->client);
+	request->release(request);
+}
+
+static void
+deliver_waiters(struct committer *committer, struct update_request *waiters, bool failed)
+{
+	while (waiters) {
+		struct update_request *request = waiters;
+		waiters = request->next;
+		if (failed)
+			fail_by_transport(request);
+		deliver(committer, request, "repeated");
+	}
+}
+
+static void
+answer(struct committer *committer, struct update_request *request, const struct outcome *outcome)
+{
+	request->rcode = outcome->rcode;
+	request->drop = false;
+	request->version = outcome->version;
+	request->serial = outcome->serial ? outcome->serial : request->serial;
+	if (outcome->store_failure)
+		fail_by_transport(request);
+	if (outcome->reason)
+		ede_set(&request->ede, outcome->ede, "%s", outcome->reason);
+	bool failed = request->rcode == RCODE_SERVFAIL;
+	struct update_request *waiters = retransmit_answered(committer->retransmit, request, clock_monotonic_ms());
+	deliver(committer, request, outcome->verdict);
+	deliver_waiters(committer, waiters, failed);
+}
+
+/* The request went without its change's fate; those who asked again since are still here. */
+static void
+answer_orphan(struct committer *committer, struct retransmit_entry *entry, const struct outcome *outcome)
+{
+	bool failed = outcome->store_failure || outcome->rcode != RCODE_NOERROR;
+	struct retransmit_outcome late = {.rcode = failed ? RCODE_SERVFAIL : RCODE_NOERROR, .version = outcome->version,
+	                                  .serial = outcome->serial, .passing = failed};
+
+	deliver_waiters(committer, retransmit_settle(committer->retransmit, entry, &late, clock_monotonic_ms()), failed);
+}
+
+static void
+finish_job(const struct work *work, struct committer_job *job, const struct outcome *outcome)
+{
+	const char *reason = outcome->reason ? outcome->reason : "";
+
+	log_info("command", "zone=%s command=%s client=%s status=%s version=%llu reason=%s", work->zone->zone->text,
+	         job->command ? job->command : "none", job->client ? job->client : "none", status_text(outcome->status),
+	         (unsigned long long)outcome->version, reason);
+	job->done(job, outcome->status, outcome->version, reason);
+}
+
+/* The work is over: answer, let the next ones go. */
+static void
+finish(struct work *work, const struct outcome *outcome, struct todo *todo)
+{
+	struct committer_zone *zone = work->zone;
+	struct committer *committer = zone->committer;
+
+	pthread_mutex_lock(&zone->mutex);
+	struct update_request *request = work->request;
+	struct committer_job *job = work->job;
+	pthread_mutex_unlock(&zone->mutex);
+	/* Answered before it leaves: the zone object stays while a work is in its line. */
+	if (request)
+		answer(committer, request, outcome);
+	else if (job)
+		finish_job(work, job, outcome);
+	else
+		answer_orphan(committer, work->entry, outcome);
+	pthread_mutex_lock(&zone->mutex);
+	zone_leave(zone, work, todo);
+	pthread_mutex_unlock(&zone->mutex);
+	work_free(committer, work);
+}
+
+static const struct outcome out_of_time = {
+	.status = STATUS_TIMEOUT, .store_failure = true, .verdict = "timeout", .ede = EDE_NETWORK_ERROR,
+	.reason = "not committed in time"};
+static const struct outcome closed_outcome = {
+	.status = STATUS_NOT_FOUND, .rcode = RCODE_SERVFAIL, .verdict = "zone_removed", .ede = EDE_NOT_READY,
+	.reason = "the zone is not served any more"};
+
+/* ---- evaluate, append ---- */
+
+/* Rest until a time, or give up: the work is this thread's. */
+static void
+rest(struct work *work, uint64_t wait_ms, const struct outcome *otherwise, struct todo *todo)
+{
+	struct committer_zone *zone = work->zone;
+	uint64_t now_ns = clock_monotonic_ns();
+
+	pthread_mutex_lock(&zone->mutex);
+	bool stays = !work_is_orphan(work) && !zone->closed && now_ns < work->deadline_ns;
+	if (stays) {
+		work->retry_ns = now_ns + wait_ms * 1000000;
+		work->state = WORK_RESTING;
+	}
+	pthread_mutex_unlock(&zone->mutex);
+	if (!stays)
+		finish(work, otherwise, todo);
+}
+
+/* What the store said no to. */
+static void
+fail(struct work *work, enum status status, const char *reason, struct todo *todo)
+{
+	struct outcome outcome = {.status = status, .verdict = "store", .reason = reason && *reason ? reason : status_text(status)};
+
+	switch (status) {
+	case STATUS_RETRY:
+	case STATUS_FULL:
+	case STATUS_NO_MEMORY:
+	case STATUS_TIMEOUT:
+		outcome.store_failure = true;
+		outcome.ede = EDE_NETWORK_ERROR;
+		rest(work, RETRY_MS, &outcome, todo);
+		return;
+	case STATUS_REFUSED:
+	case STATUS_UNSUPPORTED:
+	case STATUS_INVALID:
+	case STATUS_LIMIT:
+		outcome.rcode = RCODE_REFUSED;
+		outcome.ede = EDE_NOT_SUPPORTED;
+		break;
+	default: /* STOP and the like: a person must act */
+		outcome.store_failure = true;
+		outcome.ede = EDE_NETWORK_ERROR;
+	}
+	finish(work, &outcome, todo);
+}
+
+/* A tag that leads back here, and the state that waits for it. False: closed, or there are no tags. */
+static bool
+take_off(struct work *work, enum work_state state)
+{
+	struct committer_zone *zone = work->zone;
+
+	work->tag = tags_give(zone->committer->tags, work);
+	pthread_mutex_lock(&zone->mutex);
+	bool may = work->tag != 0 && !zone->closed;
+	if (may)
+		work->state = state;
+	pthread_mutex_unlock(&zone->mutex);
+	if (!may && work->tag != 0)
+		tags_take(zone->committer->tags, work->tag);
+	return may;
+}
+
+/* The store did not take it: the work is ours again, unless its zone was closed meanwhile. */
+static bool
+land(struct work *work, uint64_t tag)
+{
+	struct committer_zone *zone = work->zone;
+
+	if (tags_take(zone->committer->tags, tag) == NULL)
+		return false;
+	pthread_mutex_lock(&zone->mutex);
+	work->state = WORK_RUNNING;
+	pthread_mutex_unlock(&zone->mutex);
+	return true;
+}
+
+static void
+append(struct work *work, struct draft *content, struct todo *todo)
+{
+	struct store *store = work->zone->zone->store;
+
+	if (!take_off(work, WORK_FLYING)) {
+		if (content)
+			draft_drop(content);
+		fail(work, STATUS_FULL, "too many changes are in flight", todo);
+		return;
+	}
+	uint64_t tag = work->tag;
+	struct store_append record = {.zone = work->zone->zone, .record = work->record, .size = work->size, .change = &work->change,
+	                              .tag = tag, .content = content};
+	enum status status = store_append(store, &record); /* OK: from here on the work is the follower's */
+	if (status == STATUS_OK)
+		return;
+	if (content)
+		draft_drop(content);
+	if (land(work, tag))
+		fail(work, status, NULL, todo);
+}
+
+/* Encode what was evaluated, and hand it to the store. */
+static void
+commit(struct work *work, struct draft *content, struct todo *todo)
+{
+	struct settings *settings = atomic_load_explicit(&work->zone->committer->settings, memory_order_acquire);
+
+	work->change.time_us = clock_wall_us();
+	work->change.origin.gateway = settings->gateway;
+	enum status status = change_json_encode(&work->change, &work->arena, &work->record, &work->size);
+	if (status == STATUS_OK) {
+		append(work, content, todo);
+		return;
+	}
+	if (content)
+		draft_drop(content);
+	fail(work, status, "the change is too large", todo);
+}
+
+/* An answer that writes nothing has to know all that the log held when the request came (updates.md 8). True: it will come back. */
+static bool
+ask_barrier(struct work *work, struct todo *todo)
+{
+	struct store *store = work->zone->zone->store;
+
+	if (work->fresh || store->ops->barrier == NULL)
+		return false;
+	work->fresh = true;
+	if (!take_off(work, WORK_BARRIER)) {
+		fail(work, STATUS_FULL, NULL, todo);
+		return true;
+	}
+	uint64_t tag = work->tag;
+	enum status status = store->ops->barrier(store, work->zone->zone, tag);
+	if (status != STATUS_OK && land(work, tag))
+		fail(work, status, NULL, todo);
+	return true;
+}
+
+static const char *
+verdict_of(const struct update_request *request, const struct zone_version *version)
+{
+	switch (request->rcode) {
+	case RCODE_NOERROR: return request->form->update_count > 0 ? "nothing" : "question";
+	case RCODE_NXDOMAIN: case RCODE_YXDOMAIN: case RCODE_NXRRSET: case RCODE_YXRRSET: return "prerequisite";
+	case RCODE_REFUSED: return version->frozen ? "frozen" : "policy";
+	case RCODE_FORMERR: return "formerr";
+	case RCODE_NOTZONE: return "notzone";
+	default: return "limit";
+	}
+}
+
+/* The outcome of an evaluation that depends on what is in the zone. */
+static bool
+depends_on_content(unsigned rcode)
+{
+	return rcode == RCODE_NOERROR || rcode == RCODE_NXDOMAIN || rcode == RCODE_YXDOMAIN || rcode == RCODE_NXRRSET ||
+	       rcode == RCODE_YXRRSET;
+}
+
+static void
+run_request(struct work *work, struct todo *todo)
+{
+	struct update_request *request = work->request;
+	struct zone *zone = work->zone->zone;
+	struct committer *committer = work->zone->committer;
+	const struct zone_version *version = zone_current(zone);
+	struct outcome outcome = {.rcode = RCODE_NOERROR};
+
+	if (version == NULL) { /* updates.md 3 */
+		outcome = (struct outcome){.rcode = RCODE_SERVFAIL, .verdict = "not_ready", .ede = EDE_NOT_READY,
+		                           .reason = "the zone is not ready"};
+		finish(work, &outcome, todo);
+		return;
+	}
+	if (request->has_mac && retransmit_was_applied(committer->retransmit, zone, request->mac, clock_monotonic_ms())) {
+		outcome.verdict = "applied_before";
+		outcome.serial = version->serial;
+		finish(work, &outcome, todo);
+		return;
+	}
+	/* What this evaluation makes goes with its change, not with the request: that one may be answered earlier. */
+	struct arena own = request->arena;
+	request->arena = work->arena;
+	arena_reset(&request->arena);
+	enum update_effect effect = update_evaluate(request, version, settings_of(zone), clock_wall_s(), &work->change);
+	work->arena = request->arena;
+	request->arena = own;
+	if (effect == UPDATE_CHANGE) {
+		commit(work, NULL, todo);
+		return;
+	}
+	if (depends_on_content(request->rcode) && ask_barrier(work, todo))
+		return;
+	outcome.rcode = request->rcode;
+	outcome.verdict = verdict_of(request, version);
+	finish(work, &outcome, todo);
+}
+
+/* Where the zone's log is, for a job: nothing may be served yet, or no more. */
+static void
+fill_base(struct work *work, const struct zone_version *version)
+{
+	struct settings *settings = atomic_load_explicit(&work->zone->committer->settings, memory_order_acquire);
+	struct zone *zone = work->zone->zone;
+	struct change *change = &work->change;
+
+	if (version && atomic_load_explicit(&zone->state, memory_order_acquire) == ZONE_READY) {
+		change->base = version->version;
+		memcpy(change->base_id, version->id, VERSION_ID_SIZE);
+	} else if (settings->base == NULL || !settings->base(zone, &change->base, change->base_id)) {
+		change->base = version ? version->version : 0;
+		if (version)
+			memcpy(change->base_id, version->id, VERSION_ID_SIZE);
+	}
+}
+
+static void
+run_job(struct work *work, struct todo *todo)
+{
+	struct committer_job *job = work->job;
+	struct zone *zone = work->zone->zone;
+	const struct zone_version *version = atomic_load_explicit(&zone->current, memory_order_acquire);
+	char reason[STORE_REASON_SIZE] = "";
+	struct outcome outcome = {.status = STATUS_REFUSED, .reason = "the zone is frozen"};
+
+	if (version && version->frozen && !job->when_frozen) {
+		finish(work, &outcome, todo);
+		return;
+	}
+	arena_reset(&work->arena);
+	work->change = (struct change){.zone = zone->name, .frozen = -1};
+	work->change.origin.command = job->command;
+	work->change.origin.client = job->client;
+	fill_base(work, version);
+	enum status status = job->evaluate(job, version, &work->arena, &work->change, reason);
+	if (status == STATUS_OK) {
+		struct draft *content = job->content;
+		job->content = NULL;
+		commit(work, content, todo);
+		return;
+	}
+	outcome.status = status == STATUS_EXISTS ? STATUS_OK : status;
+	outcome.reason = reason;
+	outcome.version = status == STATUS_EXISTS && version ? version->version : 0;
+	finish(work, &outcome, todo);
+}
+
+static void
+work_run(struct work *work, struct todo *todo)
+{
+	if (work->request)
+		run_request(work, todo);
+	else
+		run_job(work, todo);
+}
+
+static void *
+job_thread(void *context)
+{
+	struct committer *committer = context;
+
+	rcu_register_thread();
+	pthread_mutex_lock(&committer->jobs_mutex);
+	while (!committer->stop) {
+		struct work *work = committer->jobs;
+		if (work == NULL) {
+			rcu_thread_offline();
+			pthread_cond_wait(&committer->jobs_wake, &committer->jobs_mutex);
+			rcu_thread_online();
+			continue;
+		}
+		committer->jobs = work->next;
+		if (committer->jobs == NULL)
+			committer->jobs_end = &committer->jobs;
+		pthread_mutex_unlock(&committer->jobs_mutex);
+		TODO_LIST(todo);
+		work_run(work, &todo);
+		run_all(&todo);
+		rcu_quiescent_state();
+		pthread_mutex_lock(&committer->jobs_mutex);
+	}
+	pthread_mutex_unlock(&committer->jobs_mutex);
+	rcu_unregister_thread();
+	return NULL;
+}
+
+/* ---- in ---- */
+
+/* One that is not let in at all. */
+static void
+turn_away(struct committer *committer, struct update_request *request, const char *why)
+{
+	stat_add_shared(&committer->counters.overflow, 1);
+	stat_add_shared(&request->zone->updates[RCODE_REFUSED], 1);
+	request->rcode = RCODE_REFUSED;
+	request->drop = request->transport == UPDATE_UDP;
+	ede_set(&request->ede, EDE_PROHIBITED, "%s", why);
+	struct settings *settings = atomic_load_explicit(&committer->settings, memory_order_acquire);
+	audit_update(settings->audit, request, "overflow", clock_monotonic_ns() - request->arrival_ns);
+	request->release(request);
+}
+
+static uint64_t
+patience_of(const struct zone *zone)
+{
+	const struct update_settings *settings = settings_of(zone);
+
+	return (settings && settings->timeout_ms ? settings->timeout_ms : 2000) * 1000000ull;
+}
+
+static struct committer_zone *
+zone_of(const struct zone *zone)
+{
+	return __atomic_load_n(&zone->committer, __ATOMIC_ACQUIRE);
+}
+
+/* The first of its kind, let in. */
+static void
+enter(struct committer *committer, struct update_request *request)
+{
+	struct committer_zone *zone = zone_of(request->zone);
+	struct work *work = zone ? work_new(committer) : NULL;
+	struct outcome no_memory = {.rcode = RCODE_SERVFAIL, .verdict = "limit", .ede = EDE_OTHER, .reason = "no memory"};
+	TODO_LIST(todo);
+
+	if (work == NULL || !work_claim(work, request->form)) {
+		if (work)
+			work_free(committer, work);
+		answer(committer, request, zone ? &no_memory : &closed_outcome);
+		return;
+	}
+	work->zone = zone;
+	work->request = request;
+	work->patience_ns = patience_of(request->zone);
+	work->deadline_ns = request->arrival_ns + work->patience_ns;
+	pthread_mutex_lock(&zone->mutex);
+	bool closed = zone->closed;
+	if (!closed)
+		zone_enter(zone, work, &todo);
+	pthread_mutex_unlock(&zone->mutex);
+	if (closed) {
+		work_free(committer, work);
+		answer(committer, request, &closed_outcome);
+	}
+	run_all(&todo);
+}
+
+void
+committer_submit(struct committer *committer, struct update_request *request)
+{
+	struct committer_zone *zone = zone_of(request->zone);
+
+	require(request->form != NULL && request->release != NULL);
+	if (zone && atomic_load_explicit(&zone->count, memory_order_relaxed) >= COMMITTER_QUEUE_ZONE) {
+		turn_away(committer, request, "too many updates of this zone are waiting");
+		return;
+	}
+	if (!quota_enter(committer->quota, (const struct sockaddr *)&request->client)) {
+		turn_away(committer, request, "too many updates of this client are waiting");
+		return;
+	}
+	request->drop = false;
+	switch (retransmit_check(committer->retransmit, request, clock_monotonic_ms())) {
+	case RETRANSMIT_NEW:
+		enter(committer, request);
+		return;
+	case RETRANSMIT_KNOWN:
+		stat_add_shared(&committer->counters.retransmissions, 1);
+		deliver(committer, request, "repeated");
+		return;
+	case RETRANSMIT_WAITING:
+		stat_add_shared(&committer->counters.retransmissions, 1);
+		return;
+	}
+}
+
+void
+committer_run(struct committer *committer, struct committer_job *job)
+{
+	struct committer_zone *zone = zone_of(job->zone);
+	struct work *work = zone ? work_new(committer) : NULL;
+	TODO_LIST(todo);
+
+	if (work == NULL) {
+		job->done(job, zone ? STATUS_NO_MEMORY : STATUS_NOT_FOUND, 0, zone ? "no memory" : closed_outcome.reason);
+		return;
+	}
+	work->zone = zone;
+	work->job = job;
+	work->member.claims = work->claims;
+	work->member.all = true;
+	work->deadline_ns = job->timeout_ms ? clock_monotonic_ns() + job->timeout_ms * 1000000ull : UINT64_MAX;
+	pthread_mutex_lock(&zone->mutex);
+	bool closed = zone->closed;
+	if (!closed)
+		zone_enter(zone, work, &todo);
+	pthread_mutex_unlock(&zone->mutex);
+	if (closed) {
+		work_free(committer, work);
+		job->done(job, STATUS_NOT_FOUND, 0, closed_outcome.reason);
+	}
+	run_all(&todo);
+}
+
+/* ---- the follower's hooks ---- */
+
+/* A work that the store gave back: this thread's now. Its tag is used up. */
+static struct work *
+come_back(struct committer *committer, uint64_t tag)
+{
+	struct work *work = tag ? tags_take(committer->tags, tag) : NULL;
+
+	if (work == NULL)
+		return NULL;
+	pthread_mutex_lock(&work->zone->mutex);
+	work->state = WORK_RUNNING;
+	pthread_mutex_unlock(&work->zone->mutex);
+	return work;
+}
+
+/* The serial of an applied change: known of the version before, or read from the one that is served. */
+static uint32_t
+serial_of(struct committer_zone *zone, const struct change *change, uint64_t version)
+{
+	const struct zone_version *current = atomic_load_explicit(&zone->zone->current, memory_order_acquire);
+	uint32_t serial = current ? current->serial : 0;
+
+	if (current && current->version != version && change && zone->seen_version + 1 == version && !change->snapshot) {
+		serial = change->frozen < 0 && !change->removed ? serial_next(zone->seen_serial, change->serial) : zone->seen_serial;
+		for (size_t i = 0; i < change->op_count; i++) {
+			struct rdata soa;
+			if (change->ops[i].rrset.type != TYPE_SOA || change->ops[i].rrset.count == 0)
+				continue;
+			soa = rrset_first(&change->ops[i].rrset);
+			serial = rdata_soa_serial(soa.bytes, soa.size);
+		}
+	}
+	zone->seen_version = version;
+	zone->seen_serial = serial;
+	return serial;
+}
+
+static void
+skipped(struct work *work, struct todo *todo)
+{
+	static const struct outcome lost = {.status = STATUS_TIMEOUT, .store_failure = true, .verdict = "conflict",
+	                                    .ede = EDE_NETWORK_ERROR, .reason = "others were faster, again and again"};
+	uint64_t most_ms = work->attempt < 7 ? 1ull << work->attempt : BACKOFF_MAX_MS;
+
+	stat_add_shared(&work->zone->zone->conflicts, 1);
+	work->fresh = true; /* the log has been read up to our own record */
+	if (work->attempt++ == 0 && !work_is_orphan(work) && clock_monotonic_ns() < work->deadline_ns) {
+		todo_add(todo, work);
+		return;
+	}
+	rest(work, random_below((uint32_t)most_ms) + 1, &lost, todo);
+}
+
+void
+committer_judged(void *context, struct zone *zone, const struct change *change, uint64_t tag, enum replay_fate fate, uint64_t version)
+{
+	struct committer *committer = context;
+	struct committer_zone *own = zone_of(zone);
+	struct outcome outcome = {.status = STATUS_OK, .rcode = RCODE_NOERROR, .verdict = "applied", .version = version};
+	TODO_LIST(todo);
+
+	if (fate == REPLAY_APPLIED && own)
+		outcome.serial = serial_of(own, change, version);
+	if (fate == REPLAY_APPLIED && change && change->origin.has_mac)
+		retransmit_applied(committer->retransmit, zone, change->origin.mac, clock_monotonic_ms());
+	struct work *work = come_back(committer, tag);
+	if (work == NULL)
+		return;
+	switch (fate) {
+	case REPLAY_APPLIED:
+		finish(work, &outcome, &todo);
+		break;
+	case REPLAY_SKIPPED:
+	case REPLAY_DIVERGED: /* the zone is rebuilt meanwhile */
+		skipped(work, &todo);
+		break;
+	case REPLAY_FAILED:
+		fail(work, STATUS_RETRY, "no memory", &todo);
+		break;
+	case REPLAY_UNKNOWN:
+		fail(work, STATUS_STOP, "the zone goes no further", &todo);
+		break;
+	}
+	run_all(&todo);
+}
+
+void
+committer_failed(void *context, uint64_t tag, enum status status, const char *reason)
+{
+	struct work *work = come_back(context, tag);
+	TODO_LIST(todo);
+
+	if (work)
+		fail(work, status, reason, &todo);
+	run_all(&todo);
+}
+
+void
+committer_barrier(void *context, uint64_t tag, enum status status)
+{
+	struct work *work = come_back(context, tag);
+	TODO_LIST(todo);
+
+	if (work && status == STATUS_OK)
+		todo_add(&todo, work);
+	else if (work)
+		fail(work, status, NULL, &todo);
+	run_all(&todo);
+}
+
+/* ---- time ---- */
+
+/* What a tick found in a zone. */
+struct overdue {
+	struct work *dead;              /* out of the line, to be answered */
+	struct update_request *late;    /* answered while their changes are in flight */
+	struct committer_job *late_jobs;
+};
+
+static void
+look_at(struct committer_zone *zone, struct work *work, uint64_t now_ns, struct overdue *overdue, struct todo *todo)
+{
+	bool expired = now_ns >= work->deadline_ns && !work_is_orphan(work);
+
+	if (work->state == WORK_RUNNING)
+		return;
+	if (expired && work->state == WORK_FLYING) {
+		/* It may still be applied: its names stay blocked, and who asks again waits for its fate. */
+		if (work->request) {
+			work->entry = work->request->retransmit;
+			work->request->retransmit = NULL;
+			work->request->next = overdue->late;
+			overdue->late = work->request;
+			work->request = NULL;
+		} else {
+			work->job->next = overdue->late_jobs;
+			overdue->late_jobs = work->job;
+			work->job = NULL;
+		}
+		return;
+	}
+	if (expired) {
+		if (work->state == WORK_BARRIER && tags_take(zone->committer->tags, work->tag) == NULL)
+			return; /* it comes back this moment */
+		zone_leave(zone, work, todo);
+		work->next = overdue->dead;
+		overdue->dead = work;
+		return;
+	}
+	if (work->state == WORK_RESTING && now_ns >= work->retry_ns) {
+		work->state = WORK_RUNNING;
+		todo_add(todo, work);
+	}
+}
+
+static void
+settle_overdue(struct committer_zone *zone, struct overdue *overdue)
+{
+	struct committer *committer = zone->committer;
+	static const struct outcome maybe = {
+		.status = STATUS_TIMEOUT, .store_failure = true, .verdict = "timeout", .ede = EDE_NETWORK_ERROR,
+		.reason = "not confirmed in time, may still be applied"};
+
+	while (overdue->dead) {
+		struct work *work = overdue->dead;
+		overdue->dead = work->next;
+		if (work->request)
+			answer(committer, work->request, &out_of_time);
+		else
+			finish_job(work, work->job, &out_of_time);
+		work_free(committer, work);
+	}
+	while (overdue->late) {
+		struct update_request *request = overdue->late;
+		overdue->late = request->next;
+		answer(committer, request, &maybe);
+	}
+	while (overdue->late_jobs) {
+		struct committer_job *job = overdue->late_jobs;
+		overdue->late_jobs = job->next;
+		job->done(job, maybe.status, 0, maybe.reason);
+	}
+}
+
+/* Copies that came after the first request was answered late: each has its own time. */
+static struct update_request *
+overdue_copies(struct committer_zone *zone, uint64_t now_ns)
+{
+	struct update_request *all = NULL;
+
+	for (struct work *work = zone->oldest; work; work = work->newer) {
+		if (work->state == WORK_RUNNING || work->entry == NULL || now_ns < work->patience_ns)
+			continue;
+		struct update_request *some = retransmit_overdue(zone->committer->retransmit, work->entry, now_ns - work->patience_ns);
+		while (some) {
+			struct update_request *next = some->next;
+			some->next = all;
+			all = some;
+			some = next;
+		}
+	}
+	return all;
+}
+
+static void
+tick_zone(struct committer_zone *zone)
+{
+	struct overdue overdue = {NULL};
+	uint64_t now_ns = clock_monotonic_ns();
+	TODO_LIST(todo);
+
+	pthread_mutex_lock(&zone->mutex);
+	for (struct work *work = zone->oldest, *newer; work; work = newer) {
+		newer = work->newer;
+		look_at(zone, work, now_ns, &overdue, &todo);
+	}
+	struct update_request *copies = overdue_copies(zone, now_ns);
+	pthread_mutex_unlock(&zone->mutex);
+	settle_overdue(zone, &overdue);
+	deliver_waiters(zone->committer, copies, true);
+	run_all(&todo);
+}
+
+void
+committer_tick(void *context)
+{
+	struct committer *committer = context;
+
+	if (pthread_mutex_trylock(&committer->zones_mutex) != 0)
+		return; /* another follower's tick is at it */
+	for (struct committer_zone *zone = committer->zones; zone; zone = zone->next)
+		if (atomic_load_explicit(&zone->count, memory_order_relaxed) > 0)
+			tick_zone(zone);
+	pthread_mutex_unlock(&committer->zones_mutex);
+}
+
+/* ---- made and unmade ---- */
+
+struct committer_zone *
+committer_zone_new(struct committer *committer, struct zone *zone)
+{
+	struct committer_zone *own = calloc(1, sizeof *own);
+
+	if (own == NULL || line_init(&own->line) != STATUS_OK) {
+		free(own);
+		return NULL;
+	}
+	own->committer = committer;
+	own->zone = zone;
+	own->standby_end = &own->standby;
+	pthread_mutex_init(&own->mutex, NULL);
+	pthread_cond_init(&own->left, NULL);
+	pthread_mutex_lock(&committer->zones_mutex);
+	own->next = committer->zones;
+	if (own->next)
+		own->next->link = &own->next;
+	own->link = &committer->zones;
+	committer->zones = own;
+	pthread_mutex_unlock(&committer->zones_mutex);
+	return own;
+}
+
+/* One that waits, or that the store will not give back any more; NULL: threads are at the rest. Under the zone's mutex. */
+static struct work *
+pick_stranded(struct committer_zone *zone)
+{
+	for (struct work *work = zone->newest; work; work = work->older) {
+		if (work->state == WORK_RUNNING)
+			continue;
+		if (work->state == WORK_FLYING || work->state == WORK_BARRIER)
+			tags_take(zone->committer->tags, work->tag);
+		return work;
+	}
+	return NULL;
+}
+
+static void
+give_up(struct work *work)
+{
+	struct committer *committer = work->zone->committer;
+
+	if (work->request)
+		answer(committer, work->request, &closed_outcome);
+	else if (work->job)
+		finish_job(work, work->job, &closed_outcome);
+	else
+		answer_orphan(committer, work->entry, &closed_outcome);
+	work_free(committer, work);
+}
+
+/* Whoever is let go by one that leaves runs, finds the zone closed, and is answered too. */
+static void
+empty(struct committer_zone *zone)
+{
+	TODO_LIST(todo);
+
+	pthread_mutex_lock(&zone->mutex);
+	while (zone->oldest) {
+		struct work *work = pick_stranded(zone);
+		if (work == NULL) {
+			pthread_cond_wait(&zone->left, &zone->mutex);
+			continue;
+		}
+		zone_leave(zone, work, &todo);
+		pthread_mutex_unlock(&zone->mutex);
+		give_up(work);
+		run_all(&todo);
+		pthread_mutex_lock(&zone->mutex);
+	}
+	pthread_mutex_unlock(&zone->mutex);
+}
+
+void
+committer_zone_free(struct committer_zone *zone)
+{
+	struct committer *committer = zone->committer;
+
+	pthread_mutex_lock(&committer->zones_mutex);
+	*zone->link = zone->next;
+	if (zone->next)
+		zone->next->link = zone->link;
+	pthread_mutex_unlock(&committer->zones_mutex);
+	__atomic_store_n(&zone->zone->committer, NULL, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&zone->mutex);
+	zone->closed = true;
+	pthread_mutex_unlock(&zone->mutex);
+	synchronize_rcu(); /* a worker may have found it, or be in an append, just before */
+	empty(zone);
+	synchronize_rcu();
+	line_free(&zone->line);
+	pthread_mutex_destroy(&zone->mutex);
+	pthread_cond_destroy(&zone->left);
+	free(zone);
+}
+
+static struct settings *
+settings_new(const struct committer_settings *from, struct settings *before)
+{
+	struct settings *settings = malloc(sizeof *settings);
+	char *gateway = strdup(from->gateway ? from->gateway : "zonegate");
+
+	invariant(settings && gateway); /* at start and at reload only */
+	*settings = (struct settings){.before = before, .gateway = gateway, .audit = from->audit, .base = from->base};
+	return settings;
+}
+
+void
+committer_set(struct committer *committer, const struct committer_settings *settings)
+{
+	struct settings *before = atomic_load_explicit(&committer->settings, memory_order_acquire);
+
+	atomic_store_explicit(&committer->settings, settings_new(settings, before), memory_order_release);
+}
+
+static void
+free_parts(struct committer *committer)
+{
+	while (committer->pool) {
+		struct work *work = committer->pool;
+		committer->pool = work->next;
+		arena_free(&work->arena);
+		free(work);
+	}
+	for (struct settings *at = atomic_load(&committer->settings), *before; at; at = before) {
+		before = at->before;
+		free(at->gateway);
+		free(at);
+	}
+	if (committer->retransmit)
+		retransmit_free(committer->retransmit);
+	if (committer->quota)
+		quota_free(committer->quota);
+	if (committer->tags)
+		tags_free(committer->tags);
+	free(committer);
+}
+
+struct committer *
+committer_new(const struct committer_settings *settings)
+{
+	struct committer *committer = calloc(1, sizeof *committer);
+
+	if (committer == NULL)
+		return NULL;
+	atomic_init(&committer->settings, settings_new(settings, NULL));
+	committer->retransmit = retransmit_new();
+	committer->quota = quota_new(COMMITTER_QUEUE_CLIENT);
+	committer->tags = tags_new();
+	committer->jobs_end = &committer->jobs;
+	pthread_mutex_init(&committer->zones_mutex, NULL);
+	pthread_mutex_init(&committer->pool_mutex, NULL);
+	pthread_mutex_init(&committer->jobs_mutex, NULL);
+	pthread_cond_init(&committer->jobs_wake, NULL);
+	if (committer->retransmit && committer->quota && committer->tags &&
+	    pthread_create(&committer->thread, NULL, job_thread, committer) == 0)
+		return committer;
+	free_parts(committer);
+	return NULL;
+}
+
+void
+committer_free(struct committer *committer)
+{
+	if (committer == NULL)
+		return;
+	require(committer->zones == NULL);
+	pthread_mutex_lock(&committer->jobs_mutex);
+	committer->stop = true;
+	pthread_cond_signal(&committer->jobs_wake);
+	pthread_mutex_unlock(&committer->jobs_mutex);
+	pthread_join(committer->thread, NULL);
+	free_parts(committer);
+}
+
+const struct committer_counters *
+committer_counters(const struct committer *committer)
+{
+	return &committer->counters;
+}
