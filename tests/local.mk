@@ -6,20 +6,30 @@ UNIT_TESTS = \
 	tests/unit/test_answer \
 	tests/unit/test_arena \
 	tests/unit/test_bytes \
+	tests/unit/test_check \
 	tests/unit/test_clock \
 	tests/unit/test_digest \
+	tests/unit/test_draft \
 	tests/unit/test_hash \
 	tests/unit/test_keyring \
 	tests/unit/test_log \
+	tests/unit/test_lookup \
+	tests/unit/test_master \
+	tests/unit/test_node \
 	tests/unit/test_policy \
 	tests/unit/test_queue \
 	tests/unit/test_random \
 	tests/unit/test_rcu \
+	tests/unit/test_rrset \
+	tests/unit/test_serial \
 	tests/unit/test_stat \
+	tests/unit/test_table \
+	tests/unit/test_tree \
 	tests/unit/test_tsig
 
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz_keyfile \
+	tests/fuzz/fuzz_master \
 	tests/fuzz/fuzz_policy \
 	tests/fuzz/fuzz_tsig
 

@@ -388,7 +388,8 @@ batch_add(struct master_piece *piece, uint16_t type, uint32_t ttl_s, size_t size
 
 	if (piece->may_join) {
 		memcpy(&head, piece->batch + piece->last_entry, sizeof head);
-		if (head.type == type && head.ttl_s == ttl_s && head.count < UINT16_MAX) {
+		/* A second SOA or CNAME is a fault, with a line of its own. */
+		if (head.type == type && head.ttl_s == ttl_s && head.count < UINT16_MAX && !rrtype_info(type)->singleton) {
 			memcpy(piece->batch + piece->batch_used, &size16, 2);
 			memmove(piece->batch + piece->batch_used + 2, rdata, size);
 			piece->batch_used += size + 2;
