@@ -8,29 +8,39 @@ UNIT_TESTS = \
 	tests/unit/test_bytes \
 	tests/unit/test_check \
 	tests/unit/test_clock \
+	tests/unit/test_compose \
 	tests/unit/test_digest \
 	tests/unit/test_draft \
+	tests/unit/test_edns \
 	tests/unit/test_hash \
 	tests/unit/test_keyring \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
 	tests/unit/test_master \
+	tests/unit/test_name \
 	tests/unit/test_node \
+	tests/unit/test_parse \
 	tests/unit/test_policy \
+	tests/unit/test_present \
 	tests/unit/test_queue \
 	tests/unit/test_random \
 	tests/unit/test_rcu \
+	tests/unit/test_rdata \
 	tests/unit/test_rrset \
+	tests/unit/test_rrtype \
 	tests/unit/test_serial \
 	tests/unit/test_stat \
 	tests/unit/test_table \
 	tests/unit/test_tree \
-	tests/unit/test_tsig
+	tests/unit/test_tsig \
+	tests/wire/test_wire
 
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz_keyfile \
 	tests/fuzz/fuzz_master \
+	tests/fuzz/fuzz_parse \
 	tests/fuzz/fuzz_policy \
+	tests/fuzz/fuzz_present \
 	tests/fuzz/fuzz_tsig
 
 # Scripts that read the sources.
@@ -40,7 +50,7 @@ STYLE_TESTS = \
 	tests/style/headers.py \
 	tests/style/sizes.py
 
-EXTRA_DIST += $(STYLE_TESTS) tests/style/sources.py tests/unit/policy_vectors.h tests/unit/tsig_vectors.h
+EXTRA_DIST += $(STYLE_TESTS) tests/style/sources.py tests/unit/policy_vectors.h tests/unit/present_vectors.h tests/unit/tsig_vectors.h
 
 # A test program X is made of X.c, by automake's default, and LDADD. With libFuzzer the fuzz programs are built by `make`
 # and the unit tests are left to the other builds; without it the fuzz programs get a main that replays their corpus.
