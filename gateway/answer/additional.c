@@ -61,12 +61,6 @@ target_of(const struct answer *answer, uint16_t type, struct rdata rdata)
 	}
 }
 
-static bool
-has_targets(uint16_t type)
-{
-	return type == TYPE_NS || type == TYPE_MX || type == TYPE_SRV || type == TYPE_SVCB || type == TYPE_HTTPS;
-}
-
 /* RFC 9460 4.1: A, AAAA and SVCB of the target. */
 static void
 add_target(struct answer *answer, const uint8_t *name, size_t size, uint16_t type)
@@ -87,8 +81,6 @@ additional_add(struct answer *answer, const struct rrset *rrset)
 	unsigned targets = 0;
 	const uint8_t *at = rrset->packed;
 
-	if (!has_targets(rrset->type))
-		return;
 	for (unsigned left = rrset->count; left > 0 && targets < ADDITIONAL_TARGETS; left--) {
 		const uint8_t *target = target_of(answer, rrset->type, rrset_next(&at));
 		unsigned same = 0;

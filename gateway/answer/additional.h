@@ -13,7 +13,14 @@
 
 #define ADDITIONAL_TARGETS 16
 
-/* For an RRset of the answer; `owner` is what a SVCB target "." stands for. Does nothing for types that name no host. */
+/* Does the type name hosts? */
+static inline bool
+additional_is_for(uint16_t type)
+{
+	return type == TYPE_NS || type == TYPE_MX || type == TYPE_SRV || type == TYPE_SVCB || type == TYPE_HTTPS;
+}
+
+/* For an RRset of the answer, of such a type. */
 void additional_add(struct answer *answer, const struct rrset *rrset);
 /* A and AAAA at a lower-case name, hidden by a zone cut or not, but not by a DNAME; false: they do not all fit. */
 bool additional_glue(struct answer *answer, const uint8_t *name, size_t size);

@@ -15,7 +15,7 @@ positive(struct answer *answer, const struct node *node)
 		meta_any(answer, node);
 	else if (!node_rrset(node, answer->msg->qtype, &rrset))
 		negative_add(answer, RCODE_NOERROR);
-	else if (answer_add(answer, answer_owner(answer), &rrset))
+	else if (answer_add(answer, answer_owner(answer), &rrset) && additional_is_for(rrset.type))
 		additional_add(answer, &rrset); /* step 6 */
 }
 

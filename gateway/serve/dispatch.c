@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "transfer/axfr.h"
 #include "update/audit.h"
-#include "wire/parse.h"
 #include "wire/rdata.h"
 #include <stdlib.h>
 
@@ -14,12 +13,11 @@
 /* One message and its answer. On the stack; only what is used is written. */
 struct exchange {
 	const struct dispatch *dispatch;
+	const struct dispatch_request *request;
 	const struct serve_settings *settings;
+	const struct message *msg;
 	const struct peer *peer;
-	void *connection;
-	uint64_t connection_serial;
 	struct stream *stream;
-	struct message msg;
 	struct compose compose;
 	struct tsig tsig;
 	struct ede ede;
@@ -89,7 +87,7 @@ answer_soa(struct exchange *exchange, const struct zone_version *version)
 static enum dispatch_result
 start_transfer(struct exchange *exchange, const struct zone_version *version)
 {
-	const struct message *msg = &exchange->msg;
+	const struct message *msg = exchange->msg;
 	uint32_t serial;
 
 	if (msg->qtype == TYPE_IXFR) {
@@ -106,7 +104,7 @@ start_transfer(struct exchange *exchange, const struct zone_version *version)
 static enum dispatch_result
 dispatch_transfer(struct exchange *exchange)
 {
-	const struct message *msg = &exchange->msg;
+	const struct message *msg = exchange->msg;
 	struct policy_requestor who = requestor(exchange);
 
 	if (msg->qclass != CLASS_IN)
@@ -130,15 +128,22 @@ dispatch_transfer(struct exchange *exchange)
 static enum dispatch_result
 dispatch_meta(struct exchange *exchange)
 {
-	uint16_t type = exchange->msg.qtype;
+	uint16_t type = exchange->msg->qtype;
 
 	if (type == TYPE_AXFR || type == TYPE_IXFR)
 		return dispatch_transfer(exchange);
 	return refuse(exchange, type == TYPE_OPT || type == TYPE_TSIG ? RCODE_FORMERR : RCODE_NOTIMP);
 }
 
+/* RFC 6895 3.1: QTYPEs and meta types; but ANY is for answer/. */
+static inline bool
+is_meta(uint16_t type)
+{
+	return (type >= 128 && type <= 254) || type == TYPE_OPT;
+}
+
 /* The zone that answers: the closest one above the name, but for DS at its apex the one above that (RFC 4035 3.1.4.1). */
-static const struct zone *
+static inline const struct zone *
 zone_of_query(const struct table *table, const struct message *msg)
 {
 	const struct zone *zone = table_find(table, msg->qname, msg->qname_size, msg->qname_labels);
@@ -150,13 +155,14 @@ zone_of_query(const struct table *table, const struct message *msg)
 	return parent != NULL ? parent : zone;
 }
 
+/* A QUERY that is not plain, or whose zone cannot answer. */
 static enum dispatch_result
 dispatch_query(struct exchange *exchange)
 {
-	const struct message *msg = &exchange->msg;
+	const struct message *msg = exchange->msg;
 	const struct serve *serve = exchange->dispatch->serve;
 
-	if (msg->qtype >= 128 && msg->qtype <= 254) /* RFC 6895 3.1: QTYPEs and meta types */
+	if (is_meta(msg->qtype))
 		return dispatch_meta(exchange);
 	if (msg->qclass == CLASS_CH) {
 		answer_chaos(msg, exchange->settings->identity, serve->version_text, &exchange->compose);
@@ -164,8 +170,6 @@ dispatch_query(struct exchange *exchange)
 	}
 	if (msg->qclass != CLASS_IN)
 		return refuse(exchange, RCODE_REFUSED);
-	if (msg->qtype == TYPE_OPT)
-		return refuse(exchange, RCODE_FORMERR);
 	const struct zone *zone = zone_of_query(serve->table, msg);
 	if (zone == NULL)
 		return refuse_because(exchange, RCODE_REFUSED, EDE_NOT_AUTHORITATIVE, "not in a zone of this server");
@@ -181,7 +185,7 @@ dispatch_query(struct exchange *exchange)
 static enum dispatch_result
 dispatch_notify(struct exchange *exchange)
 {
-	const struct message *msg = &exchange->msg;
+	const struct message *msg = exchange->msg;
 
 	if (table_exact(exchange->dispatch->serve->table, msg->qname, msg->qname_size) == NULL)
 		return refuse_because(exchange, RCODE_NOTAUTH, EDE_NOT_AUTHORITATIVE, "not a zone of this server");
@@ -209,7 +213,7 @@ refuse_update(struct exchange *exchange, struct zone *zone, const char *verdict)
 	if (zone != NULL)
 		stat_add_shared(&zone->updates[rcode < 23 ? rcode : 23], 1);
 	if (exchange->dispatch->serve->audit != NULL)
-		audit_refused(exchange->dispatch->serve->audit, &exchange->msg, (const struct sockaddr *)&exchange->peer->remote,
+		audit_refused(exchange->dispatch->serve->audit, exchange->msg, (const struct sockaddr *)&exchange->peer->remote,
 		              (enum update_transport)exchange->peer->transport, key_text(&exchange->tsig, text), rcode, verdict,
 		              exchange->ede.code == EDE_NONE ? "" : exchange->ede.text);
 	return DISPATCH_ANSWER;
@@ -268,20 +272,20 @@ pending_new(const struct exchange *exchange, struct zone *zone)
 	if (pending == NULL)
 		return NULL;
 	arena_init(&pending->update.arena, UPDATE_ARENA_CAP);
-	if (!copy_message(&pending->update, &exchange->msg)) {
+	if (!copy_message(&pending->update, exchange->msg)) {
 		arena_free(&pending->update.arena);
 		free(pending);
 		return NULL;
 	}
 	fill_request(&pending->update, exchange, zone);
 	pending->update.owner = pending;
-	if (exchange->msg.tsig_offset != 0)
+	if (exchange->msg->tsig_offset != 0)
 		pending->tsig = exchange->tsig;
 	tsig_hold(&pending->tsig);
 	pending->peer = *exchange->peer;
 	pending->worker = exchange->dispatch->worker;
-	pending->connection = exchange->connection;
-	pending->connection_serial = exchange->connection_serial;
+	pending->connection = exchange->request->connection;
+	pending->connection_serial = exchange->request->connection_serial;
 	pending->give_back = exchange->dispatch->give_back;
 	return pending;
 }
@@ -323,7 +327,7 @@ submit_update(struct exchange *exchange, struct zone *zone)
 static enum dispatch_result
 dispatch_update(struct exchange *exchange)
 {
-	const struct message *msg = &exchange->msg;
+	const struct message *msg = exchange->msg;
 	struct policy_requestor who = requestor(exchange);
 	struct zone *zone = msg->qclass == CLASS_IN ? table_exact(exchange->dispatch->serve->table, msg->qname, msg->qname_size) : NULL;
 
@@ -346,7 +350,7 @@ dispatch_update(struct exchange *exchange)
 /* ---- one message in, one out ---- */
 
 /* What an OPT of ours says, but for the EDE; NULL: the request had none (RFC 6891 6.1.1). */
-static const struct edns_reply *
+static inline struct edns_reply *
 edns_reply_init(struct edns_reply *reply, const struct message *msg, const struct serve_settings *settings)
 {
 	if (!msg->edns.present)
@@ -354,7 +358,7 @@ edns_reply_init(struct edns_reply *reply, const struct message *msg, const struc
 	*reply = (struct edns_reply){
 		.udp_size = EDNS_UDP_SIZE,
 		.dnssec_ok = msg->edns.dnssec_ok,
-		.nsid = msg->edns.nsid ? settings->identity : NULL,
+		.nsid = msg->edns.nsid ? settings->identity : NULL, /* RFC 5001 2.3 */
 		.keepalive_100ms = -1,
 	};
 	return reply;
@@ -370,7 +374,7 @@ limit_of(const struct message *msg, const struct serve_settings *settings, enum 
 	return compose_udp_limit(msg, settings->udp_size);
 }
 
-/* Finish and sign; the answer's size, or 0 where it cannot be signed. */
+/* OPT and header; then the signature. The answer's size, or 0 where it cannot be signed. */
 static size_t
 finish(struct compose *compose, struct edns_reply *reply, const struct ede *ede, struct tsig *tsig, uint8_t *buffer, size_t room)
 {
@@ -387,7 +391,7 @@ finish(struct compose *compose, struct edns_reply *reply, const struct ede *ede,
 static enum dispatch_result
 choose(struct exchange *exchange, enum parse_verdict verdict)
 {
-	const struct message *msg = &exchange->msg;
+	const struct message *msg = exchange->msg;
 
 	if (verdict == PARSE_NOTIMP)
 		return refuse(exchange, RCODE_NOTIMP);
@@ -419,49 +423,109 @@ count(struct serve_counters *counters, enum transport transport, unsigned rcode)
 	stat_add(&counters->queries[transport][rcode < 23 ? rcode : 23], 1);
 }
 
+/* Anything but a plain query that one of our zones answers. */
+static __attribute__((noinline)) enum dispatch_result
+answer_special(const struct dispatch *dispatch, const struct dispatch_request *request, const struct serve_settings *settings,
+               uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream)
+{
+	const struct message *msg = &request->msg;
+	enum transport transport = request->peer->transport;
+	struct exchange exchange;
+	struct edns_reply reply;
+
+	if (request->verdict == PARSE_DROP) {
+		stat_add(&dispatch->counters->dropped, 1);
+		return DISPATCH_DROP;
+	}
+	exchange.dispatch = dispatch;
+	exchange.request = request;
+	exchange.settings = settings;
+	exchange.msg = msg;
+	exchange.peer = request->peer;
+	exchange.ede.code = EDE_NONE;
+	tsig_verify(msg, settings->keys, msg->tsig_offset != 0 ? clock_wall_s() : 0, &exchange.tsig);
+	if (exchange.tsig.verdict > TSIG_GOOD)
+		stat_add(&dispatch->counters->tsig_failures[exchange.tsig.verdict], 1);
+	const struct edns_reply *opt = edns_reply_init(&reply, msg, settings);
+	size_t reserved = (opt != NULL ? edns_reply_size(opt) : 0) + tsig_room(&exchange.tsig);
+	compose_begin(&exchange.compose, msg, buffer, room, limit_of(msg, settings, transport, room), reserved);
+
+	enum dispatch_result result = choose(&exchange, request->verdict);
+	if (result == DISPATCH_STREAM) {
+		*stream = exchange.stream;
+		count(dispatch->counters, transport, RCODE_NOERROR);
+	}
+	if (result != DISPATCH_ANSWER)
+		return result;
+	if (message_opcode(msg) != OPCODE_UPDATE)
+		count(dispatch->counters, transport, exchange.compose.rcode);
+	*answer_size = finish(&exchange.compose, opt != NULL ? &reply : NULL, &exchange.ede, &exchange.tsig, buffer, room);
+	return *answer_size > 0 ? DISPATCH_ANSWER : DISPATCH_DROP;
+}
+
+/* Zones with more names than this do not stay in the cache: their nodes are asked for ahead of use. */
+#define FAR_NAMES 32768
+
+void
+dispatch_prepare(const struct dispatch *dispatch, const uint8_t *wire, size_t size, struct dispatch_request *request)
+{
+	struct message *msg = &request->msg;
+
+	request->far = request->plain = false;
+	request->verdict = parse_message(wire, size, msg);
+	if (request->verdict != PARSE_OK || message_opcode(msg) != OPCODE_QUERY || msg->tsig_offset != 0 ||
+	    msg->qclass != CLASS_IN || is_meta(msg->qtype) || (msg->edns.present && (msg->edns.version > 0 || msg->edns.bad_cookie)))
+		return;
+	const struct zone *zone = zone_of_query(dispatch->serve->table, msg);
+	const struct zone_version *version = zone != NULL ? zone_current(zone) : NULL;
+	if (version == NULL)
+		return;
+	request->plain = true;
+	request->version = version;
+	if (version->tree.count > FAR_NAMES) {
+		request->far = true;
+		request->hash = tree_hash(msg->qname, msg->qname_size - version->apex_size);
+		tree_prefetch(&version->tree, request->hash);
+	}
+}
+
+enum dispatch_result
+dispatch_answer(const struct dispatch *dispatch, const struct dispatch_request *request,
+                uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream)
+{
+	const struct serve_settings *settings = atomic_load_explicit(&dispatch->serve->settings, memory_order_acquire);
+	const struct message *msg = &request->msg;
+	enum transport transport = request->peer->transport;
+	struct compose compose;
+	struct edns_reply reply;
+	size_t limit = room, reserved = 0;
+
+	if (!request->plain)
+		return answer_special(dispatch, request, settings, buffer, room, answer_size, stream);
+	struct edns_reply *opt = edns_reply_init(&reply, msg, settings);
+	if (opt != NULL)
+		reserved = edns_reply_size(opt);
+	if (transport == TRANSPORT_UDP)
+		limit = compose_udp_limit(msg, settings->udp_size);
+	compose_begin(&compose, msg, buffer, room, limit, reserved);
+	answer_query(msg, request->version, transport != TRANSPORT_UDP, &compose);
+	count(dispatch->counters, transport, compose.rcode);
+	*answer_size = compose_finish(&compose, opt);
+	return DISPATCH_ANSWER;
+}
+
 enum dispatch_result
 dispatch_message(const struct dispatch *dispatch, const uint8_t *wire, size_t size, const struct peer *peer,
                  void *connection, uint64_t connection_serial,
                  uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream)
 {
-	struct exchange exchange;
-	struct edns_reply reply;
-	struct message *msg = &exchange.msg;
+	struct dispatch_request request;
 
-	enum parse_verdict verdict = parse_message(wire, size, msg);
-	if (verdict == PARSE_DROP) {
-		stat_add(&dispatch->counters->dropped, 1);
-		return DISPATCH_DROP;
-	}
-	const struct serve_settings *settings = atomic_load_explicit(&dispatch->serve->settings, memory_order_acquire);
-	exchange.dispatch = dispatch;
-	exchange.settings = settings;
-	exchange.peer = peer;
-	exchange.connection = connection;
-	exchange.connection_serial = connection_serial;
-	exchange.ede.code = EDE_NONE;
-	exchange.tsig.verdict = TSIG_NONE;
-	exchange.tsig.key = NULL;
-	if (msg->tsig_offset != 0) {
-		tsig_verify(msg, settings->keys, clock_wall_s(), &exchange.tsig);
-		if (exchange.tsig.verdict > TSIG_GOOD)
-			stat_add(&dispatch->counters->tsig_failures[exchange.tsig.verdict], 1);
-	}
-	const struct edns_reply *opt = edns_reply_init(&reply, msg, settings);
-	size_t reserved = (opt != NULL ? edns_reply_size(opt) : 0) + tsig_room(&exchange.tsig);
-	compose_begin(&exchange.compose, msg, buffer, room, limit_of(msg, settings, peer->transport, room), reserved);
-
-	enum dispatch_result result = choose(&exchange, verdict);
-	if (result == DISPATCH_STREAM) {
-		*stream = exchange.stream;
-		count(dispatch->counters, peer->transport, RCODE_NOERROR);
-	}
-	if (result != DISPATCH_ANSWER)
-		return result;
-	if (message_opcode(msg) != OPCODE_UPDATE)
-		count(dispatch->counters, peer->transport, exchange.compose.rcode);
-	*answer_size = finish(&exchange.compose, opt != NULL ? &reply : NULL, &exchange.ede, &exchange.tsig, buffer, room);
-	return *answer_size > 0 ? DISPATCH_ANSWER : DISPATCH_DROP;
+	request.peer = peer;
+	request.connection = connection;
+	request.connection_serial = connection_serial;
+	dispatch_prepare(dispatch, wire, size, &request);
+	return dispatch_answer(dispatch, &request, buffer, room, answer_size, stream);
 }
 
 enum dispatch_result

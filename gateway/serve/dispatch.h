@@ -9,6 +9,7 @@
 
 #include "serve/request.h"
 #include "transfer/stream.h"
+#include "wire/parse.h"
 
 struct dispatch {
 	const struct serve *serve;
@@ -19,10 +20,41 @@ struct dispatch {
 };
 
 /*
+ * A message on its way through, in three steps, so that what a large zone keeps far away in memory is on its way for several messages
+ * at once: dispatch_prepare for each, dispatch_approach for each, dispatch_answer for each. All in one RCU section.
+ */
+struct dispatch_request {
+	const struct peer *peer;              /* the caller's, as the next two: before dispatch_answer */
+	void *connection;                     /* kept in pending: TCP's connection; NULL for UDP */
+	uint64_t connection_serial;           /* of the connection; for UDP the socket's index */
+	struct message msg;
+	enum parse_verdict verdict;
+	bool plain;                           /* an unsigned QUERY for data that `version` has the answer to */
+	bool far;                             /* the zone is too large for the cache: hash is set */
+	const struct zone_version *version;
+	uint64_t hash;                        /* of the name, for the tree */
+};
+
+/* How many messages to take through the steps together. */
+#define DISPATCH_GROUP 16
+
+void dispatch_prepare(const struct dispatch *dispatch, const uint8_t *wire, size_t size, struct dispatch_request *request);
+
+static inline void
+dispatch_approach(const struct dispatch_request *request)
+{
+	if (request->far)
+		tree_prefetch_node(&request->version->tree, request->hash);
+}
+
+/*
  * One message in, one out.
  * buffer       `room` octets for the answer: 65,535 on TCP; at least 4,096 on UDP
- * connection   kept in pending, for TCP
  */
+enum dispatch_result dispatch_answer(const struct dispatch *dispatch, const struct dispatch_request *request,
+                                     uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream);
+
+/* All three for one message. */
 enum dispatch_result dispatch_message(const struct dispatch *dispatch, const uint8_t *wire, size_t size, const struct peer *peer,
                                       void *connection, uint64_t connection_serial,
                                       uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream);

@@ -334,7 +334,7 @@ scratch_add(struct tcp *tcp, size_t size)
 /* ---- requests ---- */
 
 static void
-take_message(struct tcp_connection *connection, const uint8_t *wire, size_t size)
+take_request(struct tcp_connection *connection, struct dispatch_request *request)
 {
 	struct tcp *tcp = connection->tcp;
 	uint8_t *out = scratch_room(connection);
@@ -342,8 +342,10 @@ take_message(struct tcp_connection *connection, const uint8_t *wire, size_t size
 
 	if (connection->fd < 0)
 		return;
-	switch (dispatch_message(tcp->dispatch, wire, size, &connection->peer, connection, connection->serial, out, MESSAGE_MAX_SIZE,
-	                         &answer_size, &connection->stream)) {
+	request->peer = &connection->peer;
+	request->connection = connection;
+	request->connection_serial = connection->serial;
+	switch (dispatch_answer(tcp->dispatch, request, out, MESSAGE_MAX_SIZE, &answer_size, &connection->stream)) {
 	case DISPATCH_ANSWER:
 		scratch_add(tcp, answer_size);
 		break;
@@ -354,6 +356,36 @@ take_message(struct tcp_connection *connection, const uint8_t *wire, size_t size
 	case DISPATCH_DROP: case DISPATCH_STREAM:
 		break;
 	}
+}
+
+/* Octets of the whole message at `at`, its length included; 0: there is none yet. */
+static size_t
+whole_message(const uint8_t *bytes, size_t size)
+{
+	if (size < LENGTH_SIZE)
+		return 0;
+	size_t length = LENGTH_SIZE + bytes_get_u16(bytes);
+	return length <= size ? length : 0;
+}
+
+/* Some of the messages among `bytes`; returns the octets used. */
+static size_t
+take_group(struct tcp_connection *connection, const uint8_t *bytes, size_t size)
+{
+	struct dispatch_request requests[DISPATCH_GROUP];
+	size_t end[DISPATCH_GROUP], at = 0, length;
+	unsigned count = 0, taken = 0;
+
+	while (count < DISPATCH_GROUP && (length = whole_message(bytes + at, size - at)) > 0) {
+		dispatch_prepare(connection->tcp->dispatch, bytes + at + LENGTH_SIZE, length - LENGTH_SIZE, &requests[count]);
+		end[count++] = at += length;
+	}
+	for (unsigned i = 0; i < count; i++)
+		dispatch_approach(&requests[i]);
+	/* One may start a transfer, or be one UPDATE too many: those behind it are prepared again later. */
+	while (taken < count && may_take(connection))
+		take_request(connection, &requests[taken++]);
+	return taken > 0 ? end[taken - 1] : 0;
 }
 
 /* What cannot be used yet stays with the connection. */
@@ -382,15 +414,12 @@ keep_rest(struct tcp_connection *connection, const uint8_t *bytes, size_t size)
 static void
 take_all(struct tcp_connection *connection, const uint8_t *bytes, size_t size)
 {
-	size_t at = 0;
+	size_t at = 0, used;
 
-	while (may_take(connection) && size - at >= LENGTH_SIZE) {
-		size_t length = bytes_get_u16(bytes + at);
-		if (size - at - LENGTH_SIZE < length)
-			break;
-		take_message(connection, bytes + at + LENGTH_SIZE, length);
-		at += LENGTH_SIZE + length;
-	}
+	do {
+		used = may_take(connection) ? take_group(connection, bytes + at, size - at) : 0;
+		at += used;
+	} while (used > 0);
 	if (at > 0 && connection->fd >= 0)
 		made_progress(connection);
 	push(connection);

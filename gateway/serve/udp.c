@@ -95,11 +95,9 @@ udp_source(struct udp *udp, size_t index)
 /* ---- the address asked, at wildcard sockets (RFC 2181 4.1) ---- */
 
 static void
-read_local(const struct udp_socket *socket, struct msghdr *header, struct peer *peer)
+read_local(struct msghdr *header, struct peer *peer)
 {
 	peer->local.ss_family = AF_UNSPEC;
-	if (!socket->wildcard)
-		return;
 	for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control != NULL; control = CMSG_NXTHDR(header, control)) {
 		if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
 			struct sockaddr_in *local = (struct sockaddr_in *)&peer->local;
@@ -196,30 +194,60 @@ receive_batch(struct udp *udp, const struct udp_socket *socket)
 	return recvmmsg(socket->fd, udp->in, BATCH, MSG_DONTWAIT, NULL);
 }
 
-static void
-answer_batch(struct udp *udp, const struct udp_socket *socket, unsigned count)
+/* Message i of the batch: who sent it, and the header as the next recvmmsg wants it. */
+static inline void
+take_header(struct udp *udp, const struct udp_socket *socket, unsigned i)
 {
-	struct stream *stream;
-	unsigned answers = 0;
+	struct msghdr *header = &udp->in[i].msg_hdr;
+	struct peer *peer = &udp->peers[i];
 
-	for (unsigned i = 0; i < count; i++) {
-		struct msghdr *header = &udp->in[i].msg_hdr;
-		struct peer *peer = &udp->peers[i];
+	peer->remote_size = header->msg_namelen;
+	header->msg_namelen = sizeof peer->remote;
+	if (socket->wildcard)
+		read_local(header, peer);
+	else
+		peer->local.ss_family = AF_UNSPEC;
+	header->msg_control = NULL;
+	header->msg_controllen = 0;
+}
+
+/* Messages `first` to `end` of the batch; returns the answers that there are now. */
+static unsigned
+answer_group(struct udp *udp, const struct udp_socket *socket, unsigned first, unsigned end, unsigned answers)
+{
+	struct dispatch_request requests[DISPATCH_GROUP];
+	struct stream *stream;
+
+	for (unsigned i = first; i < end; i++)
+		dispatch_prepare(udp->dispatch, udp->in_iov[i].iov_base, udp->in[i].msg_len, &requests[i - first]);
+	for (unsigned i = first; i < end; i++)
+		dispatch_approach(&requests[i - first]);
+	for (unsigned i = first; i < end; i++) {
+		struct dispatch_request *request = &requests[i - first];
 		size_t size;
-		peer->remote_size = header->msg_namelen;
-		read_local(socket, header, peer);
-		header->msg_namelen = sizeof peer->remote;
-		header->msg_control = NULL;
-		header->msg_controllen = 0;
-		enum dispatch_result result = dispatch_message(udp->dispatch, udp->in_iov[i].iov_base, udp->in[i].msg_len, peer,
-		                                               NULL, socket->index, udp->out_iov[answers].iov_base, UDP_OUT_SIZE,
-		                                               &size, &stream);
+		take_header(udp, socket, i);
+		request->peer = &udp->peers[i];
+		request->connection = NULL;
+		request->connection_serial = socket->index;
+		enum dispatch_result result = dispatch_answer(udp->dispatch, request, udp->out_iov[answers].iov_base, UDP_OUT_SIZE, &size, &stream);
 		if (result == DISPATCH_ANSWER)
-			put_answer(udp, answers++, peer, size);
+			put_answer(udp, answers++, &udp->peers[i], size);
 		else if (result == DISPATCH_LATER)
 			(*udp->in_flight)++;
 		else
 			invariant(result == DISPATCH_DROP);
+	}
+	return answers;
+}
+
+static void
+answer_batch(struct udp *udp, const struct udp_socket *socket, unsigned count)
+{
+	unsigned answers = 0;
+
+	for (unsigned first = 0, end; first < count; first = end) {
+		end = count - first > DISPATCH_GROUP ? first + DISPATCH_GROUP : count;
+		answers = answer_group(udp, socket, first, end, answers);
 	}
 	send_all(udp, socket->fd, answers);
 }

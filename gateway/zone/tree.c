@@ -122,6 +122,23 @@ tree_prefetch(const struct tree *tree, uint64_t hash)
 	__builtin_prefetch(at_of(slot));
 }
 
+void
+tree_prefetch_node(const struct tree *tree, uint64_t hash)
+{
+	uintptr_t slot = tree->root;
+
+	for (; slot & TAG_BRANCH; hash >>= LEVEL_BITS) {
+		const struct tree_branch *branch = at_of(slot);
+		uint64_t bit = bit_of(hash);
+		if (!(branch->map & bit))
+			return;
+		slot = branch->slot[index_of(branch, bit)];
+	}
+	/* A node of one or two RRsets lies in two lines. */
+	__builtin_prefetch(at_of(slot));
+	__builtin_prefetch((const char *)at_of(slot) + 64);
+}
+
 /* Room for `count` more, so that what follows cannot fail half-way. */
 static bool
 garbage_reserve(struct tree_edit *edit, size_t count)

@@ -38,6 +38,8 @@ const struct node *tree_find(const struct tree *tree, const uint8_t *name, size_
 const struct node *tree_find_name(const struct tree *tree, const uint8_t *name, size_t size);
 /* Ask the memory for what tree_find will touch first. */
 void tree_prefetch(const struct tree *tree, uint64_t hash);
+/* Then, when that has had time to come: for the node. */
+void tree_prefetch_node(const struct tree *tree, uint64_t hash);
 
 /* The same content as the beginning of an edit: nothing in it is the edit's own. */
 static inline struct tree
