@@ -4,6 +4,7 @@
 #include "wire/rdata.h"
 #include "wire/rrtype.h"
 #include <arpa/inet.h>
+#include <ldns/ldns.h>
 #include <stdio.h>
 
 /*
@@ -38,6 +39,43 @@ layout_of(uint16_t type)
 	return NULL;
 }
 
+int
+present_mnemonic(const char *text, bool certificate)
+{
+	const ldns_lookup_table *row = ldns_lookup_by_name(certificate ? ldns_cert_algorithms : ldns_algorithms, text);
+
+	return row == NULL ? -1 : row->id;
+}
+
+int
+present_base32hex(const char *text, uint8_t *out, size_t room)
+{
+	return ldns_b32_pton_extended_hex(text, strlen(text), out, room);
+}
+
+bool
+present_location(const char *text, struct writer *out)
+{
+	ldns_rdf *rdf = ldns_rdf_new_frm_str(LDNS_RDF_TYPE_LOC, text);
+
+	if (rdf == NULL)
+		return false;
+	writer_bytes(out, ldns_rdf_data(rdf), ldns_rdf_size(rdf));
+	ldns_rdf_deep_free(rdf);
+	return true;
+}
+
+char *
+present_through_ldns(char kind, const uint8_t *octets, size_t size)
+{
+	ldns_rdf_type type = kind == 'L' ? LDNS_RDF_TYPE_LOC : LDNS_RDF_TYPE_NSEC3_NEXT_OWNER;
+	ldns_rdf *rdf = ldns_rdf_new_frm_data(type, size, octets);
+	char *text = rdf == NULL ? NULL : ldns_rdf2str(rdf);
+
+	ldns_rdf_deep_free(rdf);
+	return text;
+}
+
 static bool
 is_one_name(uint16_t type)
 {
@@ -51,19 +89,19 @@ parse_generic(struct scan *scan)
 	struct token token;
 	uint64_t size;
 
-	if (!scan_token(scan, "the length after \\#", &token) || !scan_number(scan, &token, RDATA_MAX_SIZE, &size))
+	if (!present_token(scan, "the length after \\#", &token) || !present_number(scan, &token, RDATA_MAX_SIZE, &size))
 		return false;
-	if (!scan_at_end(scan) && !field_parse(scan, 'x'))
+	if (!present_at_end(scan) && !present_field_parse(scan, 'x'))
 		return false;
 	if (writer_size(&scan->out) != size)
-		return scan_fail(scan, "%zu octets where \\# says %u", writer_size(&scan->out), (unsigned)size);
+		return present_fail(scan, "%zu octets where \\# says %u", writer_size(&scan->out), (unsigned)size);
 	return true;
 }
 
 static bool
 begins_generic(struct scan *scan)
 {
-	return !scan_at_end(scan) && scan->end - scan->at >= 2 && scan->at[0] == '\\' && scan->at[1] == '#' &&
+	return !present_at_end(scan) && scan->end - scan->at >= 2 && scan->at[0] == '\\' && scan->at[1] == '#' &&
 	       (scan->end - scan->at == 2 || scan->at[2] == ' ' || scan->at[2] == '\t');
 }
 
@@ -84,9 +122,9 @@ parse_fields(struct scan *scan, uint16_t type)
 	else if (type == TYPE_AAAA)
 		fields = "A";
 	if (fields == NULL)
-		return scan_fail(scan, "%s needs the form \\# LENGTH HEX (RFC 3597)", rrtype_to_text(type, mnemonic));
+		return present_fail(scan, "%s needs the form \\# LENGTH HEX (RFC 3597)", rrtype_to_text(type, mnemonic));
 	for (; *fields != '\0'; fields++)
-		if (!field_parse(scan, *fields))
+		if (!present_field_parse(scan, *fields))
 			return false;
 	return true;
 }
@@ -101,11 +139,11 @@ present_parse(uint16_t type, const char *text, size_t length, const uint8_t *ori
 	scan.out = writer_over(rdata, room < RDATA_MAX_SIZE ? room : RDATA_MAX_SIZE);
 	bool good = parse_fields(&scan, type);
 	if (scan.out.failed)
-		good = scan_fail(&scan, "the data is too long");
-	else if (good && !scan_at_end(&scan))
-		good = scan_fail(&scan, "there is more than %s has fields for", rrtype_to_text(type, mnemonic));
+		good = present_fail(&scan, "the data is too long");
+	else if (good && !present_at_end(&scan))
+		good = present_fail(&scan, "there is more than %s has fields for", rrtype_to_text(type, mnemonic));
 	else if (good && rdata_check_plain(rdata, writer_size(&scan.out), type) != STATUS_OK)
-		good = scan_fail(&scan, "not valid data for %s", rrtype_to_text(type, mnemonic));
+		good = present_fail(&scan, "not valid data for %s", rrtype_to_text(type, mnemonic));
 	if (!good)
 		return STATUS_MALFORMED;
 	*size = writer_size(&scan.out);
@@ -117,13 +155,13 @@ print_generic(struct print *print, const uint8_t *rdata, size_t size)
 {
 	static const char digits[] = "0123456789abcdef";
 
-	print_text(print, "\\# ");
-	print_number(print, size);
+	present_put_text(print, "\\# ");
+	present_put_number(print, size);
 	if (size > 0)
-		print_char(print, ' ');
+		present_put_char(print, ' ');
 	for (size_t at = 0; at < size; at++) {
-		print_char(print, digits[rdata[at] >> 4]);
-		print_char(print, digits[rdata[at] & 15]);
+		present_put_char(print, digits[rdata[at] >> 4]);
+		present_put_char(print, digits[rdata[at] & 15]);
 	}
 }
 
@@ -131,7 +169,7 @@ static bool
 print_fields(struct print *print, const char *fields)
 {
 	for (const char *kind = fields; *kind != '\0'; kind++)
-		if (!field_print(print, *kind, kind == fields))
+		if (!present_field_print(print, *kind, kind == fields))
 			return false;
 	return true;
 }

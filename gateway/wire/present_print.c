@@ -2,14 +2,14 @@
 #include "wire/present_field.h"
 #include "wire/rrtype.h"
 #include <arpa/inet.h>
-#include <ldns/ldns.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #define NSAP_MAX_SIZE 20 /* RFC 1706 5; longer ones have the RFC 3597 form */
 
 void
-print_char(struct print *print, char character)
+present_put_char(struct print *print, char character)
 {
 	if (print->text < print->text_end)
 		*print->text++ = character;
@@ -18,7 +18,7 @@ print_char(struct print *print, char character)
 }
 
 void
-print_text(struct print *print, const char *text)
+present_put_text(struct print *print, const char *text)
 {
 	size_t size = strlen(text);
 
@@ -31,12 +31,12 @@ print_text(struct print *print, const char *text)
 }
 
 void
-print_number(struct print *print, uint64_t value)
+present_put_number(struct print *print, uint64_t value)
 {
 	char digits[21];
 
 	snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
-	print_text(print, digits);
+	present_put_text(print, digits);
 }
 
 static void
@@ -45,24 +45,24 @@ print_escaped(struct print *print, const uint8_t *octets, size_t size)
 	for (size_t at = 0; at < size; at++) {
 		uint8_t octet = octets[at];
 		if (octet < ' ' || octet > '~') {
-			print_char(print, '\\');
-			print_char(print, (char)('0' + octet / 100));
-			print_char(print, (char)('0' + octet / 10 % 10));
-			print_char(print, (char)('0' + octet % 10));
+			present_put_char(print, '\\');
+			present_put_char(print, (char)('0' + octet / 100));
+			present_put_char(print, (char)('0' + octet / 10 % 10));
+			present_put_char(print, (char)('0' + octet % 10));
 			continue;
 		}
 		if (octet == '"' || octet == '\\')
-			print_char(print, '\\');
-		print_char(print, (char)octet);
+			present_put_char(print, '\\');
+		present_put_char(print, (char)octet);
 	}
 }
 
 void
-print_quoted(struct print *print, const uint8_t *octets, size_t size)
+present_put_quoted(struct print *print, const uint8_t *octets, size_t size)
 {
-	print_char(print, '"');
+	present_put_char(print, '"');
 	print_escaped(print, octets, size);
-	print_char(print, '"');
+	present_put_char(print, '"');
 }
 
 /* The next `size` octets of RDATA that has been checked. */
@@ -87,7 +87,7 @@ print_name(struct print *print)
 {
 	char text[NAME_TEXT_SIZE];
 
-	print_text(print, name_to_text(take(print, name_size(print->at)), text));
+	present_put_text(print, name_to_text(take(print, name_size(print->at)), text));
 }
 
 static void
@@ -95,7 +95,7 @@ print_address(struct print *print, int family)
 {
 	char text[INET6_ADDRSTRLEN];
 
-	print_text(print, inet_ntop(family, take(print, family == AF_INET ? 4 : 16), text, sizeof text));
+	present_put_text(print, inet_ntop(family, take(print, family == AF_INET ? 4 : 16), text, sizeof text));
 }
 
 static void
@@ -103,9 +103,9 @@ print_strings(struct print *print, bool all)
 {
 	do {
 		const uint8_t *string = take(print, *print->at + 1u);
-		print_quoted(print, string + 1, *string);
+		present_put_quoted(print, string + 1, *string);
 		if (all && left(print) > 0)
-			print_char(print, ' ');
+			present_put_char(print, ' ');
 	} while (all && left(print) > 0);
 }
 
@@ -123,8 +123,8 @@ print_hex(struct print *print, const uint8_t *octets, size_t size)
 	static const char digits[] = "0123456789ABCDEF";
 
 	for (size_t at = 0; at < size; at++) {
-		print_char(print, digits[octets[at] >> 4]);
-		print_char(print, digits[octets[at] & 15]);
+		present_put_char(print, digits[octets[at] >> 4]);
+		present_put_char(print, digits[octets[at] & 15]);
 	}
 }
 
@@ -145,11 +145,11 @@ print_groups(struct print *print, unsigned groups, unsigned octets, char separat
 {
 	for (unsigned group = 0; group < groups; group++) {
 		if (group > 0)
-			print_char(print, separator);
+			present_put_char(print, separator);
 		for (unsigned i = 0; i < octets; i++) {
 			char digits[3];
 			snprintf(digits, sizeof digits, "%02x", *take(print, 1));
-			print_text(print, digits);
+			present_put_text(print, digits);
 		}
 	}
 }
@@ -160,22 +160,19 @@ print_salt(struct print *print)
 	const uint8_t *salt = take(print, *print->at + 1u);
 
 	if (*salt == 0)
-		print_char(print, '-');
+		present_put_char(print, '-');
 	print_hex(print, salt + 1, *salt);
 }
 
-/* Through ldns: one object of `size` octets. */
 static bool
-print_ldns(struct print *print, ldns_rdf_type type, size_t size)
+print_ldns(struct print *print, char kind, size_t size)
 {
-	ldns_rdf *rdf = ldns_rdf_new_frm_data(type, size, take(print, size));
-	char *text = rdf == NULL ? NULL : ldns_rdf2str(rdf);
-	bool good = text != NULL;
+	char *text = present_through_ldns(kind, take(print, size), size);
 
-	if (good)
-		print_text(print, text);
+	if (text != NULL)
+		present_put_text(print, text);
+	bool good = text != NULL;
 	free(text);
-	ldns_rdf_deep_free(rdf);
 	return good;
 }
 
@@ -190,8 +187,8 @@ print_bitmap(struct print *print)
 		for (unsigned bit = 0; bit < size * 8; bit++) {
 			if ((block[bit / 8] & 0x80 >> bit % 8) == 0)
 				continue;
-			print_char(print, ' ');
-			print_text(print, rrtype_to_text((uint16_t)(window * 256 + bit), mnemonic));
+			present_put_char(print, ' ');
+			present_put_text(print, rrtype_to_text((uint16_t)(window * 256 + bit), mnemonic));
 		}
 	}
 }
@@ -206,7 +203,7 @@ print_time(struct print *print)
 
 	gmtime_r(&seconds, &tm);
 	strftime(text, sizeof text, "%Y%m%d%H%M%S", &tm);
-	print_text(print, text);
+	present_put_text(print, text);
 }
 
 static void
@@ -218,15 +215,15 @@ print_apl(struct print *print, bool first)
 		char text[INET6_ADDRSTRLEN];
 		memcpy(address, take(print, length), length);
 		if (!first)
-			print_char(print, ' ');
+			present_put_char(print, ' ');
 		first = false;
 		if ((head[3] & 0x80) != 0)
-			print_char(print, '!');
-		print_number(print, head[1]);
-		print_char(print, ':');
-		print_text(print, inet_ntop(head[1] == 1 ? AF_INET : AF_INET6, address, text, sizeof text));
-		print_char(print, '/');
-		print_number(print, head[2]);
+			present_put_char(print, '!');
+		present_put_number(print, head[1]);
+		present_put_char(print, ':');
+		present_put_text(print, inet_ntop(head[1] == 1 ? AF_INET : AF_INET6, address, text, sizeof text));
+		present_put_char(print, '/');
+		present_put_number(print, head[2]);
 	}
 }
 
@@ -240,7 +237,7 @@ print_relay(struct print *print, unsigned kind)
 	else if (kind == 3)
 		print_name(print);
 	else
-		print_char(print, '.');
+		present_put_char(print, '.');
 }
 
 static void
@@ -249,12 +246,12 @@ print_ipseckey(struct print *print)
 	const uint8_t *head = take(print, 3);
 
 	for (unsigned i = 0; i < 3; i++) {
-		print_number(print, head[i]);
-		print_char(print, ' ');
+		present_put_number(print, head[i]);
+		present_put_char(print, ' ');
 	}
 	print_relay(print, head[1]);
 	if (left(print) > 0) {
-		print_char(print, ' ');
+		present_put_char(print, ' ');
 		print_base64(print, print->at, left(print));
 		print->at = print->end;
 	}
@@ -265,10 +262,10 @@ print_amtrelay(struct print *print)
 {
 	const uint8_t *head = take(print, 2);
 
-	print_number(print, head[0]);
-	print_text(print, (head[1] & 0x80) != 0 ? " 1 " : " 0 ");
-	print_number(print, head[1] & 0x7f);
-	print_char(print, ' ');
+	present_put_number(print, head[0]);
+	present_put_text(print, (head[1] & 0x80) != 0 ? " 1 " : " 0 ");
+	present_put_number(print, head[1] & 0x7f);
+	present_put_char(print, ' ');
 	print_relay(print, head[1] & 0x7f);
 }
 
@@ -278,13 +275,13 @@ print_hip(struct print *print)
 	const uint8_t *head = take(print, 4);
 	size_t key_size = bytes_get_u16(head + 2);
 
-	print_number(print, head[1]);
-	print_char(print, ' ');
+	present_put_number(print, head[1]);
+	present_put_char(print, ' ');
 	print_hex(print, take(print, head[0]), head[0]);
-	print_char(print, ' ');
+	present_put_char(print, ' ');
 	print_base64(print, take(print, key_size), key_size);
 	while (left(print) > 0) {
-		print_char(print, ' ');
+		present_put_char(print, ' ');
 		print_name(print);
 	}
 }
@@ -300,29 +297,29 @@ print_value(struct print *print, char kind)
 	case 'n': print_name(print); break;
 	case 'a': print_address(print, AF_INET); break;
 	case 'A': print_address(print, AF_INET6); break;
-	case '1': case 'g': print_number(print, *take(print, 1)); break;
-	case '2': case 'c': print_number(print, bytes_get_u16(take(print, 2))); break;
-	case '4': case 'p': print_number(print, bytes_get_u32(take(print, 4))); break;
+	case '1': case 'g': present_put_number(print, *take(print, 1)); break;
+	case '2': case 'c': present_put_number(print, bytes_get_u16(take(print, 2))); break;
+	case '4': case 'p': present_put_number(print, bytes_get_u32(take(print, 4))); break;
 	case '8': print_groups(print, 4, 2, ':'); break;
 	case 'e': print_groups(print, 6, 1, '-'); break;
 	case 'E': print_groups(print, 8, 1, '-'); break;
 	case 's': case 'o': print_strings(print, false); break;
 	case 'S': print_strings(print, true); break;
-	case 'q': print_quoted(print, take(print, size), size); break;
+	case 'q': present_put_quoted(print, take(print, size), size); break;
 	case 'k': print_tag(print); break;
 	case 'x': print_hex(print, take(print, size), size); break;
 	case 'N':
 		if (size > NSAP_MAX_SIZE)
 			return false;
-		print_text(print, "0x");
+		present_put_text(print, "0x");
 		print_hex(print, take(print, size), size);
 		break;
 	case 'b': case 'B': print_base64(print, take(print, size), size); break;
 	case 'h': print_salt(print); break;
-	case 'H': return print_ldns(print, LDNS_RDF_TYPE_NSEC3_NEXT_OWNER, *print->at + 1u);
-	case 't': print_text(print, rrtype_to_text(bytes_get_u16(take(print, 2)), mnemonic)); break;
+	case 'H': return print_ldns(print, 'H', *print->at + 1u);
+	case 't': present_put_text(print, rrtype_to_text(bytes_get_u16(take(print, 2)), mnemonic)); break;
 	case 'i': print_time(print); break;
-	case 'L': return print_ldns(print, LDNS_RDF_TYPE_LOC, 16);
+	case 'L': return print_ldns(print, 'L', 16);
 	case 'I': print_ipseckey(print); break;
 	case 'M': print_amtrelay(print); break;
 	case 'U': print_hip(print); break;
@@ -332,20 +329,20 @@ print_value(struct print *print, char kind)
 }
 
 bool
-field_print(struct print *print, char kind, bool first)
+present_field_print(struct print *print, char kind, bool first)
 {
 	/* These may be of no items at all, and bring their own spaces. */
 	if (kind == 'T') {
 		print_bitmap(print);
 	} else if (kind == 'v') {
-		svcb_print(print);
+		present_svcb_print(print);
 	} else if (kind == 'P') {
 		print_apl(print, first);
 	} else {
 		if ((kind == 'o' || kind == 'B') && left(print) == 0)
 			return true;
 		if (!first)
-			print_char(print, ' ');
+			present_put_char(print, ' ');
 		return print_value(print, kind);
 	}
 	return true;

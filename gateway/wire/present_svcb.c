@@ -31,8 +31,8 @@ key_from_text(struct scan *scan, const char *text, size_t length, uint16_t *key)
 	struct token digits = {.text = text + 3, .length = length - 3};
 	uint64_t value;
 	if (length < 4 || memcmp(text, "key", 3) != 0 || (text[3] == '0' && length > 4) ||
-	    !scan_number(scan, &digits, 65534, &value))
-		return scan_fail(scan, "unknown SvcParamKey \"%.*s\"", (int)(length < 40 ? length : 40), text);
+	    !present_number(scan, &digits, 65534, &value))
+		return present_fail(scan, "unknown SvcParamKey \"%.*s\"", (int)(length < 40 ? length : 40), text);
 	*key = (uint16_t)value;
 	return true;
 }
@@ -71,7 +71,7 @@ put_item(struct scan *scan, uint16_t key, const uint8_t *item, size_t size)
 
 	if (key == SVCB_ALPN) {
 		if (size > 255)
-			return scan_fail(scan, "an alpn-id is longer than 255 octets");
+			return present_fail(scan, "an alpn-id is longer than 255 octets");
 		writer_u8(&scan->out, (uint8_t)size);
 		writer_bytes(&scan->out, item, size);
 		return true;
@@ -83,11 +83,11 @@ put_item(struct scan *scan, uint16_t key, const uint8_t *item, size_t size)
 		return true;
 	}
 	if (size >= sizeof text)
-		return scan_fail(scan, "bad address in %s", key_names[key]);
+		return present_fail(scan, "bad address in %s", key_names[key]);
 	memcpy(text, item, size);
 	text[size] = '\0';
 	if (strlen(text) != size || inet_pton(key == SVCB_IPV4HINT ? AF_INET : AF_INET6, text, address) != 1)
-		return scan_fail(scan, "bad address in %s", key_names[key]);
+		return present_fail(scan, "bad address in %s", key_names[key]);
 	writer_bytes(&scan->out, address, key == SVCB_IPV4HINT ? 4 : 16);
 	return true;
 }
@@ -103,7 +103,7 @@ put_list(struct scan *scan, uint16_t key, const uint8_t *list, size_t size)
 	do {
 		good = good && next_item(list, size, &at, item, &item_size);
 		if (!good)
-			scan_fail(scan, "bad list in %s", key_names[key]);
+			present_fail(scan, "bad list in %s", key_names[key]);
 		else
 			good = put_item(scan, key, item, item_size);
 	} while (good && at < size);
@@ -122,13 +122,13 @@ put_number_or_base64(struct scan *scan, uint16_t key, const uint8_t *value, size
 	uint64_t number;
 
 	if (key == SVCB_PORT) {
-		if (!scan_number(scan, &token, UINT16_MAX, &number))
+		if (!present_number(scan, &token, UINT16_MAX, &number))
 			return false;
 		writer_u16(&scan->out, (uint16_t)number);
 		return true;
 	}
 	if (!bytes_from_base64((const char *)value, size, scan->out.at, &room))
-		return scan_fail(scan, "ech is not base64");
+		return present_fail(scan, "ech is not base64");
 	scan->out.at += room;
 	return true;
 }
@@ -158,7 +158,7 @@ put_param(struct scan *scan, const struct param *param)
 	writer_u16(&scan->out, 0);
 	bool good = value != NULL && !scan->out.failed;
 	if (good && param->has_value)
-		good = scan_unescape(scan, &param->value, value, room, &size);
+		good = present_unescape(scan, &param->value, value, room, &size);
 	if (good && (param->has_value || (param->key < ARRAY_SIZE(key_names) && param->key != SVCB_NO_DEFAULT_ALPN &&
 	                                  param->key != SVCB_OHTTP)))
 		good = put_value(scan, param, value, size);
@@ -174,7 +174,7 @@ read_param(struct scan *scan, struct param *param)
 {
 	struct token token;
 
-	if (!scan_token(scan, "a SvcParam", &token))
+	if (!present_token(scan, "a SvcParam", &token))
 		return false;
 	const char *equals = memchr(token.text, '=', token.length);
 	size_t key_length = equals == NULL ? token.length : (size_t)(equals - token.text);
@@ -193,22 +193,22 @@ read_param(struct scan *scan, struct param *param)
 }
 
 bool
-svcb_parse(struct scan *scan)
+present_svcb_parse(struct scan *scan)
 {
 	struct param params[PARAMS_MAX];
 	size_t count = 0;
 
-	while (!scan_at_end(scan)) {
+	while (!present_at_end(scan)) {
 		struct param param;
 		if (count == PARAMS_MAX)
-			return scan_fail(scan, "more than %d SvcParams", PARAMS_MAX);
+			return present_fail(scan, "more than %d SvcParams", PARAMS_MAX);
 		if (!read_param(scan, &param))
 			return false;
 		/* In order of keys on the wire, whatever their order in the text (RFC 9460 2.2). */
 		size_t slot = count++;
 		for (; slot > 0 && params[slot - 1].key >= param.key; slot--) {
 			if (params[slot - 1].key == param.key)
-				return scan_fail(scan, "a SvcParamKey is there twice");
+				return present_fail(scan, "a SvcParamKey is there twice");
 			params[slot] = params[slot - 1];
 		}
 		params[slot] = param;
@@ -223,36 +223,36 @@ static void
 print_key(struct print *print, uint16_t key)
 {
 	if (key < SVCB_OHTTP) { /* "ohttp" is read, but BIND before 9.20 does not know it */
-		print_text(print, key_names[key]);
+		present_put_text(print, key_names[key]);
 		return;
 	}
-	print_text(print, "key");
-	print_number(print, key);
+	present_put_text(print, "key");
+	present_put_number(print, key);
 }
 
 /* Both levels of escaping: the list's for "," and "\", then the character-string's. */
 static void
 print_alpn(struct print *print, const uint8_t *value, size_t size)
 {
-	print_char(print, '"');
+	present_put_char(print, '"');
 	for (size_t at = 0; at < size; at += 1u + value[at]) {
 		if (at > 0)
-			print_char(print, ',');
+			present_put_char(print, ',');
 		for (size_t i = at + 1; i <= at + value[at]; i++) {
 			char escaped[5];
 			if (value[i] == ',')
-				print_text(print, "\\\\,");
+				present_put_text(print, "\\\\,");
 			else if (value[i] == '\\')
-				print_text(print, "\\\\\\\\");
+				present_put_text(print, "\\\\\\\\");
 			else if (value[i] == '"')
-				print_text(print, "\\\"");
+				present_put_text(print, "\\\"");
 			else if (value[i] >= ' ' && value[i] < 0x7f)
-				print_char(print, (char)value[i]);
+				present_put_char(print, (char)value[i]);
 			else if (snprintf(escaped, sizeof escaped, "\\%03u", value[i]) > 0)
-				print_text(print, escaped);
+				present_put_text(print, escaped);
 		}
 	}
-	print_char(print, '"');
+	present_put_char(print, '"');
 }
 
 static void
@@ -262,8 +262,8 @@ print_hints(struct print *print, const uint8_t *value, size_t size, int family)
 
 	for (size_t at = 0; at < size; at += family == AF_INET ? 4 : 16) {
 		if (at > 0)
-			print_char(print, ',');
-		print_text(print, inet_ntop(family, value + at, text, sizeof text));
+			present_put_char(print, ',');
+		present_put_text(print, inet_ntop(family, value + at, text, sizeof text));
 	}
 }
 
@@ -277,7 +277,7 @@ print_base64(struct print *print, const uint8_t *value, size_t size)
 		return;
 	}
 	bytes_to_base64(value, size, text);
-	print_text(print, text);
+	present_put_text(print, text);
 	free(text);
 }
 
@@ -288,7 +288,7 @@ print_value(struct print *print, uint16_t key, const uint8_t *value, size_t size
 	case SVCB_MANDATORY:
 		for (size_t at = 0; at < size; at += 2) {
 			if (at > 0)
-				print_char(print, ',');
+				present_put_char(print, ',');
 			print_key(print, bytes_get_u16(value + at));
 		}
 		break;
@@ -296,7 +296,7 @@ print_value(struct print *print, uint16_t key, const uint8_t *value, size_t size
 		print_alpn(print, value, size);
 		break;
 	case SVCB_PORT:
-		print_number(print, bytes_get_u16(value));
+		present_put_number(print, bytes_get_u16(value));
 		break;
 	case SVCB_IPV4HINT:
 		print_hints(print, value, size, AF_INET);
@@ -308,20 +308,20 @@ print_value(struct print *print, uint16_t key, const uint8_t *value, size_t size
 		print_base64(print, value, size);
 		break;
 	default:
-		print_quoted(print, value, size);
+		present_put_quoted(print, value, size);
 		break;
 	}
 }
 
 void
-svcb_print(struct print *print)
+present_svcb_print(struct print *print)
 {
 	while (print->at < print->end) {
 		uint16_t key = bytes_get_u16(print->at), size = bytes_get_u16(print->at + 2);
-		print_char(print, ' ');
+		present_put_char(print, ' ');
 		print_key(print, key);
 		if (size > 0) {
-			print_char(print, '=');
+			present_put_char(print, '=');
 			print_value(print, key, print->at + 4, size);
 		}
 		print->at += 4u + size;
