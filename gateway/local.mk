@@ -98,7 +98,26 @@ libzonegate_a_SOURCES += \
 	gateway/serve/worker.c gateway/serve/worker.h
 
 # gateway/control/
-libzonegate_a_SOURCES +=
+libzonegate_a_SOURCES += \
+	gateway/control/call.c gateway/control/call.h \
+	gateway/control/client.c gateway/control/client.h \
+	gateway/control/commands.c gateway/control/commands.h \
+	gateway/control/config.c gateway/control/config.h \
+	gateway/control/config_read.c gateway/control/config_read.h \
+	gateway/control/config_schema.c gateway/control/config_schema.h \
+	gateway/control/config_yaml.c \
+	gateway/control/config_zone.c gateway/control/config_zone.h \
+	gateway/control/control.c gateway/control/control.h \
+	gateway/control/gateway.c gateway/control/gateway.h \
+	gateway/control/history.c gateway/control/history.h \
+	gateway/control/http.c gateway/control/http.h \
+	gateway/control/jobs.c gateway/control/jobs.h \
+	gateway/control/libraries.c gateway/control/libraries.h \
+	gateway/control/loader.c gateway/control/loader.h \
+	gateway/control/metrics.c gateway/control/metrics.h \
+	gateway/control/reload.c gateway/control/reload.h \
+	gateway/control/settings.c gateway/control/settings.h \
+	gateway/control/store_types.c gateway/control/store_types.h
 
 # The programs, in the top of the build tree.
 

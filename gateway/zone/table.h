@@ -35,6 +35,7 @@ struct zone {
 	void *committer;                   /* struct committer_zone, update/committer.h */
 	void *store;                       /* struct store, store/store.h */
 	void *follower;                    /* struct follower_zone, store/follower.h */
+	void *control;                     /* struct config_zone, control/config.h; changed with gateway->loads held */
 	stat_counter updates[24];          /* by RCODE (shared) */
 	stat_counter conflicts;
 	/* for table.c */

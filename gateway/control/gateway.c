@@ -1,0 +1,619 @@
+#include "control/gateway.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+#include "control/jobs.h"
+#include "control/settings.h"
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOADER_THREADS 2
+
+static void *
+must(void *allocated)
+{
+	if (!allocated)
+		abort();
+	return allocated;
+}
+
+static enum status
+say(char *reason, enum status status, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static enum status
+say(char *reason, enum status status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, GATEWAY_REASON_SIZE, format, args);
+	va_end(args);
+	return status;
+}
+
+/* ---- what is known of zones that are not served ---- */
+
+static void
+gateway_note(struct gateway *gateway, const struct zone *zone, const char *reason)
+{
+	pthread_mutex_lock(&gateway->mutex);
+	struct gateway_note **at = &gateway->notes;
+	while (*at && strcmp((*at)->zone, zone->text) != 0)
+		at = &(*at)->next;
+	struct gateway_note *note = *at;
+	if (note && !reason) {
+		*at = note->next;
+		free(note->zone);
+		free(note->reason);
+		free(note);
+	} else if (note) {
+		free(note->reason);
+		note->reason = must(strdup(reason));
+	} else if (reason) {
+		*at = must(calloc(1, sizeof **at));
+		(*at)->zone = must(strdup(zone->text));
+		(*at)->reason = must(strdup(reason));
+	}
+	pthread_cond_broadcast(&gateway->changed);
+	pthread_mutex_unlock(&gateway->mutex);
+}
+
+bool
+gateway_reason(struct gateway *gateway, const struct zone *zone, char *out)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&gateway->mutex);
+	for (struct gateway_note *note = gateway->notes; note && !found; note = note->next)
+		if (strcmp(note->zone, zone->text) == 0) {
+			snprintf(out, GATEWAY_REASON_SIZE, "%s", note->reason);
+			found = true;
+		}
+	pthread_mutex_unlock(&gateway->mutex);
+	return found;
+}
+
+/* ---- first load ---- */
+
+static void
+gateway_load_zone(void *context, struct zone *zone)
+{
+	struct gateway *gateway = context;
+	char reason[JOBS_REASON_SIZE] = "";
+	uint64_t start_ns = clock_monotonic_ns();
+
+	pthread_rwlock_rdlock(&gateway->loads);
+	const struct config_zone *config = zone->control;
+	enum status status = jobs_load(gateway->committer, zone, config, reason);
+	if (status == STATUS_OK)
+		log_info("zone_loaded", "zone=%s file=%s seconds=%.3f", zone->text, config->file ? config->file : "none",
+		         (double)(clock_monotonic_ns() - start_ns) / 1e9);
+	pthread_rwlock_unlock(&gateway->loads);
+	if (status != STATUS_OK) {
+		log_error("zone_not_loaded", "zone=%s reason=%s", zone->text, reason);
+		table_set_state(zone, ZONE_FAILED);
+		gateway_note(gateway, zone, reason);
+		return;
+	}
+	/* What the parser and the change needed is a large part of what a large zone takes. */
+	malloc_trim(0);
+	gateway_note(gateway, zone, NULL);
+}
+
+/* ---- hooks of the followers ---- */
+
+static void
+hook_judged(void *context, struct zone *zone, const struct change *change, uint64_t tag, enum replay_fate fate, uint64_t version)
+{
+	committer_judged(((struct gateway *)context)->committer, zone, change, tag, fate, version);
+}
+
+static void
+hook_failed(void *context, uint64_t tag, enum status status, const char *reason)
+{
+	committer_failed(((struct gateway *)context)->committer, tag, status, reason);
+}
+
+static void
+hook_barrier(void *context, uint64_t tag, enum status status)
+{
+	committer_barrier(((struct gateway *)context)->committer, tag, status);
+}
+
+static void
+hook_absent(void *context, struct zone *zone)
+{
+	loader_add(((struct gateway *)context)->loader, zone);
+}
+
+static void
+hook_state(void *context, struct zone *zone)
+{
+	struct gateway *gateway = context;
+
+	(void)zone;
+	pthread_mutex_lock(&gateway->mutex);
+	pthread_cond_broadcast(&gateway->changed);
+	pthread_mutex_unlock(&gateway->mutex);
+}
+
+static void
+hook_tick(void *context)
+{
+	committer_tick(((struct gateway *)context)->committer);
+}
+
+/* ---- stores ---- */
+
+enum status
+gateway_open_store(struct gateway *gateway, const struct config_store *config, char *reason)
+{
+	const struct store_types_row *row = store_types_find(config->type);
+	struct gateway_store opened = {.row = row};
+	char why[STORE_REASON_SIZE] = "";
+	struct follower_hooks hooks = {
+		.context = gateway, .judged = hook_judged, .failed = hook_failed, .barrier = hook_barrier, .absent = hook_absent,
+		.state = hook_state, .tick = hook_tick,
+	};
+
+	require(row);
+	enum status status = row->open(config, gateway->kv, &opened.store, why);
+	if (status != STATUS_OK)
+		return say(reason, status, "store %s: %s", config->name, why);
+	status = follower_start(opened.store, gateway->table, &hooks, &opened.follower);
+	if (status != STATUS_OK)
+		return say(reason, status, "store %s: %s", config->name, status_text(status));
+	gateway->stores = must(realloc(gateway->stores, (gateway->store_count + 1) * sizeof opened));
+	gateway->stores[gateway->store_count++] = opened;
+	return STATUS_OK;
+}
+
+struct gateway_store *
+gateway_find_store(struct gateway *gateway, const char *name)
+{
+	for (size_t i = 0; i < gateway->store_count; i++)
+		if (strcmp(gateway->stores[i].store->name, name) == 0)
+			return &gateway->stores[i];
+	return NULL;
+}
+
+/* ---- zones ---- */
+
+struct zone *
+gateway_find_zone(struct gateway *gateway, const uint8_t *name)
+{
+	rcu_thread_online();
+	struct zone *zone = table_exact(gateway->table, name, name_size(name));
+	rcu_thread_offline();
+	return zone;
+}
+
+const struct config_zone *
+gateway_zone_config(const struct gateway *gateway, const uint8_t *name)
+{
+	const struct config_zone *found = config_find_zone(gateway->config, name);
+
+	for (size_t i = 0; !found && i < gateway->added_count; i++)
+		found = config_find_zone(gateway->added[i], name);
+	return found;
+}
+
+void
+gateway_each_zone(struct gateway *gateway, bool (*each)(void *context, struct zone *zone), void *context)
+{
+	rcu_thread_online();
+	table_each(gateway->table, each, context);
+	rcu_thread_offline();
+}
+
+static struct zone *
+gateway_make_zone(struct gateway *gateway, const struct config_zone *config)
+{
+	struct zone *zone = must(table_zone_new(config->name));
+	struct gateway_store *at = gateway_find_store(gateway, config->store);
+
+	invariant(at);
+	zone->control = (void *)config;
+	zone->store = at->store;
+	zone->committer = must(committer_zone_new(gateway->committer, zone));
+	atomic_store(&zone->update_settings, settings_update(config));
+	atomic_store(&zone->transfer_settings, settings_transfer(config));
+	return zone;
+}
+
+/* Of a zone that no thread can find any more, or could ever. */
+static void
+gateway_free_settings(struct update_settings *update, struct transfer_settings *transfer)
+{
+	update_settings_free(update);
+	transfer_settings_free(transfer);
+}
+
+enum status
+gateway_add_zones(struct gateway *gateway, const struct config_zone *const *configs, size_t count, char *reason)
+{
+	struct zone **zones = must(calloc(count + 1, sizeof(struct zone *)));
+	enum status status;
+
+	for (size_t i = 0; i < count; i++)
+		zones[i] = gateway_make_zone(gateway, configs[i]);
+	status = table_add_all(gateway->table, zones, count);
+	/* Names were checked before: only memory is left to fail. */
+	invariant(status == STATUS_OK);
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+		status = follower_add(gateway_find_store(gateway, configs[i]->store)->follower, zones[i]);
+		if (status != STATUS_OK)
+			say(reason, status, "zone %s: %s", zones[i]->text, status_text(status));
+	}
+	free(zones);
+	return status;
+}
+
+size_t
+gateway_set_zones(struct gateway *gateway, const struct config_zone *configs, size_t count)
+{
+	struct { struct update_settings *update; struct transfer_settings *transfer; } *old = must(calloc(count + 1, sizeof *old));
+	size_t changed = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct zone *zone = gateway_find_zone(gateway, configs[i].name);
+		if (!zone)
+			continue;
+		old[changed].update = atomic_exchange(&zone->update_settings, settings_update(&configs[i]));
+		old[changed++].transfer = atomic_exchange(&zone->transfer_settings, settings_transfer(&configs[i]));
+		zone->control = (void *)&configs[i];
+	}
+	/* One grace period for all of them. */
+	synchronize_rcu();
+	for (size_t i = 0; i < changed; i++)
+		gateway_free_settings(old[i].update, old[i].transfer);
+	free(old);
+	return changed;
+}
+
+void
+gateway_drop_zone(struct gateway *gateway, struct zone *zone)
+{
+	struct gateway_store *at = gateway_find_store(gateway, ((struct store *)zone->store)->name);
+	struct update_settings *update = atomic_load(&zone->update_settings);
+	struct transfer_settings *transfer = atomic_load(&zone->transfer_settings);
+
+	/* First nobody begins anything, then what was begun ends, then it goes. */
+	table_set_state(zone, ZONE_REMOVED);
+	synchronize_rcu();
+	loader_forget(gateway->loader, zone);
+	follower_drop(at->follower, zone);
+	committer_zone_free(zone->committer);
+	zone->committer = NULL;
+	gateway_note(gateway, zone, NULL);
+	enum status status = table_remove(gateway->table, zone);
+	invariant(status == STATUS_OK);
+	synchronize_rcu();
+	gateway_free_settings(update, transfer);
+}
+
+static bool
+is_settled(void *context, struct zone *zone)
+{
+	bool *settled = context;
+	*settled = atomic_load(&zone->state) != ZONE_LOADING;
+	return *settled;
+}
+
+bool
+gateway_zones_settled(struct gateway *gateway)
+{
+	bool settled = true;
+
+	gateway_each_zone(gateway, is_settled, &settled);
+	return settled;
+}
+
+/* ---- zones of zonegatectl add ---- */
+
+static struct kv_bytes
+catalog_key(const struct config_zone *zone)
+{
+	return (struct kv_bytes){zone->name, name_size(zone->name)};
+}
+
+/* value: its configuration as JSON; NULL: out of the catalog. */
+static enum status
+catalog_write(struct gateway *gateway, const struct config_zone *zone, const char *value, char *reason)
+{
+	struct kv_txn *txn;
+	enum status status = kv_begin_write(gateway->kv, &txn);
+
+	if (status == STATUS_OK) {
+		if (value)
+			status = kv_put(txn, KV_CATALOG, catalog_key(zone), (struct kv_bytes){value, strlen(value)});
+		else
+			status = kv_delete(txn, KV_CATALOG, catalog_key(zone));
+		if (status == STATUS_OK)
+			status = kv_commit(txn);
+		else
+			kv_abort(txn);
+	}
+	return status == STATUS_OK ? STATUS_OK : say(reason, status, "state directory: %s", kv_reason(gateway->kv));
+}
+
+static bool
+catalog_read_one(void *context, struct kv_bytes key, struct kv_bytes value)
+{
+	struct gateway *gateway = context;
+	struct config *fragment;
+	char reason[CONFIG_REASON_SIZE] = "";
+
+	(void)key;
+	if (config_parse_zone(gateway->config, value.bytes, value.size, &fragment, reason) != STATUS_OK) {
+		log_error("added_zone", "a zone that was added at run time cannot be served reason=%s", reason);
+		return true;
+	}
+	if (config_find_zone(gateway->config, fragment->zones[0].name)) {
+		log_warning("added_zone", "the configuration's zone is taken, not the one added at run time zone=%s", fragment->zones[0].text);
+		config_free(fragment);
+		return true;
+	}
+	gateway->added = must(realloc(gateway->added, (gateway->added_count + 1) * sizeof(struct config *)));
+	gateway->added[gateway->added_count++] = fragment;
+	return true;
+}
+
+static enum status
+catalog_read(struct gateway *gateway, char *reason)
+{
+	struct kv_txn *txn;
+	enum status status = kv_begin_read(gateway->kv, &txn);
+
+	if (status == STATUS_OK) {
+		status = kv_each(txn, KV_CATALOG, (struct kv_bytes){"", 0}, 0, catalog_read_one, gateway);
+		kv_abort(txn);
+	}
+	return status == STATUS_OK || status == STATUS_NOT_FOUND ? STATUS_OK : say(reason, status, "state directory: %s", kv_reason(gateway->kv));
+}
+
+static void
+gateway_forget_added(struct gateway *gateway, const uint8_t *name)
+{
+	for (size_t i = 0; i < gateway->added_count; i++)
+		if (name_equal(gateway->added[i]->zones[0].name, name)) {
+			config_free(gateway->added[i]);
+			gateway->added[i] = gateway->added[--gateway->added_count];
+			return;
+		}
+}
+
+static enum zone_state
+gateway_wait_settled(struct gateway *gateway, const struct zone *zone)
+{
+	pthread_mutex_lock(&gateway->mutex);
+	while (atomic_load(&zone->state) == ZONE_LOADING) {
+		struct timespec until;
+		/* A state may change without word: look again now and then. */
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 20000000;
+		if (until.tv_nsec >= 1000000000)
+			until.tv_sec++, until.tv_nsec -= 1000000000;
+		pthread_cond_timedwait(&gateway->changed, &gateway->mutex, &until);
+	}
+	pthread_mutex_unlock(&gateway->mutex);
+	return (enum zone_state)atomic_load(&zone->state);
+}
+
+/* The lock is held for writing. */
+static enum status
+gateway_add_locked(struct gateway *gateway, struct config *fragment, const char *text, char *reason)
+{
+	const struct config_zone *config = &fragment->zones[0];
+
+	if (gateway_find_zone(gateway, config->name))
+		return say(reason, STATUS_EXISTS, "zone %s is served already", config->text);
+	enum status status = catalog_write(gateway, config, text, reason);
+	if (status != STATUS_OK)
+		return status;
+	status = gateway_add_zones(gateway, &config, 1, reason);
+	struct zone *zone = gateway_find_zone(gateway, config->name);
+	if (status == STATUS_OK && gateway_wait_settled(gateway, zone) == ZONE_READY)
+		return STATUS_OK;
+	char unused[GATEWAY_REASON_SIZE];
+	if (status == STATUS_OK && !gateway_reason(gateway, zone, reason))
+		say(reason, status, "zone %s: %s", zone->text, zone_state_text((enum zone_state)atomic_load(&zone->state)));
+	gateway_drop_zone(gateway, zone);
+	if (catalog_write(gateway, config, NULL, unused) != STATUS_OK)
+		log_error("added_zone", "zone=%s reason=%s", config->text, unused);
+	return STATUS_INVALID;
+}
+
+enum status
+gateway_add(struct gateway *gateway, const char *text, char *reason)
+{
+	struct config *fragment;
+
+	pthread_rwlock_wrlock(&gateway->lock);
+	enum status status = config_parse_zone(gateway->config, text, strlen(text), &fragment, reason);
+	if (status == STATUS_OK) {
+		status = gateway_add_locked(gateway, fragment, text, reason);
+		if (status == STATUS_OK) {
+			gateway->added = must(realloc(gateway->added, (gateway->added_count + 1) * sizeof(struct config *)));
+			gateway->added[gateway->added_count++] = fragment;
+		} else {
+			config_free(fragment);
+		}
+	}
+	pthread_rwlock_unlock(&gateway->lock);
+	return status;
+}
+
+static enum status
+gateway_remove_locked(struct gateway *gateway, const uint8_t *name, char *reason)
+{
+	const struct config_zone *config = gateway_zone_config(gateway, name);
+	struct zone *zone = gateway_find_zone(gateway, name);
+	char text[NAME_TEXT_SIZE], why[JOBS_REASON_SIZE] = "";
+
+	if (!zone || !config)
+		return say(reason, STATUS_NOT_FOUND, "no zone %s here", name_to_text(name, text));
+	if (config_find_zone(gateway->config, name))
+		return say(reason, STATUS_REFUSED, "zone %s is in %s: take it out there and reload", zone->text, gateway->config->path);
+	enum status status = jobs_remove(gateway->committer, zone, why);
+	if (status != STATUS_OK)
+		return say(reason, status, "%s", why);
+	status = catalog_write(gateway, config, NULL, reason);
+	if (status != STATUS_OK)
+		return status;
+	gateway_drop_zone(gateway, zone);
+	gateway_forget_added(gateway, name);
+	return STATUS_OK;
+}
+
+enum status
+gateway_remove(struct gateway *gateway, const uint8_t *name, char *reason)
+{
+	pthread_rwlock_wrlock(&gateway->lock);
+	enum status status = gateway_remove_locked(gateway, name, reason);
+	pthread_rwlock_unlock(&gateway->lock);
+	return status;
+}
+
+/* ---- start and stop ---- */
+
+static enum status
+gateway_open_audit(struct gateway *gateway, char *reason)
+{
+	enum status status = audit_open(gateway->config->audit, &gateway->serve.audit);
+
+	return status == STATUS_OK ? STATUS_OK : say(reason, status, "%s: %m", gateway->config->audit);
+}
+
+enum status
+gateway_open(struct gateway *gateway, struct config *config, char *reason)
+{
+	char name[SETTINGS_NAME_SIZE];
+	struct committer_settings settings = {.gateway = settings_gateway_name(config, name)};
+
+	*gateway = (struct gateway){.config = config, .started_us = clock_wall_us()};
+	pthread_rwlock_init(&gateway->lock, NULL);
+	pthread_rwlock_init(&gateway->loads, NULL);
+	pthread_mutex_init(&gateway->mutex, NULL);
+	pthread_cond_init(&gateway->changed, NULL);
+	char why[STORE_REASON_SIZE] = "";
+	enum status status = kv_open(config->server.state_dir, &gateway->kv, why);
+	if (status != STATUS_OK)
+		return say(reason, status, "state-dir %s: %s", config->server.state_dir, why);
+	status = gateway_open_audit(gateway, reason);
+	if (status != STATUS_OK)
+		return status;
+	settings.audit = gateway->serve.audit;
+	gateway->table = must(table_new());
+	gateway->committer = must(committer_new(&settings));
+	gateway->serve.table = gateway->table;
+	gateway->serve.committer = gateway->committer;
+	gateway->serve.version_text = "zonegate " PACKAGE_VERSION;
+	atomic_store(&gateway->serve.settings, settings_serve(config));
+	gateway->loader = loader_new(LOADER_THREADS, gateway_load_zone, gateway);
+	for (size_t i = 0; i < config->store_count && status == STATUS_OK; i++)
+		status = gateway_open_store(gateway, &config->stores[i], reason);
+	return status;
+}
+
+enum status
+gateway_start_zones(struct gateway *gateway, char *reason)
+{
+	struct config *config = gateway->config;
+	enum status status = catalog_read(gateway, reason);
+
+	if (status != STATUS_OK)
+		return status;
+	size_t count = config->zone_count + gateway->added_count;
+	const struct config_zone **zones = must(calloc(count + 1, sizeof *zones));
+	for (size_t i = 0; i < config->zone_count; i++)
+		zones[i] = &config->zones[i];
+	for (size_t i = 0; i < gateway->added_count; i++)
+		zones[config->zone_count + i] = &gateway->added[i]->zones[0];
+	status = gateway_add_zones(gateway, zones, count, reason);
+	free(zones);
+	return status;
+}
+
+enum status
+gateway_start_workers(struct gateway *gateway, struct listener_sockets *sockets, unsigned count, char *reason)
+{
+	const struct config_server *server = &gateway->config->server;
+	/* Limits are those of the whole gateway; the kernel spreads connections over the workers. */
+	struct worker_limits limits = {
+		.tcp_clients = ((unsigned)server->tcp_clients + count - 1) / count,
+		.tcp_clients_address = (unsigned)server->tcp_clients_address,
+		.tcp_idle_ms = (unsigned)server->tcp_idle_ms,
+	};
+
+	gateway->workers = must(calloc(count, sizeof(struct worker *)));
+	for (; gateway->worker_count < count; gateway->worker_count++) {
+		enum status status = worker_start(&gateway->serve, gateway->worker_count, &sockets[gateway->worker_count], &limits,
+		                                  &gateway->workers[gateway->worker_count]);
+		if (status != STATUS_OK)
+			return say(reason, status, "a thread cannot be started: %s", status_text(status));
+	}
+	return STATUS_OK;
+}
+
+struct zone_list { struct zone **items; size_t count; };
+
+static bool
+collect_zone(void *context, struct zone *zone)
+{
+	struct zone_list *list = context;
+	list->items[list->count++] = zone;
+	return true;
+}
+
+/* The followers have ended. */
+static void
+gateway_free_zones(struct gateway *gateway)
+{
+	struct zone_list list = {.items = must(calloc(table_count(gateway->table) + 1, sizeof(struct zone *)))};
+
+	gateway_each_zone(gateway, collect_zone, &list);
+	for (size_t i = 0; i < list.count; i++) {
+		struct zone *zone = list.items[i];
+		committer_zone_free(zone->committer);
+		gateway_free_settings(atomic_load(&zone->update_settings), atomic_load(&zone->transfer_settings));
+		enum status status = table_remove(gateway->table, zone);
+		invariant(status == STATUS_OK);
+	}
+	free(list.items);
+}
+
+void
+gateway_close(struct gateway *gateway)
+{
+	for (unsigned i = 0; i < gateway->worker_count; i++)
+		worker_stop(gateway->workers[i]);
+	if (gateway->loader)
+		loader_free(gateway->loader);
+	for (size_t i = 0; i < gateway->store_count; i++)
+		follower_stop(gateway->stores[i].follower);
+	if (gateway->table) {
+		gateway_free_zones(gateway);
+		committer_free(gateway->committer);
+		table_free(gateway->table);
+		settings_serve_free(atomic_load(&gateway->serve.settings));
+	}
+	if (gateway->kv)
+		kv_close(gateway->kv);
+	if (gateway->serve.audit)
+		audit_close(gateway->serve.audit);
+	for (struct gateway_note *note = gateway->notes, *next; note; note = next) {
+		next = note->next;
+		free(note->zone);
+		free(note->reason);
+		free(note);
+	}
+	for (size_t i = 0; i < gateway->added_count; i++)
+		config_free(gateway->added[i]);
+	free(gateway->added);
+	free(gateway->stores);
+	free(gateway->workers);
+	config_free(gateway->config);
+}

@@ -1,0 +1,389 @@
+#include "control/jobs.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+#include "zone/change_json.h"
+#include "zone/check.h"
+#include "zone/master.h"
+#include "zone/serial.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define OPS_ARENA_CAP (32u << 20) /* ops that fit into a record of 900 kB take less */
+#define OPS_RECORDS 50000         /* more than that in a new zone never fit */
+#define TIMEOUT_MS 60000
+#define SERIAL_FROM_END 20        /* SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM end the RDATA of a SOA (RFC 1035 3.3.13) */
+
+struct task {
+	struct committer_job job;
+	/* Makes the content that is wanted; may be called again. */
+	enum status (*fill)(struct task *task, struct draft *draft, char *reason);
+	struct draft draft;
+	bool filled;
+	struct arena arena;
+	/* what `fill` needs */
+	const struct config_zone *config;
+	const char *text, *path;
+	size_t size;
+	uint64_t version;
+	bool freeze;
+	/* the outcome */
+	pthread_mutex_t mutex;
+	pthread_cond_t finished;
+	bool done, changed;
+	enum status status;
+	uint64_t result;
+	char reason[JOBS_REASON_SIZE];
+};
+
+static enum status
+say(char *reason, enum status status, const char *text)
+{
+	snprintf(reason, JOBS_REASON_SIZE, "%s", text);
+	return status;
+}
+
+/* ---- the content that is wanted ---- */
+
+static enum status
+jobs_check(struct draft *draft, const char *path, char *reason)
+{
+	char why[CHECK_REASON_SIZE];
+	enum status status = check_version(draft->version, why);
+
+	if (status != STATUS_OK)
+		snprintf(reason, JOBS_REASON_SIZE, "%s:1: %s", path, why);
+	return status;
+}
+
+/* `prefix` is labels without the root's. Where the name would be too long, the zone's own. */
+static void
+jobs_name_below(const uint8_t *zone, const char *prefix, uint8_t *out)
+{
+	if (name_join((const uint8_t *)prefix, strlen(prefix), zone, out) != STATUS_OK)
+		name_lower(zone, out);
+}
+
+/* events.md: "by default MNAME and NS ns.dns.ZONE, RNAME hostmaster.ZONE". */
+static enum status
+jobs_smallest_zone(const struct config_zone *config, struct draft *draft)
+{
+	static const uint32_t times[] = {1, 3600, 600, 604800, 300}; /* serial, refresh, retry, expire, minimum */
+	uint8_t rdata[2 * NAME_MAX_SIZE + SERIAL_FROM_END], ns[NAME_MAX_SIZE], rname[NAME_MAX_SIZE];
+	struct writer out = writer_over(rdata, sizeof rdata);
+
+	jobs_name_below(config->name, "\2ns\3dns", ns);
+	jobs_name_below(config->name, "\12hostmaster", rname);
+	const uint8_t *mname = config->soa_mname ? config->soa_mname : config->ns_count > 0 ? config->ns[0] : ns;
+	const uint8_t *mailbox = config->soa_rname ? config->soa_rname : rname;
+	writer_bytes(&out, mname, name_size(mname));
+	writer_bytes(&out, mailbox, name_size(mailbox));
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+		writer_u32(&out, times[i]);
+	enum status status = draft_add(draft, config->name, TYPE_SOA, 3600, rdata, writer_size(&out));
+	for (size_t i = 0; status == STATUS_OK && i < (config->ns_count > 0 ? config->ns_count : 1); i++) {
+		const uint8_t *server = config->ns_count > 0 ? config->ns[i] : mname;
+		status = draft_add(draft, config->name, TYPE_NS, 3600, server, name_size(server));
+	}
+	return status == STATUS_EXISTS ? STATUS_OK : status;
+}
+
+enum status
+jobs_read_file(const struct config_zone *config, struct draft *draft, char *reason)
+{
+	if (!config->file) {
+		enum status status = jobs_smallest_zone(config, draft);
+		return status == STATUS_OK ? STATUS_OK : say(reason, status, status_text(status));
+	}
+	enum status status = master_load(config->file, draft, reason);
+	return status == STATUS_OK ? jobs_check(draft, config->file, reason) : status;
+}
+
+enum status
+jobs_check_file(const struct config *config, const struct config_zone *zone, char *reason)
+{
+	struct draft draft;
+	char why[JOBS_REASON_SIZE] = "";
+	enum status status = draft_begin(&draft, NULL, zone->name);
+
+	if (status != STATUS_OK)
+		return say(reason, status, status_text(status));
+	status = jobs_read_file(zone, &draft, why);
+	draft_drop(&draft);
+	/* A file that cannot be read has no line of its own. */
+	if (status == STATUS_IO)
+		snprintf(reason, JOBS_REASON_SIZE, "%s:%u: %.700s", config->path, zone->file_line, why);
+	else if (status != STATUS_OK)
+		snprintf(reason, JOBS_REASON_SIZE, "%s", why);
+	return status;
+}
+
+static enum status
+fill_from_file(struct task *task, struct draft *draft, char *reason)
+{
+	return jobs_read_file(task->config, draft, reason);
+}
+
+static enum status
+fill_from_text(struct task *task, struct draft *draft, char *reason)
+{
+	enum status status = master_parse(task->text, task->size, task->path, draft, reason);
+	return status == STATUS_OK ? jobs_check(draft, task->path, reason) : status;
+}
+
+static enum status
+fill_from_history(struct task *task, struct draft *draft, char *reason)
+{
+	struct store *store = task->job.zone->store;
+	char why[STORE_REASON_SIZE] = "";
+	enum status status = store->ops->content_at(store, task->job.zone, task->version, draft, why);
+
+	if (status != STATUS_OK)
+		snprintf(reason, JOBS_REASON_SIZE, "version %llu: %s", (unsigned long long)task->version, why[0] ? why : status_text(status));
+	return status;
+}
+
+static enum status
+task_fill(struct task *task, char *reason)
+{
+	if (task->filled && task->draft.version)
+		return STATUS_OK;
+	enum status status = draft_begin(&task->draft, NULL, task->job.zone->name);
+	if (status != STATUS_OK)
+		return say(reason, status, status_text(status));
+	status = task->fill(task, &task->draft, reason);
+	task->filled = status == STATUS_OK;
+	if (!task->filled)
+		draft_drop(&task->draft);
+	return status;
+}
+
+/* ---- from content to a change ---- */
+
+static uint32_t
+soa_serial(const struct rrset *soa)
+{
+	struct rdata rdata = rrset_first(soa);
+	return bytes_get_u32(rdata.bytes + rdata.size - SERIAL_FROM_END);
+}
+
+/*
+ * The serial goes up whatever the wanted SOA says: a SET of the SOA takes its serial only where that is greater. Returns the SOA's op, if any.
+ */
+static enum status
+jobs_raise_serial(struct task *task, const struct zone_version *version, struct change *change)
+{
+	struct rrset soa;
+	struct change_op *op = NULL;
+	const struct update_settings *settings = atomic_load(&task->job.zone->update_settings);
+	uint32_t candidate = serial_candidate(settings ? settings->serial : SERIAL_INCREMENT, clock_wall_s());
+
+	for (size_t i = 0; i < change->op_count; i++)
+		if (change->ops[i].rrset.type == TYPE_SOA && change->ops[i].kind != CHANGE_DEL)
+			op = &change->ops[i];
+	if (!version_soa(task->draft.version, &soa))
+		return STATUS_INVALID;
+	bool greater = serial_greater(soa_serial(&soa), version->serial);
+	if (!op && greater) {
+		/* Nothing of the SOA but its serial differs: the file's counts. */
+		struct change_op *ops = arena_alloc(&task->arena, (change->op_count + 1) * sizeof *ops);
+		if (!ops)
+			return STATUS_LIMIT;
+		ops[0] = (struct change_op){.kind = CHANGE_SET, .owner = task->job.zone->name, .rrset = soa};
+		memcpy(ops + 1, change->ops, change->op_count * sizeof *ops);
+		change->ops = ops;
+		change->op_count++;
+	} else if (op && !greater) {
+		uint8_t *packed = arena_copy(&task->arena, op->rrset.packed, op->rrset.packed_size);
+		if (!packed)
+			return STATUS_LIMIT;
+		bytes_put_u32(packed + op->rrset.packed_size - SERIAL_FROM_END, serial_next(version->serial, candidate));
+		op->rrset.packed = packed;
+	} else if (!op) {
+		change->serial = candidate;
+	}
+	return STATUS_OK;
+}
+
+/* Ops from what is there to what is wanted. STATUS_LIMIT: too many for a record. */
+static enum status
+jobs_fill_ops(struct task *task, const struct zone_version *version, struct change *change)
+{
+	struct draft nothing = {0};
+	const uint8_t *record;
+	size_t size;
+	enum status status = STATUS_OK;
+
+	if (!version && task->draft.version->records > OPS_RECORDS)
+		return STATUS_LIMIT;
+	if (!version)
+		status = draft_begin(&nothing, NULL, task->job.zone->name);
+	if (status == STATUS_OK)
+		status = change_between(version ? version : nothing.version, task->draft.version, &task->arena, &change->ops, &change->op_count);
+	draft_drop(&nothing);
+	if (status == STATUS_OK && version)
+		status = jobs_raise_serial(task, version, change);
+	if (status == STATUS_OK && change->op_count == 0)
+		return STATUS_EXISTS;
+	/* The committer adds base and origin: some hundred octets. */
+	if (status == STATUS_OK && change_json_encode(change, &task->arena, &record, &size) == STATUS_OK && size < CHANGE_MAX_SIZE - 4096)
+		return STATUS_OK;
+	return status == STATUS_OK ? STATUS_LIMIT : status;
+}
+
+static enum status
+jobs_fill_snapshot(struct task *task, struct arena *arena, struct change *change, char *reason)
+{
+	struct store *store = task->job.zone->store;
+	struct change_snapshot *snapshot = arena_alloc(arena, sizeof *snapshot);
+	char why[STORE_REASON_SIZE] = "";
+
+	if (!snapshot)
+		return say(reason, STATUS_LIMIT, "no memory");
+	enum status status = store->ops->save_snapshot(store, task->job.zone, task->draft.version, arena, snapshot, why);
+	if (status != STATUS_OK)
+		return say(reason, status, why[0] ? why : status_text(status));
+	change->ops = NULL;
+	change->op_count = 0;
+	change->serial = 0;
+	change->snapshot = snapshot;
+	task->job.content = &task->draft;
+	return STATUS_OK;
+}
+
+/* Import, rollback, load: the zone's content becomes that of task->draft. */
+static enum status
+evaluate_content(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason)
+{
+	struct task *task = (struct task *)job;
+	char why[JOBS_REASON_SIZE] = "";
+	enum status status = task_fill(task, why);
+
+	arena_reset(&task->arena);
+	if (status == STATUS_OK) {
+		change->exclusive = true;
+		status = jobs_fill_ops(task, version, change);
+		if (status == STATUS_LIMIT)
+			status = jobs_fill_snapshot(task, arena, change, why);
+	}
+	if (status != STATUS_OK && status != STATUS_EXISTS) {
+		snprintf(task->reason, sizeof task->reason, "%s", why[0] ? why : status_text(status));
+		snprintf(reason, STORE_REASON_SIZE, "%.*s", STORE_REASON_SIZE - 1, task->reason);
+	}
+	task->changed = status == STATUS_OK;
+	return status;
+}
+
+static enum status
+evaluate_freeze(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason)
+{
+	struct task *task = (struct task *)job;
+
+	(void)arena;
+	if (!version) {
+		snprintf(reason, STORE_REASON_SIZE, "the zone has no content yet");
+		return STATUS_NOT_FOUND;
+	}
+	task->changed = version->frozen != task->freeze;
+	change->frozen = task->freeze;
+	return task->changed ? STATUS_OK : STATUS_EXISTS;
+}
+
+static enum status
+evaluate_remove(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason)
+{
+	(void)job, (void)arena, (void)reason;
+	if (!version)
+		return STATUS_EXISTS;
+	change->removed = true;
+	return STATUS_OK;
+}
+
+/* ---- to its fate ---- */
+
+static void
+task_done(struct committer_job *job, enum status status, uint64_t version, const char *reason)
+{
+	struct task *task = (struct task *)job;
+
+	pthread_mutex_lock(&task->mutex);
+	task->done = true;
+	task->status = status;
+	task->result = version;
+	if (status != STATUS_OK && task->reason[0] == '\0')
+		snprintf(task->reason, sizeof task->reason, "%s", reason && reason[0] ? reason : status_text(status));
+	pthread_cond_signal(&task->finished);
+	pthread_mutex_unlock(&task->mutex);
+}
+
+static enum status
+task_run(struct task *task, struct committer *committer, struct zone *zone, const char *command, struct jobs_result *result, char *reason)
+{
+	task->job.zone = zone;
+	task->job.done = task_done;
+	task->job.command = command;
+	task->job.timeout_ms = TIMEOUT_MS;
+	task->job.when_frozen = true;
+	arena_init(&task->arena, OPS_ARENA_CAP);
+	pthread_mutex_init(&task->mutex, NULL);
+	pthread_cond_init(&task->finished, NULL);
+	rcu_thread_online();
+	committer_run(committer, &task->job);
+	rcu_thread_offline();
+	pthread_mutex_lock(&task->mutex);
+	while (!task->done)
+		pthread_cond_wait(&task->finished, &task->mutex);
+	pthread_mutex_unlock(&task->mutex);
+	pthread_mutex_destroy(&task->mutex);
+	pthread_cond_destroy(&task->finished);
+	draft_drop(&task->draft);
+	arena_free(&task->arena);
+	if (task->status != STATUS_OK)
+		return say(reason, task->status, task->reason);
+	if (result)
+		*result = (struct jobs_result){task->result, task->changed};
+	return STATUS_OK;
+}
+
+enum status
+jobs_load(struct committer *committer, struct zone *zone, const struct config_zone *config, char *reason)
+{
+	struct task task = {.job.evaluate = evaluate_content, .fill = fill_from_file, .config = config, .job.zone = zone};
+	/* Read before the committer is asked: what is wrong with a file is nobody else's wait. */
+	enum status status = task_fill(&task, reason);
+
+	return status == STATUS_OK ? task_run(&task, committer, zone, "load", NULL, reason) : status;
+}
+
+enum status
+jobs_import(struct committer *committer, struct zone *zone, const char *text, size_t size, const char *path, struct jobs_result *result, char *reason)
+{
+	struct task task = {.job.evaluate = evaluate_content, .fill = fill_from_text, .text = text, .size = size, .path = path, .job.zone = zone};
+	enum status status = task_fill(&task, reason);
+
+	return status == STATUS_OK ? task_run(&task, committer, zone, "import", result, reason) : status;
+}
+
+enum status
+jobs_rollback(struct committer *committer, struct zone *zone, uint64_t version, struct jobs_result *result, char *reason)
+{
+	struct task task = {.job.evaluate = evaluate_content, .fill = fill_from_history, .version = version, .job.zone = zone};
+	enum status status = task_fill(&task, reason);
+
+	return status == STATUS_OK ? task_run(&task, committer, zone, "rollback", result, reason) : status;
+}
+
+enum status
+jobs_freeze(struct committer *committer, struct zone *zone, bool freeze, struct jobs_result *result, char *reason)
+{
+	struct task task = {.job.evaluate = evaluate_freeze, .freeze = freeze};
+	return task_run(&task, committer, zone, freeze ? "freeze" : "thaw", result, reason);
+}
+
+enum status
+jobs_remove(struct committer *committer, struct zone *zone, char *reason)
+{
+	struct task task = {.job.evaluate = evaluate_remove};
+	return task_run(&task, committer, zone, "remove", NULL, reason);
+}

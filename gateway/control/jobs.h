@@ -1,0 +1,32 @@
+/*
+ * Work of our own that becomes a change, from start to fate: first load, import, rollback, freeze, removal.
+ *
+ * Threads:   registered RCU readers that are offline; each call waits until the change is durable and served. Not from a follower's hook.
+ * Errors:    reason (JOBS_REASON_SIZE) says why, for a person; nothing has changed then.
+ * Limits:    a change that does not fit into one record takes the snapshot form (events.md).
+ */
+#ifndef ZONEGATE_CONTROL_JOBS_H
+#define ZONEGATE_CONTROL_JOBS_H
+
+#include "control/config.h"
+#include "update/committer.h"
+
+#define JOBS_REASON_SIZE 1024
+
+struct jobs_result { uint64_t version; bool changed; };
+
+/* A zone's content from its file, or where it has none, the SOA and NS of its configuration. */
+MUST_USE enum status jobs_load(struct committer *committer, struct zone *zone, const struct config_zone *config, char *reason);
+/* `text` is a master file; `path` is its name in messages. */
+MUST_USE enum status jobs_import(struct committer *committer, struct zone *zone, const char *text, size_t size, const char *path,
+                                 struct jobs_result *result, char *reason);
+MUST_USE enum status jobs_rollback(struct committer *committer, struct zone *zone, uint64_t version, struct jobs_result *result, char *reason);
+MUST_USE enum status jobs_freeze(struct committer *committer, struct zone *zone, bool freeze, struct jobs_result *result, char *reason);
+MUST_USE enum status jobs_remove(struct committer *committer, struct zone *zone, char *reason);
+
+/* The content of a master file, or the smallest zone that serves; into an empty draft, checked. */
+MUST_USE enum status jobs_read_file(const struct config_zone *config, struct draft *draft, char *reason);
+/* Can the zone's file be loaded? Nothing is kept. For -t and reload; the reason begins with FILE:LINE. */
+MUST_USE enum status jobs_check_file(const struct config *config, const struct config_zone *zone, char *reason);
+
+#endif

@@ -1,0 +1,112 @@
+#include "control/settings.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void *
+must(void *allocated)
+{
+	if (!allocated)
+		abort();
+	return allocated;
+}
+
+static struct acl *
+settings_acl(const struct config_list *list)
+{
+	struct acl *acl = must(acl_new());
+	char reason[POLICY_REASON_SIZE];
+
+	for (size_t i = 0; i < list->count; i++) {
+		enum status status = acl_add(acl, list->items[i], reason);
+		invariant(status == STATUS_OK);
+	}
+	return acl;
+}
+
+static struct policy *
+settings_policy(const struct config_zone *zone)
+{
+	struct policy *policy = must(policy_new(zone->name));
+	char reason[POLICY_REASON_SIZE];
+
+	for (size_t i = 0; i < zone->update_policy.count; i++) {
+		enum status status = policy_add_rule(policy, zone->update_policy.items[i], reason);
+		invariant(status == STATUS_OK);
+	}
+	return policy;
+}
+
+struct update_settings *
+settings_update(const struct config_zone *zone)
+{
+	struct update_settings *settings = must(calloc(1, sizeof *settings));
+
+	settings->policy = zone->has_policy ? settings_policy(zone) : NULL;
+	settings->allow_update = zone->has_allow_update ? settings_acl(&zone->allow_update) : NULL;
+	settings->serial = (enum serial_rule)zone->serial;
+	settings->strict = zone->strict;
+	settings->timeout_ms = (unsigned)zone->update_timeout_ms;
+	settings->on_failure_udp = (enum update_failure)zone->on_failure_udp;
+	settings->on_failure_tcp = (enum update_failure)zone->on_failure_tcp;
+	return settings;
+}
+
+static uint8_t *
+settings_key_name(const char *text)
+{
+	static const uint8_t root[] = {0};
+	uint8_t name[NAME_MAX_SIZE];
+	enum status status = name_from_text(text, strlen(text), root, name);
+
+	invariant(status == STATUS_OK);
+	size_t size = name_lower(name, name);
+	return memcpy(must(malloc(size)), name, size);
+}
+
+struct transfer_settings *
+settings_transfer(const struct config_zone *zone)
+{
+	struct transfer_settings *settings = must(calloc(1, sizeof *settings));
+
+	settings->allow_transfer = zone->allow_transfer.count > 0 ? settings_acl(&zone->allow_transfer) : NULL;
+	settings->notify = must(calloc(zone->notify_count + 1, sizeof *settings->notify));
+	settings->notify_count = zone->notify_count;
+	for (size_t i = 0; i < zone->notify_count; i++) {
+		settings->notify[i].address = zone->notify[i].address.address;
+		settings->notify[i].key_name = zone->notify[i].key ? settings_key_name(zone->notify[i].key) : NULL;
+	}
+	return settings;
+}
+
+struct serve_settings *
+settings_serve(const struct config *config)
+{
+	struct serve_settings *settings = must(calloc(1, sizeof *settings));
+
+	keyring_hold(config->keys);
+	settings->keys = config->keys;
+	settings->identity = config->server.identity ? must(strdup(config->server.identity)) : NULL;
+	settings->udp_size = (uint16_t)config->server.udp_size;
+	return settings;
+}
+
+void
+settings_serve_free(struct serve_settings *settings)
+{
+	keyring_free(settings->keys);
+	free(settings->identity);
+	free(settings);
+}
+
+const char *
+settings_gateway_name(const struct config *config, char *out)
+{
+	if (config->server.identity)
+		snprintf(out, SETTINGS_NAME_SIZE, "%s", config->server.identity);
+	else if (gethostname(out, SETTINGS_NAME_SIZE - 1) != 0)
+		snprintf(out, SETTINGS_NAME_SIZE, "zonegate");
+	out[SETTINGS_NAME_SIZE - 1] = '\0';
+	return out;
+}

@@ -1,0 +1,24 @@
+/*
+ * What the configuration says, in the shapes that the lower layers read: made at start and at each reload.
+ *
+ * Threads:   any.
+ * Memory:    given to the caller; nothing in them points into the configuration. Without memory the program ends.
+ * Errors:    none: the configuration has been checked.
+ */
+#ifndef ZONEGATE_CONTROL_SETTINGS_H
+#define ZONEGATE_CONTROL_SETTINGS_H
+
+#include "control/config.h"
+#include "serve/request.h"
+#include "transfer/axfr.h"
+#include "update/update.h"
+
+struct update_settings *settings_update(const struct config_zone *zone);
+struct transfer_settings *settings_transfer(const struct config_zone *zone);
+struct serve_settings *settings_serve(const struct config *config);
+void settings_serve_free(struct serve_settings *settings);
+/* The gateway's name in the event log: identity, else the host's name. `out` takes SETTINGS_NAME_SIZE. */
+#define SETTINGS_NAME_SIZE 256
+const char *settings_gateway_name(const struct config *config, char *out);
+
+#endif

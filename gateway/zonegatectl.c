@@ -1,0 +1,330 @@
+/*
+ * zonegatectl: one command to the running gateway over its control socket; keygen needs none.
+ *
+ * What a command does is in control/commands.c; here are only its arguments and what happens on this side.
+ */
+#include "base/status.h"
+#include "control/client.h"
+#include "keys/keyring.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DONE = 0, FAILED = 1, USAGE = 2 };
+
+struct arguments {
+	const char *config, *socket;
+	const char *words[CLIENT_MAX_ARGUMENTS]; /* the command first */
+	size_t count;
+	struct client_request request;
+};
+
+struct command {
+	const char *name;
+	size_t arguments;
+	const char *help;
+	const char *options[5];           /* "=x": takes a value; "+x": may be repeated */
+	int (*run)(struct arguments *arguments); /* NULL: send it */
+};
+
+static int run_import(struct arguments *arguments);
+static int run_export(struct arguments *arguments);
+static int run_keygen(struct arguments *arguments);
+static int run_stop(struct arguments *arguments);
+
+static const struct command commands[] = {
+	{"add", 1, "add ZONE --store S [--file F] [--policy \"RULE\"]...", {"=store", "=file", "+policy"}, NULL},
+	{"check", 1, "check ZONE", {NULL}, NULL},
+	{"diff", 3, "diff ZONE FROM TO", {NULL}, NULL},
+	{"dump", 1, "dump ZONE [--at VERSION|TIME]", {"=at"}, NULL},
+	{"export", 2, "export ZONE FILE", {NULL}, run_export},
+	{"freeze", 1, "freeze ZONE", {NULL}, NULL},
+	{"import", 2, "import ZONE FILE", {NULL}, run_import},
+	{"keygen", 1, "keygen [-a ALGORITHM] NAME", {"=a"}, run_keygen},
+	{"keys", 0, "keys", {NULL}, NULL},
+	{"log", 1, "log ZONE [--since VERSION|TIME] [--follow] [--verify] [--raw]", {"=since", "follow", "verify", "raw"}, NULL},
+	{"reload", 0, "reload", {NULL}, NULL},
+	{"remove", 1, "remove ZONE", {NULL}, NULL},
+	{"rollback", 2, "rollback ZONE VERSION", {NULL}, NULL},
+	{"snapshot", 1, "snapshot ZONE", {NULL}, NULL},
+	{"status", 0, "status", {NULL}, NULL},
+	{"stop", 0, "stop", {NULL}, run_stop},
+	{"thaw", 1, "thaw ZONE", {NULL}, NULL},
+	{"zones", 0, "zones", {NULL}, NULL},
+};
+
+static int
+usage(const char *problem)
+{
+	if (problem)
+		fprintf(stderr, "zonegatectl: %s\n", problem);
+	fputs("usage: zonegatectl [-c FILE | -s SOCKET] [--json] COMMAND\n", stderr);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(stderr, "  %s\n", commands[i].help);
+	return USAGE;
+}
+
+static int
+fail(const char *reason)
+{
+	fprintf(stderr, "zonegatectl: %s\n", reason);
+	return FAILED;
+}
+
+/* ---- arguments ---- */
+
+static const struct command *
+find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* "--at=3", "--at 3", "-a x"; *at is moved over the value. The option's entry, or NULL. */
+static const char *
+find_option(const struct command *command, const char *word)
+{
+	const char *name = word + 1 + (word[1] == '-');
+	size_t length = strcspn(name, "=");
+
+	for (size_t i = 0; command && i < ARRAY_SIZE(command->options) && command->options[i]; i++) {
+		const char *option = command->options[i];
+		const char *plain = option + (option[0] == '=' || option[0] == '+');
+		/* One letter has one dash. */
+		if (strlen(plain) == length && memcmp(plain, name, length) == 0 && (length == 1) == (word[1] != '-'))
+			return option;
+	}
+	return NULL;
+}
+
+static bool
+take_option(struct arguments *arguments, const char *option, int argc, char **argv, int *at)
+{
+	const char *equals = strchr(argv[*at], '=');
+	bool valued = option[0] == '=' || option[0] == '+';
+	const char *name = option + valued, *value = equals && argv[*at][1] == '-' ? equals + 1 : NULL;
+
+	if (valued && !value) {
+		if (*at + 1 >= argc)
+			return false;
+		value = argv[++*at];
+	}
+	if (!valued && value)
+		return false;
+	return client_add_option(&arguments->request, name, value, option[0] == '+');
+}
+
+/* Options of ours, anywhere; 0: none of them, -1: wrong. */
+static int
+take_global(struct arguments *arguments, int argc, char **argv, int *at)
+{
+	if (strcmp(argv[*at], "--json") == 0) {
+		arguments->request.json = true;
+		return 1;
+	}
+	if (strcmp(argv[*at], "-c") != 0 && strcmp(argv[*at], "-s") != 0)
+		return 0;
+	if (*at + 1 >= argc)
+		return -1;
+	*(argv[*at][1] == 'c' ? &arguments->config : &arguments->socket) = argv[*at + 1];
+	++*at;
+	return 1;
+}
+
+static bool
+parse(struct arguments *arguments, int argc, char **argv)
+{
+	bool only_words = false;
+
+	for (int i = 1; i < argc; i++) {
+		const struct command *command = arguments->count > 0 ? find_command(arguments->words[0]) : NULL;
+		int global = only_words ? 0 : take_global(arguments, argc, argv, &i);
+		if (global < 0)
+			return false;
+		if (global > 0)
+			continue;
+		if (!only_words && strcmp(argv[i], "--") == 0) {
+			only_words = true;
+		} else if (!only_words && argv[i][0] == '-' && argv[i][1] != '\0') {
+			const char *option = find_option(command, argv[i]);
+			if (!option || !take_option(arguments, option, argc, argv, &i))
+				return false;
+		} else if (arguments->count < CLIENT_MAX_ARGUMENTS) {
+			arguments->words[arguments->count++] = argv[i];
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- commands ---- */
+
+static int
+send_request(struct arguments *arguments, FILE *out)
+{
+	char reason[CLIENT_REASON_SIZE] = "";
+
+	arguments->request.command = arguments->words[0];
+	arguments->request.arguments = arguments->words + 1;
+	arguments->request.argument_count = arguments->count - 1;
+	if (client_run(&arguments->request, arguments->config, arguments->socket, out, reason) != STATUS_OK)
+		return fail(reason);
+	if (fflush(out) != 0)
+		return fail(strerror(errno));
+	return DONE;
+}
+
+static char *
+read_whole(const char *path, size_t *size)
+{
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	size_t room = 65536, used = 0;
+	char *bytes = file ? malloc(room) : NULL;
+
+	while (bytes && !ferror(file) && !feof(file)) {
+		if (used == room) {
+			char *more = realloc(bytes, room *= 2);
+			if (!more)
+				break;
+			bytes = more;
+		}
+		used += fread(bytes + used, 1, room - used, file);
+	}
+	if (bytes && (ferror(file) || !feof(file))) {
+		free(bytes);
+		bytes = NULL;
+	}
+	if (file && file != stdin)
+		fclose(file);
+	*size = used;
+	return bytes;
+}
+
+/* The file is the user's: the gateway may not be able to read it, so it gets the bytes. */
+static int
+run_import(struct arguments *arguments)
+{
+	char *content = read_whole(arguments->words[2], &arguments->request.content_size);
+
+	if (!content) {
+		fprintf(stderr, "zonegatectl: %s: %s\n", arguments->words[2], strerror(errno ? errno : ENOMEM));
+		return FAILED;
+	}
+	arguments->request.content = content;
+	int code = send_request(arguments, stdout);
+	free(content);
+	return code;
+}
+
+/* Where a file's own folder is; the caller frees. */
+static char *
+folder_of(const char *path)
+{
+	char *copy = strdup(path), *folder = copy ? strdup(dirname(copy)) : NULL;
+
+	free(copy);
+	return folder;
+}
+
+static bool
+sync_folder(const char *path)
+{
+	char *folder = folder_of(path);
+	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	bool synced = fd >= 0 && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	free(folder);
+	return synced;
+}
+
+/* Temporary file, fsync, rename: the file has the old content or the new one, whatever happens. */
+static int
+run_export(struct arguments *arguments)
+{
+	const char *path = arguments->words[2];
+	char *temporary = NULL;
+	mode_t mask = umask(0);
+
+	umask(mask);
+	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
+		return fail("no memory");
+	int fd = mkostemp(temporary, O_CLOEXEC);
+	FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
+	if (!out || fchmod(fd, 0666 & ~mask) != 0) {
+		fprintf(stderr, "zonegatectl: %s: %s\n", path, strerror(errno));
+		free(temporary);
+		return FAILED;
+	}
+	arguments->words[0] = "dump";
+	arguments->count = 2;
+	int code = send_request(arguments, out);
+	if (code == DONE && fsync(fd) != 0)
+		code = fail(strerror(errno));
+	if (fclose(out) != 0 && code == DONE)
+		code = fail(strerror(errno));
+	if (code == DONE && (rename(temporary, path) != 0 || !sync_folder(path)))
+		code = fail(strerror(errno));
+	if (code != DONE)
+		unlink(temporary);
+	free(temporary);
+	return code;
+}
+
+static int
+run_keygen(struct arguments *arguments)
+{
+	char text[2048];
+	const char *algorithm = client_option(&arguments->request, "a");
+
+	if (keyring_generate(arguments->words[1], algorithm ? algorithm : "hmac-sha256", text, sizeof text) != STATUS_OK) {
+		fprintf(stderr, "zonegatectl: keygen: no such algorithm or no key name: %s %s\n", algorithm ? algorithm : "hmac-sha256", arguments->words[1]);
+		return FAILED;
+	}
+	fputs(text, stdout);
+	return fflush(stdout) == 0 ? DONE : fail(strerror(errno));
+}
+
+/* Returns when the gateway has ended. */
+static int
+run_stop(struct arguments *arguments)
+{
+	arguments->request.until_closed = true;
+	return send_request(arguments, stdout);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct arguments arguments = {0};
+
+	if (!parse(&arguments, argc, argv))
+		return usage("wrong arguments");
+	if (arguments.config && arguments.socket)
+		return usage("-c and -s exclude each other");
+	if (arguments.count == 0)
+		return usage("no command");
+	const struct command *command = find_command(arguments.words[0]);
+	if (!command)
+		return usage("no such command");
+	if (arguments.count - 1 != command->arguments) {
+		fprintf(stderr, "usage: zonegatectl %s\n", command->help);
+		return USAGE;
+	}
+	if (strcmp(command->name, "add") == 0 && !client_option(&arguments.request, "store")) {
+		fprintf(stderr, "usage: zonegatectl %s\n", command->help);
+		return USAGE;
+	}
+	int code = command->run ? command->run(&arguments) : send_request(&arguments, stdout);
+	client_free(&arguments.request);
+	return code;
+}
