@@ -6,16 +6,18 @@ static void
 find_wildcard(const struct zone_version *version, struct lookup *lookup)
 {
 	const struct node *encloser = lookup->closest_encloser;
-	uint8_t star[NAME_MAX_SIZE + 2] = {1, '*'};
+	uint8_t star[NAME_MAX_SIZE + 2];
 
 	if (encloser == NULL || !(encloser->flags & NODE_WILDCARD_CHILD))
 		return;
+	star[0] = 1;
+	star[1] = '*';
 	memcpy(star + 2, encloser->data, encloser->name_size);
 	lookup->source_of_synthesis = tree_find_name(&version->tree, star, encloser->name_size + 2u);
 }
 
 /* Cuts and DNAMEs: each ancestor, from the apex down; the first that is missing ends it, as nothing is below. */
-static void
+static __attribute__((noinline)) void
 walk_down(const struct zone_version *version, const uint8_t *name, size_t size, struct lookup *lookup)
 {
 	uint8_t start[NAME_MAX_LABELS];
@@ -25,8 +27,10 @@ walk_down(const struct zone_version *version, const uint8_t *name, size_t size, 
 	for (size_t at = 0; at < size; at += name[at] + 1u)
 		start[labels++] = (uint8_t)at;
 	for (;;) {
-		if (node == NULL)
+		if (node == NULL) {
+			find_wildcard(version, lookup);
 			return;
+		}
 		lookup->closest_encloser = node;
 		if ((node->flags & NODE_CUT) && !lookup->zone_cut)
 			lookup->zone_cut = node;
@@ -41,7 +45,7 @@ walk_down(const struct zone_version *version, const uint8_t *name, size_t size, 
 }
 
 /* The name does not exist: the nearest ancestor that does, probed upwards from the deepest that can. */
-static void
+static __attribute__((noinline)) void
 probe_up(const struct zone_version *version, const uint8_t *name, size_t size, unsigned labels, struct lookup *lookup)
 {
 	const struct node *node = NULL;
@@ -54,6 +58,7 @@ probe_up(const struct zone_version *version, const uint8_t *name, size_t size, u
 			node = tree_find_name(&version->tree, name, size);
 	}
 	lookup->closest_encloser = node ? node : version->apex_node;
+	find_wildcard(version, lookup);
 }
 
 void
@@ -61,17 +66,14 @@ lookup_name(const struct zone_version *version, const uint8_t *name, size_t size
 {
 	require(size >= version->apex_size && labels >= version->apex_labels);
 	size -= version->apex_size;
-	labels -= version->apex_labels;
 	*lookup = (struct lookup){0};
-	if (version->cuts != 0 || version->dnames != 0) {
+	if ((version->cuts | version->dnames) != 0) {
 		walk_down(version, name, size, lookup);
-	} else {
-		const struct node *node = size == 0 ? version->apex_node : tree_find_name(&version->tree, name, size);
-		lookup->node = node;
-		lookup->closest_encloser = node;
-		if (__builtin_expect(node == NULL, 0))
-			probe_up(version, name, size, labels, lookup);
+		return;
 	}
-	if (__builtin_expect(lookup->node == NULL, 0))
-		find_wildcard(version, lookup);
+	const struct node *node = tree_find_name(&version->tree, name, size);
+	lookup->node = node;
+	lookup->closest_encloser = node;
+	if (__builtin_expect(node == NULL, 0))
+		probe_up(version, name, size, labels - version->apex_labels, lookup);
 }

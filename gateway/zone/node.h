@@ -29,6 +29,39 @@ struct node {
 	uint8_t data[];
 };
 
+/* memcmp(a, b, size) == 0, inline: names are short, and a query makes this comparison twice. */
+static inline bool
+node_same_bytes(const uint8_t *a, const uint8_t *b, size_t size)
+{
+	uint64_t x, y;
+	uint32_t v, w;
+
+	if (__builtin_expect(size < 4, 0)) {
+		for (size_t i = 0; i < size; i++)
+			if (a[i] != b[i])
+				return false;
+		return true;
+	}
+	if (size < 8) {
+		memcpy(&v, a, 4);
+		memcpy(&w, b, 4);
+		if (v != w)
+			return false;
+		memcpy(&v, a + size - 4, 4);
+		memcpy(&w, b + size - 4, 4);
+		return v == w;
+	}
+	for (size_t i = 0; i < size - 8; i += 8) {
+		memcpy(&x, a + i, 8);
+		memcpy(&y, b + i, 8);
+		if (x != y)
+			return false;
+	}
+	memcpy(&x, a + size - 8, 8);
+	memcpy(&y, b + size - 8, 8);
+	return x == y;
+}
+
 static inline const uint8_t *node_name(const struct node *node) { return node->data; }
 /* Absolute owner, lower case, into NAME_MAX_SIZE octets; returns its size. */
 size_t node_owner(const struct node *node, const uint8_t *apex, uint8_t *out);

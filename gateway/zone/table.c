@@ -73,7 +73,7 @@ index_put(struct table_index *index, struct zone *zone)
 	index->taken++;
 }
 
-static struct table_slot *
+static inline struct table_slot *
 index_probe(struct table_index *index, const uint8_t *name, size_t size, uint64_t hash)
 {
 	for (size_t at = hash & (index->room - 1);; at = (at + 1) & (index->room - 1)) {
@@ -82,17 +82,19 @@ index_probe(struct table_index *index, const uint8_t *name, size_t size, uint64_
 		if (zone == NULL)
 			return NULL;
 		if (atomic_load_explicit(&slot->hash, memory_order_relaxed) == hash && zone != GONE &&
-		    zone->name_size == size && memcmp(zone->name, name, size) == 0)
+		    zone->name_size == size && node_same_bytes(zone->name, name, size))
 			return slot;
 	}
 }
 
-static struct zone *
+static inline struct zone *
 index_find(struct table_index *index, const uint8_t *name, size_t size)
 {
 	struct table_slot *slot = index_probe(index, name, size, hash_bytes(name, size));
-	struct zone *zone = slot ? atomic_load_explicit(&slot->zone, memory_order_acquire) : NULL;
 
+	if (slot == NULL)
+		return NULL;
+	struct zone *zone = atomic_load_explicit(&slot->zone, memory_order_acquire);
 	return zone == GONE ? NULL : zone;
 }
 
@@ -250,32 +252,29 @@ table_remove(struct table *table, struct zone *zone)
 }
 
 /* Zones with 63 labels or more: rare enough to try each count. */
-static struct zone *
-find_deep(struct table_index *index, const uint8_t **name, size_t *size, unsigned *labels)
+static __attribute__((noinline)) struct zone *
+find_deep(struct table_index *index, const uint8_t *name, size_t size, unsigned labels)
 {
-	bool any = (atomic_load_explicit(&index->labels, memory_order_acquire) >> DEEP) != 0;
-
-	for (; *labels >= DEEP; --*labels) {
-		struct zone *zone = any ? index_find(index, *name, *size) : NULL;
-		if (zone)
+	for (;;) {
+		struct zone *zone = index_find(index, name, size);
+		if (zone != NULL || labels == 0)
 			return zone;
-		*size -= **name + 1u;
-		*name += **name + 1u;
+		size -= name[0] + 1u;
+		name += name[0] + 1u;
+		labels--;
 	}
-	return NULL;
 }
 
 struct zone *
 table_find(const struct table *table, const uint8_t *name, size_t size, unsigned labels)
 {
 	struct table_index *index = atomic_load_explicit(&table->index, memory_order_acquire);
+	uint64_t left = atomic_load_explicit(&index->labels, memory_order_acquire);
 
-	if (__builtin_expect(labels >= DEEP, 0)) {
-		struct zone *zone = find_deep(index, &name, &size, &labels);
-		if (zone)
-			return zone;
-	}
-	uint64_t left = atomic_load_explicit(&index->labels, memory_order_acquire) & ((UINT64_C(2) << labels) - 1);
+	if (__builtin_expect(labels >= DEEP, 0))
+		return find_deep(index, name, size, labels);
+	/* Only as many labels as some zone has. */
+	left &= (UINT64_C(2) << labels) - 1;
 	while (left != 0) {
 		unsigned next = 63 - (unsigned)__builtin_clzll(left);
 		for (; labels > next; labels--) {
@@ -283,7 +282,7 @@ table_find(const struct table *table, const uint8_t *name, size_t size, unsigned
 			name += name[0] + 1u;
 		}
 		struct zone *zone = index_find(index, name, size);
-		if (zone)
+		if (__builtin_expect(zone != NULL, 1))
 			return zone;
 		left ^= UINT64_C(1) << next;
 	}
