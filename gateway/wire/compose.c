@@ -6,13 +6,15 @@
 #define RECORD_FIXED_SIZE 10 /* TYPE, CLASS, TTL, RDLENGTH */
 
 /*
- * Costs in instructions, by callgrind with gcc 12 -O2, for www.example.com: compose_begin 80, one A at the question's name 90,
- * compose_finish 35, and 830 for the SOA of a negative answer, whose three names are matched with the question's.
+ * Costs in instructions, by callgrind with gcc 12 -O2, for www.example.com: compose_begin 80, one A at the question's
+ * name 90, compose_finish 35, and 830 for the SOA of a negative answer, whose three names are matched with the
+ * question's.
  *
- * How names are matched. Each remembered name is labels of its own and a pointer to what was written before, so the remembered names
- * are a tree. A name walks it in one pass: those that hang where the walk stands are compared, label by label from the right; one
- * that matches moves the walk into it; all that hang from it come later in the list. Hashing every suffix of every name was the other way:
- * it costs more than this for the handful of names that a response has.
+ * How names are matched. Each remembered name is labels of its own and a pointer to what was written before, so the
+ * remembered names are a tree. A name walks it in one pass: those that hang where the walk stands are compared, label
+ * by label from the right; one that matches moves the walk into it; all that hang from it come later in the list.
+ * Hashing every suffix of every name was the other way: it costs more than this for the handful of names that a
+ * response has.
  */
 
 /* Short copies are most of what is written here; a call to memcpy would cost more than the copy. */
@@ -46,7 +48,8 @@ copy(uint8_t *to, const uint8_t *from, size_t size)
 }
 
 void
-compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffer, size_t size, size_t limit, size_t reserved)
+compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffer, size_t size, size_t limit,
+	      size_t reserved)
 {
 	require(size >= 512);
 	if (limit > size)
@@ -66,7 +69,8 @@ compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffe
 		copy(buffer + MESSAGE_HEADER_SIZE, msg->wire + MESSAGE_HEADER_SIZE, msg->qname_size + 4u);
 		compose->count[SECTION_QUESTION] = 1;
 		compose->question_offset = MESSAGE_HEADER_SIZE;
-		compose->name[0] = (struct compose_name){.offset = MESSAGE_HEADER_SIZE, .own = (uint8_t)(msg->qname_size - 1)};
+		compose->name[0] =
+			(struct compose_name){.offset = MESSAGE_HEADER_SIZE, .own = (uint8_t)(msg->qname_size - 1)};
 		compose->names = 1;
 	}
 	size_t end = limit > reserved && limit - reserved > used ? limit - reserved : used;
@@ -114,11 +118,13 @@ remember(struct compose *compose, size_t offset, unsigned tail, size_t own)
 }
 
 /*
- * A name at `at`, compressed; `keep`: names after it may point to it. *pointer gets what later copies of it can be written as; 0 where
- * there is no such pointer: at the root and beyond the reach of pointers. *size: of the name itself. NULL: no room.
+ * A name at `at`, compressed; `keep`: names after it may point to it. *pointer gets what later copies of it can be
+ * written as; 0 where there is no such pointer: at the root and beyond the reach of pointers. *size: of the name
+ * itself. NULL: no room.
  */
 static inline uint8_t *
-put_name(struct compose *compose, uint8_t *at, const uint8_t *end, const uint8_t *name, bool keep, unsigned *pointer, size_t *size)
+put_name(struct compose *compose, uint8_t *at, const uint8_t *end, const uint8_t *name, bool keep, unsigned *pointer,
+	 size_t *size)
 {
 	uint8_t *base = compose->out.base;
 	size_t own = 0, offset = (size_t)(at - base);
@@ -235,7 +241,8 @@ put_compressed(struct compose *compose, uint8_t *at, const uint8_t *end, unsigne
 }
 
 static uint8_t *
-put_record(struct compose *compose, uint8_t *at, const uint8_t *end, struct head *head, const uint8_t *rdata, size_t size)
+put_record(struct compose *compose, uint8_t *at, const uint8_t *end, struct head *head, const uint8_t *rdata,
+	   size_t size)
 {
 	unsigned prefix, names = head->class_ == CLASS_IN && size > 0 ? compressed_names(head->type, &prefix) : 0;
 
@@ -246,7 +253,10 @@ put_record(struct compose *compose, uint8_t *at, const uint8_t *end, struct head
 	bytes_put_u32(at + 4, head->ttl_s);
 	uint8_t *data = at + RECORD_FIXED_SIZE;
 	if (names > 0) {
-		/* Names of an SOA are hardly ever met again, and the apex that they end in is the question's own suffix. */
+		/*
+		 * Names of an SOA are hardly ever met again, and the apex that they end in is the question's own
+		 * suffix.
+		 */
 		at = put_compressed(compose, data, end, names, prefix, rdata, size, head->type != TYPE_SOA);
 		if (at == NULL)
 			return NULL;
@@ -261,8 +271,8 @@ put_record(struct compose *compose, uint8_t *at, const uint8_t *end, struct head
 }
 
 bool
-compose_record(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint16_t class_, uint32_t ttl_s,
-               const uint8_t *rdata, size_t size)
+compose_record(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint16_t class_,
+	       uint32_t ttl_s, const uint8_t *rdata, size_t size)
 {
 	struct head head = {.owner = owner, .type = type, .class_ = class_, .ttl_s = ttl_s};
 	uint8_t names = compose->names;
@@ -279,7 +289,8 @@ compose_record(struct compose *compose, enum section section, const uint8_t *own
 
 /* Addresses at the question's name, which most responses are: one check of the room, no names. */
 static inline bool
-put_at_question(struct compose *compose, uint16_t type, uint32_t ttl_s, const uint8_t *item, size_t packed_size, unsigned count)
+put_at_question(struct compose *compose, uint16_t type, uint32_t ttl_s, const uint8_t *item, size_t packed_size,
+		unsigned count)
 {
 	uint8_t *at = compose->out.at;
 

@@ -17,8 +17,8 @@
 #define COMPOSE_NAMES 64
 
 /*
- * Labels in the message that names after them may point to: `own` octets of labels at `offset`, then a pointer to `tail`, or the root
- * where `tail` is 0. The question's name is the first.
+ * Labels in the message that names after them may point to: `own` octets of labels at `offset`, then a pointer to
+ * `tail`, or the root where `tail` is 0. The question's name is the first.
  */
 struct compose_name {
 	uint16_t offset, tail;
@@ -39,7 +39,8 @@ struct compose {
 };
 
 /*
- * Start a response to `msg`: id, opcode, RD and CD copied, QR set, the first question copied octet for octet (its case kept).
+ * Start a response to `msg`: id, opcode, RD and CD copied, QR set, the first question copied octet for octet (its case
+ * kept).
  * msg      may be a PARSE_FORMERR or PARSE_NOTIMP one; without a usable question none is written
  * buffer   `size` octets, at least 512
  * limit    octets of the whole response: see compose_udp_limit; 65535 on TCP
@@ -51,10 +52,11 @@ void compose_begin(struct compose *compose, const struct message *msg, uint8_t *
 size_t compose_udp_limit(const struct message *msg, size_t max);
 
 /*
- * Add one record. owner: wire name, any case, compressed against all before; rdata: plain. False: no room, nothing was written.
+ * Add one record. owner: wire name, any case, compressed against all before; rdata: plain. False: no room, nothing was
+ * written.
  */
-bool compose_record(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint16_t class_, uint32_t ttl_s,
-                    const uint8_t *rdata, size_t size);
+bool compose_record(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint16_t class_,
+		    uint32_t ttl_s, const uint8_t *rdata, size_t size);
 /*
  * Add a whole RRset or nothing. `packed`: `count` times { uint16 size (host order), octets }, as struct rrset keeps it
  * (zone/rrset.h); `packed_size` is its octets. owner NULL: the question's name.
@@ -73,8 +75,9 @@ struct compose_mark compose_mark(const struct compose *compose);
 void compose_rewind(struct compose *compose, struct compose_mark mark);
 
 /*
- * Write the OPT (opt NULL: none), then the header. Returns the size. A TSIG is added after this by tsig_sign, which counts itself in
- * ARCOUNT. What was reserved beyond the OPT (its EDE not counted) is left free for it: an EDE takes only what is over.
+ * Write the OPT (opt NULL: none), then the header. Returns the size. A TSIG is added after this by tsig_sign, which
+ * counts itself in ARCOUNT. What was reserved beyond the OPT (its EDE not counted) is left free for it: an EDE takes
+ * only what is over.
  */
 size_t compose_finish(struct compose *compose, const struct edns_reply *opt);
 

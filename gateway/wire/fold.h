@@ -26,7 +26,9 @@ fold_load(const uint8_t *at)
 	fold_block block;
 
 	memcpy(&block, at, 16);
-	/* Moved so that A to Z are the 26 lowest of the signed range: SSE2 compares signed octets in one instruction. */
+	/*
+	 * Moved so that A to Z are the 26 lowest of the signed range: SSE2 compares signed octets in one instruction.
+	 */
 	typedef int8_t signed_block __attribute__((vector_size(16)));
 	signed_block moved = (signed_block)(block + (uint8_t)(0x80 - 'A'));
 	fold_block upper = (fold_block)(moved < (int8_t)(-128 + 26));

@@ -40,7 +40,9 @@ name_parse(const uint8_t *wire, size_t wire_size, size_t offset, uint8_t *out, s
 			if (after == 0)
 				after = at + 2;
 			at = (octet & 0x3fu) << 8 | wire[at + 1];
-			/* Each target lies before the part that was begun last, so there is no loop (RFC 1035 4.1.4). */
+			/*
+			 * Each target lies before the part that was begun last, so there is no loop (RFC 1035 4.1.4).
+			 */
 			if (at >= bound || at < HEADER_SIZE)
 				return STATUS_MALFORMED;
 			bound = at;

@@ -29,7 +29,8 @@ unsigned name_labels(const uint8_t *name);
  * out     NAME_MAX_SIZE bytes; the case is kept; *size gets its octets
  * next    the offset after the name in the message
  */
-MUST_USE enum status name_parse(const uint8_t *wire, size_t wire_size, size_t offset, uint8_t *out, size_t *size, size_t *next);
+MUST_USE enum status name_parse(const uint8_t *wire, size_t wire_size, size_t offset, uint8_t *out, size_t *size,
+				size_t *next);
 /* The same without expanding: only checked; `next` as above. */
 MUST_USE enum status name_skip(const uint8_t *wire, size_t wire_size, size_t offset, size_t *next);
 /* Check an uncompressed name in `room` bytes; *size gets its octets. */
@@ -55,7 +56,10 @@ MUST_USE enum status name_join(const uint8_t *prefix, size_t size, const uint8_t
  * origin NULL: relative names are STATUS_INVALID. Case is kept. `out` takes NAME_MAX_SIZE.
  */
 MUST_USE enum status name_from_text(const char *text, size_t length, const uint8_t *origin, uint8_t *out);
-/* Absolute, with the final dot; escapes what is special, so the text is safe to print. `out` takes NAME_TEXT_SIZE. Returns `out`. */
+/*
+ * Absolute, with the final dot; escapes what is special, so the text is safe to print. `out` takes NAME_TEXT_SIZE.
+ * Returns `out`.
+ */
 const char *name_to_text(const uint8_t *name, char *out);
 /* Relative to `origin` where it is within, "@" at it; else absolute. */
 const char *name_to_text_relative(const uint8_t *name, const uint8_t *origin, char *out);

@@ -9,25 +9,78 @@
 
 /*
  * How the RDATA of a type is written, field by field; types that are not here have the RFC 3597 form only.
- *   n name   a A  addresses   1 2 4 numbers   8 a locator (RFC 6742)   s a character-string   S one or more   o one or none
- *   q octets to the end, quoted   k a CAA tag   x hex to the end   b base64 to the end   B the same or nothing   h a salt
- *   H a hash in base32hex   T types of a bitmap   t a type   g an algorithm   c a certificate type   i a time   p seconds
- *   L LOC   P APL items   v SvcParams   e E an EUI-48, an EUI-64   I IPSECKEY   M AMTRELAY   U HIP   N an NSAP
+ *   n name   a A  addresses   1 2 4 numbers   8 a locator (RFC 6742)   s a character-string   S one or more
+ *   o one or none   q octets to the end, quoted   k a CAA tag   x hex to the end   b base64 to the end
+ *   B the same or nothing   h a salt   H a hash in base32hex   T types of a bitmap   t a type   g an algorithm
+ *   c a certificate type   i a time   p seconds   L LOC   P APL items   v SvcParams   e E an EUI-48, an EUI-64
+ *   I IPSECKEY   M AMTRELAY   U HIP   N an NSAP
  */
 static const struct layout {
 	uint16_t type;
 	const char *fields;
 } layouts[] = {
-	{TYPE_SOA, "nn4pppp"}, {TYPE_MX, "2n"}, {TYPE_TXT, "S"}, {TYPE_SRV, "222n"}, {TYPE_DHCID, "b"}, {TYPE_DS, "2g1x"},
-	{TYPE_TLSA, "111x"}, {TYPE_SSHFP, "11x"}, {TYPE_CAA, "1kq"}, {TYPE_SVCB, "2nv"}, {TYPE_HTTPS, "2nv"},
-	{TYPE_NAPTR, "22sssn"}, {TYPE_DNSKEY, "21gb"}, {TYPE_CDNSKEY, "21gb"}, {TYPE_CDS, "2g1x"}, {TYPE_URI, "22q"},
-	{TYPE_HINFO, "ss"}, {TYPE_RP, "nn"}, {TYPE_LOC, "L"}, {TYPE_CERT, "c2gb"}, {TYPE_OPENPGPKEY, "b"},
-	{TYPE_SMIMEA, "111x"}, {TYPE_APL, "P"}, {TYPE_CSYNC, "42T"}, {TYPE_ZONEMD, "411x"}, {TYPE_RRSIG, "tg14ii2nb"},
-	{TYPE_NSEC, "nT"}, {TYPE_NSEC3, "112hHT"}, {TYPE_NSEC3PARAM, "112h"}, {TYPE_MB, "n"}, {TYPE_MG, "n"}, {TYPE_MR, "n"},
-	{3, "n"}, {4, "n"}, {TYPE_MINFO, "nn"}, {TYPE_AFSDB, "2n"}, {19, "s"}, {20, "so"}, {21, "2n"}, {22, "N"}, {23, "n"},
-	{TYPE_SIG, "tg14ii2nb"}, {TYPE_KEY, "21gB"}, {26, "2nn"}, {27, "sss"}, {TYPE_KX, "2n"}, {TYPE_IPSECKEY, "I"}, {55, "U"},
-	{56, "S"}, {57, "21gb"}, {58, "nn"}, {TYPE_SPF, "S"}, {104, "28"}, {105, "2a"}, {106, "28"}, {107, "2n"}, {108, "e"},
-	{109, "E"}, {258, "S"}, {260, "M"}, {32768, "2g1x"}, {32769, "2g1x"},
+	{TYPE_SOA, "nn4pppp"},
+	{TYPE_MX, "2n"},
+	{TYPE_TXT, "S"},
+	{TYPE_SRV, "222n"},
+	{TYPE_DHCID, "b"},
+	{TYPE_DS, "2g1x"},
+	{TYPE_TLSA, "111x"},
+	{TYPE_SSHFP, "11x"},
+	{TYPE_CAA, "1kq"},
+	{TYPE_SVCB, "2nv"},
+	{TYPE_HTTPS, "2nv"},
+	{TYPE_NAPTR, "22sssn"},
+	{TYPE_DNSKEY, "21gb"},
+	{TYPE_CDNSKEY, "21gb"},
+	{TYPE_CDS, "2g1x"},
+	{TYPE_URI, "22q"},
+	{TYPE_HINFO, "ss"},
+	{TYPE_RP, "nn"},
+	{TYPE_LOC, "L"},
+	{TYPE_CERT, "c2gb"},
+	{TYPE_OPENPGPKEY, "b"},
+	{TYPE_SMIMEA, "111x"},
+	{TYPE_APL, "P"},
+	{TYPE_CSYNC, "42T"},
+	{TYPE_ZONEMD, "411x"},
+	{TYPE_RRSIG, "tg14ii2nb"},
+	{TYPE_NSEC, "nT"},
+	{TYPE_NSEC3, "112hHT"},
+	{TYPE_NSEC3PARAM, "112h"},
+	{TYPE_MB, "n"},
+	{TYPE_MG, "n"},
+	{TYPE_MR, "n"},
+	{3, "n"},
+	{4, "n"},
+	{TYPE_MINFO, "nn"},
+	{TYPE_AFSDB, "2n"},
+	{19, "s"},
+	{20, "so"},
+	{21, "2n"},
+	{22, "N"},
+	{23, "n"},
+	{TYPE_SIG, "tg14ii2nb"},
+	{TYPE_KEY, "21gB"},
+	{26, "2nn"},
+	{27, "sss"},
+	{TYPE_KX, "2n"},
+	{TYPE_IPSECKEY, "I"},
+	{55, "U"},
+	{56, "S"},
+	{57, "21gb"},
+	{58, "nn"},
+	{TYPE_SPF, "S"},
+	{104, "28"},
+	{105, "2a"},
+	{106, "28"},
+	{107, "2n"},
+	{108, "e"},
+	{109, "E"},
+	{258, "S"},
+	{260, "M"},
+	{32768, "2g1x"},
+	{32769, "2g1x"},
 };
 
 static const char *
@@ -89,7 +142,8 @@ parse_generic(struct scan *scan)
 	struct token token;
 	uint64_t size;
 
-	if (!present_token(scan, "the length after \\#", &token) || !present_number(scan, &token, RDATA_MAX_SIZE, &size))
+	if (!present_token(scan, "the length after \\#", &token) ||
+	    !present_number(scan, &token, RDATA_MAX_SIZE, &size))
 		return false;
 	if (!present_at_end(scan) && !present_field_parse(scan, 'x'))
 		return false;
@@ -122,7 +176,8 @@ parse_fields(struct scan *scan, uint16_t type)
 	else if (type == TYPE_AAAA)
 		fields = "A";
 	if (fields == NULL)
-		return present_fail(scan, "%s needs the form \\# LENGTH HEX (RFC 3597)", rrtype_to_text(type, mnemonic));
+		return present_fail(scan, "%s needs the form \\# LENGTH HEX (RFC 3597)",
+				    rrtype_to_text(type, mnemonic));
 	for (; *fields != '\0'; fields++)
 		if (!present_field_parse(scan, *fields))
 			return false;

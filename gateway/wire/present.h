@@ -29,6 +29,7 @@ MUST_USE enum status present_parse(uint16_t type, const char *text, size_t lengt
  * through ldns (they are nearly all records of a large zone).
  * `room` at least 64; STATUS_LIMIT where it does not fit. *length gets the characters without the NUL.
  */
-MUST_USE enum status present_rdata(uint16_t type, const uint8_t *rdata, size_t size, char *text, size_t room, size_t *length);
+MUST_USE enum status present_rdata(uint16_t type, const uint8_t *rdata, size_t size, char *text, size_t room,
+				   size_t *length);
 
 #endif

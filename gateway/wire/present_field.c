@@ -95,9 +95,11 @@ present_unescape(struct scan *scan, const struct token *token, uint8_t *out, siz
 			octet = (uint8_t)digits[0];
 			at++;
 			if (octet >= '0' && octet <= '9') {
-				if (left < 3 || digits[1] < '0' || digits[1] > '9' || digits[2] < '0' || digits[2] > '9')
+				if (left < 3 || digits[1] < '0' || digits[1] > '9' || digits[2] < '0' ||
+				    digits[2] > '9')
 					return present_fail(scan, "a \\DDD with fewer than three digits");
-				octet = (octet - '0') * 100 + (unsigned)(digits[1] - '0') * 10 + (unsigned)(digits[2] - '0');
+				octet = (octet - '0') * 100 + (unsigned)(digits[1] - '0') * 10 +
+					(unsigned)(digits[2] - '0');
 				at += 2;
 				if (octet > 255)
 					return present_fail(scan, "a \\DDD over 255");
@@ -118,7 +120,8 @@ present_number(struct scan *scan, const struct token *token, uint64_t max, uint6
 
 	for (size_t at = 0; at < token->length; at++) {
 		if (token->text[at] < '0' || token->text[at] > '9')
-			return present_fail(scan, "not a number: \"%.*s\"", (int)(token->length < 40 ? token->length : 40), token->text);
+			return present_fail(scan, "not a number: \"%.*s\"",
+					    (int)(token->length < 40 ? token->length : 40), token->text);
 		sum = sum * 10 + (uint64_t)(token->text[at] - '0');
 		if (sum > max)
 			return present_fail(scan, "a number is over %llu", (unsigned long long)max);
@@ -247,7 +250,8 @@ parse_blob(struct scan *scan, bool hex)
 		}
 	}
 	if (good && hex && length / 2 <= size) {
-		good = bytes_from_hex(digits, length, scan->out.at) || present_fail(scan, "not hex, or an odd count of digits");
+		good = bytes_from_hex(digits, length, scan->out.at) ||
+		       present_fail(scan, "not hex, or an odd count of digits");
 		size = length / 2;
 	} else if (good && !hex) {
 		good = bytes_from_base64(digits, length, scan->out.at, &size) || present_fail(scan, "not base64");

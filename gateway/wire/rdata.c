@@ -6,7 +6,8 @@
 #include "wire/svcb.h"
 
 /*
- * One walk serves both: with `out` it expands, without it only checks. `wire` is the message, or the RDATA itself where it is plain.
+ * One walk serves both: with `out` it expands, without it only checks. `wire` is the message, or the RDATA itself where
+ * it is plain.
  */
 struct walk {
 	const uint8_t *wire;
@@ -175,7 +176,8 @@ apl(struct walk *walk)
 			return STATUS_MALFORMED;
 		unsigned family = bytes_get_u16(items + at), length = items[at + 3] & 0x7f;
 		if ((family != 1 && family != 2) || items[at + 2] > (family == 1 ? 32 : 128) ||
-		    length > (family == 1 ? 4 : 16) || size - at - 4 < length || (length > 0 && items[at + 3 + length] == 0))
+		    length > (family == 1 ? 4 : 16) || size - at - 4 < length ||
+		    (length > 0 && items[at + 3 + length] == 0))
 			return STATUS_MALFORMED;
 		at += 4 + length;
 	}
@@ -261,7 +263,8 @@ svcb(struct walk *walk)
 static enum status
 field(struct walk *walk, char kind)
 {
-	static const uint8_t ds_sizes[] = {0, 20, 32, 32, 48}, sshfp_sizes[] = {0, 20, 32}, zonemd_sizes[] = {0, 48, 64};
+	static const uint8_t ds_sizes[] = {0, 20, 32, 32, 48}, sshfp_sizes[] = {0, 20, 32},
+			     zonemd_sizes[] = {0, 48, 64};
 
 	switch (kind) {
 	case '1': case '2': case '4': case '6': case '8':
@@ -416,7 +419,8 @@ rdata_compare(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, 
 bool
 rdata_equal(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint16_t type)
 {
-	return a_size == b_size && (a_size == 0 || memcmp(a, b, a_size) == 0 || rdata_compare(a, a_size, b, b_size, type) == 0);
+	return a_size == b_size &&
+	       (a_size == 0 || memcmp(a, b, a_size) == 0 || rdata_compare(a, a_size, b, b_size, type) == 0);
 }
 
 const uint8_t *

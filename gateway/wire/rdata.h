@@ -31,14 +31,15 @@ MUST_USE enum status rdata_expand(const uint8_t *wire, size_t wire_size, size_t 
 MUST_USE enum status rdata_check_plain(const uint8_t *rdata, size_t size, uint16_t type);
 
 /*
- * Canonical order of plain RDATA of one type: octets, but names inside the types of RFC 4034 6.2 without regard to case.
- * TXT, DHCID and all others byte for byte.
+ * Canonical order of plain RDATA of one type: octets, but names inside the types of RFC 4034 6.2 without regard to
+ * case. TXT, DHCID and all others byte for byte.
  */
 int rdata_compare(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint16_t type);
 bool rdata_equal(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint16_t type);
 
 /*
- * The n-th (from 0) name in plain RDATA, NULL where there are fewer: the target of NS, CNAME, DNAME, PTR, MX, SRV, SVCB.
+ * The n-th (from 0) name in plain RDATA, NULL where there are fewer: the target of NS, CNAME, DNAME, PTR, MX, SRV,
+ * SVCB.
  */
 const uint8_t *rdata_name(const uint8_t *rdata, size_t size, uint16_t type, unsigned n);
 
