@@ -5,11 +5,14 @@ UNIT_TESTS = \
 	tests/unit/test_algorithm \
 	tests/unit/test_answer \
 	tests/unit/test_arena \
+	tests/unit/test_axfr \
 	tests/unit/test_bytes \
 	tests/unit/test_check \
 	tests/unit/test_clock \
+	tests/unit/test_committer \
 	tests/unit/test_compose \
 	tests/unit/test_digest \
+	tests/unit/test_dispatch \
 	tests/unit/test_draft \
 	tests/unit/test_edns \
 	tests/unit/test_hash \
@@ -21,6 +24,7 @@ UNIT_TESTS = \
 	tests/unit/test_node \
 	tests/unit/test_parse \
 	tests/unit/test_policy \
+	tests/unit/test_prereq \
 	tests/unit/test_present \
 	tests/unit/test_queue \
 	tests/unit/test_random \
@@ -36,6 +40,7 @@ UNIT_TESTS = \
 	tests/wire/test_wire
 
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz_dispatch \
 	tests/fuzz/fuzz_keyfile \
 	tests/fuzz/fuzz_master \
 	tests/fuzz/fuzz_parse \
@@ -50,7 +55,7 @@ STYLE_TESTS = \
 	tests/style/headers.py \
 	tests/style/sizes.py
 
-EXTRA_DIST += $(STYLE_TESTS) tests/style/sources.py tests/unit/policy_vectors.h tests/unit/present_vectors.h tests/unit/tsig_vectors.h
+EXTRA_DIST += $(STYLE_TESTS) tests/style/sources.py tests/unit/policy_vectors.h tests/unit/present_vectors.h tests/unit/tsig_vectors.h tests/unit/update_text.h
 
 # A test program X is made of X.c, by automake's default, and LDADD. With libFuzzer the fuzz programs are built by `make`
 # and the unit tests are left to the other builds; without it the fuzz programs get a main that replays their corpus.
