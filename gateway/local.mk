@@ -121,12 +121,12 @@ libzonegate_a_SOURCES += \
 
 # The programs, in the top of the build tree.
 
-#sbin_PROGRAMS += zonegated
-#zonegated_SOURCES = gateway/zonegated.c
-#zonegated_LDADD = $(ZONEGATE_LIBS)
+sbin_PROGRAMS += zonegated
+zonegated_SOURCES = gateway/zonegated.c
+zonegated_LDADD = $(ZONEGATE_LIBS)
 
-#bin_PROGRAMS += zonegatectl
-#zonegatectl_SOURCES = gateway/zonegatectl.c
-#zonegatectl_LDADD = $(ZONEGATE_LIBS)
+bin_PROGRAMS += zonegatectl
+zonegatectl_SOURCES = gateway/zonegatectl.c
+zonegatectl_LDADD = $(ZONEGATE_LIBS)
 
 #dist_man_MANS += contrib/man/zonegated.8 contrib/man/zonegatectl.8 contrib/man/zonegate.yaml.5

@@ -214,6 +214,7 @@ stop_all(struct start *start)
 		gateway_close(&start->gateway);
 	else
 		config_free(start->config);
+	listener_close(start->sockets, start->threads);
 }
 
 /* ---- run ---- */

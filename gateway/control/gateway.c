@@ -368,7 +368,7 @@ catalog_read(struct gateway *gateway, char *reason)
 	enum status status = kv_begin_read(gateway->kv, &txn);
 
 	if (status == STATUS_OK) {
-		status = kv_each(txn, KV_CATALOG, (struct kv_bytes){"", 0}, 0, catalog_read_one, gateway);
+		status = kv_each(txn, KV_CATALOG, (struct kv_bytes){"", 1}, 0, catalog_read_one, gateway);
 		kv_abort(txn);
 	}
 	return status == STATUS_OK || status == STATUS_NOT_FOUND ? STATUS_OK : say(reason, status, "state directory: %s", kv_reason(gateway->kv));
