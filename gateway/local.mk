@@ -51,8 +51,13 @@ libzonegate_a_SOURCES += \
 
 # gateway/store/
 libzonegate_a_SOURCES += \
+	gateway/store/embedded.c gateway/store/embedded.h \
+	gateway/store/embedded_content.c \
+	gateway/store/embedded_data.c gateway/store/embedded_data.h \
+	gateway/store/embedded_keep.c \
 	gateway/store/follower.c gateway/store/follower.h \
 	gateway/store/intake.c gateway/store/intake.h \
+	gateway/store/kv.c gateway/store/kv.h \
 	gateway/store/memory.c gateway/store/memory.h \
 	gateway/store/store.h
 

@@ -7,6 +7,7 @@ UNIT_TESTS = \
 	tests/unit/test_arena \
 	tests/unit/test_axfr \
 	tests/unit/test_bytes \
+	tests/unit/test_change_json \
 	tests/unit/test_check \
 	tests/unit/test_clock \
 	tests/unit/test_committer \
@@ -15,11 +16,13 @@ UNIT_TESTS = \
 	tests/unit/test_dispatch \
 	tests/unit/test_draft \
 	tests/unit/test_edns \
+	tests/unit/test_embedded \
 	tests/unit/test_hash \
 	tests/unit/test_keyring \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
 	tests/unit/test_master \
+	tests/unit/test_memory \
 	tests/unit/test_name \
 	tests/unit/test_node \
 	tests/unit/test_parse \
@@ -47,6 +50,12 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_policy \
 	tests/fuzz/fuzz_present \
 	tests/fuzz/fuzz_tsig
+
+# The suite of all stores, and its helpers.
+STORE_SUITE = tests/store/suite.c tests/store/suite.h tests/store/suite_text.c
+tests_unit_test_change_json_SOURCES = tests/unit/test_change_json.c tests/store/suite.h tests/store/suite_text.c
+tests_unit_test_embedded_SOURCES = tests/unit/test_embedded.c $(STORE_SUITE)
+tests_unit_test_memory_SOURCES = tests/unit/test_memory.c $(STORE_SUITE)
 
 # Scripts that read the sources.
 STYLE_TESTS = \
