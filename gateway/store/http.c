@@ -1,0 +1,434 @@
+#include "store/http.h"
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define CONNECT_MS 1000
+#define SPARE_HANDLES 64
+#define CONNECTIONS_KEPT 256
+#define ANSWER_MAX (1u << 30)
+
+struct http_buffer { char *bytes; size_t size, room; };
+
+struct http_call {
+	struct http *http;
+	struct http_call *next, **link;
+	CURL *easy;
+	struct curl_slist *headers;
+	struct http_request request;
+	char *path, *body;
+	size_t endpoint, tried;
+	struct http_buffer buffer;
+	uint64_t etcd_index;
+	char error[CURL_ERROR_SIZE];
+};
+
+struct http {
+	CURLM *multi;
+	char **endpoints;
+	size_t endpoint_count, current;
+	char *ca, *certificate, *key;
+	struct http_call *calls;
+	CURL *spare[SPARE_HANDLES];
+	size_t spare_count;
+};
+
+static void
+start_library(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static char *
+copy_or_null(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+enum status
+http_open(const struct http_settings *settings, struct http **out, char *reason)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct http *http = calloc(1, sizeof *http);
+
+	pthread_once(&once, start_library);
+	if (!http)
+		return STATUS_NO_MEMORY;
+	http->multi = curl_multi_init();
+	http->endpoints = calloc(settings->endpoint_count + 1, sizeof *http->endpoints);
+	bool made = http->multi && http->endpoints;
+	for (size_t i = 0; made && i < settings->endpoint_count; i++) {
+		http->endpoints[http->endpoint_count] = strdup(settings->endpoints[i]);
+		made = http->endpoints[http->endpoint_count++] != NULL;
+	}
+	http->ca = copy_or_null(settings->ca);
+	http->certificate = copy_or_null(settings->certificate);
+	http->key = copy_or_null(settings->key);
+	if (!made) {
+		snprintf(reason, HTTP_REASON_SIZE, "no memory");
+		http_close(http);
+		return STATUS_NO_MEMORY;
+	}
+	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
+	curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+	*out = http;
+	return STATUS_OK;
+}
+
+static void
+free_call(struct http_call *call)
+{
+	struct http *http = call->http;
+
+	*call->link = call->next;
+	if (call->next)
+		call->next->link = call->link;
+	if (call->easy) {
+		curl_multi_remove_handle(http->multi, call->easy);
+		if (http->spare_count < SPARE_HANDLES)
+			http->spare[http->spare_count++] = call->easy;
+		else
+			curl_easy_cleanup(call->easy);
+	}
+	curl_slist_free_all(call->headers);
+	free(call->path);
+	free(call->body);
+	free(call->buffer.bytes);
+	free(call);
+}
+
+void
+http_close(struct http *http)
+{
+	while (http->calls)
+		free_call(http->calls);
+	while (http->spare_count)
+		curl_easy_cleanup(http->spare[--http->spare_count]);
+	if (http->multi)
+		curl_multi_cleanup(http->multi);
+	for (size_t i = 0; i < http->endpoint_count; i++)
+		free(http->endpoints[i]);
+	free(http->endpoints);
+	free(http->ca);
+	free(http->certificate);
+	free(http->key);
+	free(http);
+}
+
+/* ---- what comes in ---- */
+
+static bool
+buffer_add(struct http_buffer *buffer, const char *bytes, size_t size)
+{
+	if (buffer->size + size + 1 > buffer->room) {
+		size_t room = buffer->room * 2 > buffer->size + size + 1 ? buffer->room * 2 : buffer->size + size + 1024;
+		char *bigger = room <= ANSWER_MAX ? realloc(buffer->bytes, room) : NULL;
+		if (!bigger)
+			return false;
+		buffer->bytes = bigger;
+		buffer->room = room;
+	}
+	memcpy(buffer->bytes + buffer->size, bytes, size);
+	buffer->size += size;
+	buffer->bytes[buffer->size] = '\0';
+	return true;
+}
+
+/* Whole lines go to the request; the rest stays. */
+static void
+hand_out_lines(struct http_call *call)
+{
+	struct http_buffer *buffer = &call->buffer;
+	char *at = buffer->bytes, *end = at + buffer->size, *newline;
+
+	while (at < end && (newline = memchr(at, '\n', (size_t)(end - at)))) {
+		*newline = '\0';
+		if (newline > at)
+			call->request.line(call->request.context, at, (size_t)(newline - at));
+		at = newline + 1;
+	}
+	buffer->size = (size_t)(end - at);
+	memmove(buffer->bytes, at, buffer->size);
+}
+
+static size_t
+on_bytes(char *bytes, size_t one, size_t count, void *context)
+{
+	struct http_call *call = context;
+	size_t size = one * count;
+
+	if (!buffer_add(&call->buffer, bytes, size))
+		return 0;
+	long code = 0;
+	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &code);
+	if (call->request.line && code == 200 && memchr(bytes, '\n', size))
+		hand_out_lines(call);
+	return size;
+}
+
+static size_t
+on_header(char *bytes, size_t one, size_t count, void *context)
+{
+	static const char name[] = "X-Etcd-Index:";
+	struct http_call *call = context;
+	size_t size = one * count;
+	char text[32] = "";
+
+	if (size > sizeof name && size < sizeof name + sizeof text && strncasecmp(bytes, name, sizeof name - 1) == 0) {
+		memcpy(text, bytes + sizeof name - 1, size - sizeof name);
+		call->etcd_index = strtoull(text, NULL, 10);
+	}
+	return size;
+}
+
+/* ---- calls ---- */
+
+static bool
+add_header(struct http_call *call, const char *name, const char *value)
+{
+	char *line = NULL;
+
+	if (asprintf(&line, "%s: %s", name, value) < 0)
+		return false;
+	struct curl_slist *list = curl_slist_append(call->headers, line);
+	free(line);
+	if (list)
+		call->headers = list;
+	return list != NULL;
+}
+
+static bool
+set_headers(struct http_call *call)
+{
+	const struct http_request *request = &call->request;
+	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+
+	call->headers = list;
+	return list && (!call->body || add_header(call, "Content-Type", request->content_type ? request->content_type : "application/json")) &&
+	       (!request->authorization || add_header(call, "Authorization", request->authorization));
+}
+
+static void
+set_tls(const struct http *http, CURL *easy)
+{
+	if (http->ca)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca);
+	if (http->certificate)
+		curl_easy_setopt(easy, CURLOPT_SSLCERT, http->certificate);
+	if (http->key)
+		curl_easy_setopt(easy, CURLOPT_SSLKEY, http->key);
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+}
+
+static bool
+launch(struct http_call *call)
+{
+	struct http *http = call->http;
+	CURL *easy = call->easy;
+	char *url = NULL;
+
+	call->endpoint = http->current;
+	if (asprintf(&url, "%s%s", http->endpoints[call->endpoint], call->path) < 0)
+		return false;
+	curl_easy_setopt(easy, CURLOPT_URL, url);
+	free(url);
+	return curl_multi_add_handle(http->multi, easy) == CURLM_OK;
+}
+
+static void
+set_options(struct http_call *call)
+{
+	CURL *easy = call->easy;
+	const struct http_request *request = &call->request;
+
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* a store is no web site: no proxy from the environment */
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	if (strcmp(request->method, "GET") != 0)
+		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	if (call->body) {
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->size);
+	}
+	set_tls(call->http, easy);
+}
+
+struct http_call *
+http_start(struct http *http, const struct http_request *request)
+{
+	struct http_call *call = calloc(1, sizeof *call);
+
+	if (!call)
+		return NULL;
+	call->http = http;
+	call->request = *request;
+	call->next = http->calls;
+	if (call->next)
+		call->next->link = &call->next;
+	call->link = &http->calls;
+	http->calls = call;
+	call->path = strdup(request->path);
+	call->body = request->body ? malloc(request->size + 1) : NULL;
+	if (call->body) {
+		memcpy(call->body, request->body, request->size);
+		call->body[request->size] = '\0';
+	}
+	call->easy = http->spare_count ? http->spare[--http->spare_count] : curl_easy_init();
+	if (call->easy)
+		curl_easy_reset(call->easy);
+	if (!call->path || (request->body && !call->body) || !call->easy || !set_headers(call)) {
+		free_call(call);
+		return NULL;
+	}
+	set_options(call);
+	if (!launch(call)) {
+		free_call(call);
+		return NULL;
+	}
+	return call;
+}
+
+void
+http_cancel(struct http_call *call)
+{
+	free_call(call);
+}
+
+/* ---- how a call ends ---- */
+
+/* No server has seen the request. */
+static bool
+is_unsent(CURLcode code)
+{
+	static const CURLcode codes[] = {
+		CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,
+		CURLE_SSL_CIPHER, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+		if (codes[i] == code)
+			return true;
+	return false;
+}
+
+/* What a person can do about it. */
+static const char *
+advice(CURLcode code)
+{
+	switch (code) {
+	case CURLE_PEER_FAILED_VERIFICATION: return " (the server's certificate is not trusted: check tls.ca, and that the endpoint's name is in the certificate)";
+	case CURLE_SSL_CACERT_BADFILE: return " (tls.ca cannot be read, or holds no certificate)";
+	case CURLE_SSL_CERTPROBLEM: return " (tls.certificate or tls.key cannot be used: check that they are PEM files and belong together)";
+	case CURLE_SSL_CONNECT_ERROR: return " (TLS failed: check http or https in endpoints, and tls.certificate, if the server wants one)";
+	case CURLE_RECV_ERROR: case CURLE_SEND_ERROR: return " (where the server wants a client certificate: check tls.certificate, and who signed it)";
+	case CURLE_GOT_NOTHING: case CURLE_WEIRD_SERVER_REPLY: return " (is it https?)";
+	default: return "";
+	}
+}
+
+static void
+tell(struct http_call *call, CURLcode code)
+{
+	char reason[HTTP_REASON_SIZE] = "";
+	struct http_result result = {.etcd_index = call->etcd_index, .reason = reason, .unsent = is_unsent(code)};
+
+	if (code == CURLE_OK)
+		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &result.code);
+	else
+		snprintf(reason, sizeof reason, "%s: %.120s%s", call->http->endpoints[call->endpoint],
+		         call->error[0] ? call->error : curl_easy_strerror(code), advice(code));
+	result.body = call->buffer.bytes ? call->buffer.bytes : "";
+	result.size = call->buffer.size;
+	call->request.done(call->request.context, &result);
+}
+
+static void
+end(struct http_call *call, CURLcode code)
+{
+	struct http *http = call->http;
+
+	curl_multi_remove_handle(http->multi, call->easy);
+	if (code != CURLE_OK && call->endpoint == http->current)
+		http_next(http);
+	if (is_unsent(code) && ++call->tried < http->endpoint_count && launch(call))
+		return;
+	tell(call, code);
+	free_call(call);
+}
+
+static bool
+take_ended(struct http *http)
+{
+	bool any = false;
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(http->multi, &left))) {
+		struct http_call *call;
+		CURLcode code = message->data.result;
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+		end(call, code);
+		any = true;
+	}
+	return any;
+}
+
+void
+http_poll(struct http *http, int timeout_ms)
+{
+	int running;
+
+	curl_multi_perform(http->multi, &running);
+	if (take_ended(http) || timeout_ms == 0)
+		return;
+	curl_multi_poll(http->multi, NULL, 0, timeout_ms, NULL);
+	curl_multi_perform(http->multi, &running);
+	(void)take_ended(http);
+}
+
+void
+http_wake(struct http *http)
+{
+	curl_multi_wakeup(http->multi);
+}
+
+const char *
+http_endpoint(const struct http *http)
+{
+	return http->endpoints[http->current];
+}
+
+void
+http_next(struct http *http)
+{
+	http->current = (http->current + 1) % http->endpoint_count;
+}
+
+void
+http_escape(const char *text, size_t size, char *out)
+{
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || strchr("-._~/", c ? c : ' '))
+			*out++ = (char)c;
+		else
+			out += sprintf(out, "%%%02X", c);
+	}
+	*out = '\0';
+}
