@@ -40,6 +40,7 @@ UNIT_TESTS = \
 	tests/unit/test_table \
 	tests/unit/test_tree \
 	tests/unit/test_tsig \
+	tests/unit/test_version \
 	tests/wire/test_wire
 
 FUZZ_TARGETS = \
