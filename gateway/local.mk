@@ -77,6 +77,7 @@ libzonegate_a_SOURCES += \
 	gateway/update/audit.c gateway/update/audit.h \
 	gateway/update/committer.c gateway/update/committer.h \
 	gateway/update/form.c gateway/update/form.h \
+	gateway/update/job.h \
 	gateway/update/line.c gateway/update/line.h \
 	gateway/update/overlay.c gateway/update/overlay.h \
 	gateway/update/permit.c gateway/update/permit.h \
@@ -85,7 +86,8 @@ libzonegate_a_SOURCES += \
 	gateway/update/requestor.c gateway/update/requestor.h \
 	gateway/update/retransmit.c gateway/update/retransmit.h \
 	gateway/update/tags.c gateway/update/tags.h \
-	gateway/update/update.c gateway/update/update.h
+	gateway/update/update.c gateway/update/update.h \
+	gateway/update/work.c gateway/update/work.h
 
 # gateway/transfer/
 libzonegate_a_SOURCES += \

@@ -4,186 +4,19 @@
 #include "base/random.h"
 #include "base/rcu.h"
 #include "update/audit.h"
-#include "update/line.h"
-#include "update/quota.h"
-#include "update/retransmit.h"
-#include "update/tags.h"
+#include "update/work.h"
 #include "zone/change_json.h"
-#include <pthread.h>
 #include <stdlib.h>
 
-/* One evaluation with its record: a change under CHANGE_MAX_SIZE and the working copy of the RRsets that it touches. */
-#define WORK_ARENA_CAP_BYTES ((size_t)64 << 20)
-#define WORK_INLINE_CLAIMS 8
-#define POOL_MAX 2048
 /* After a lost race: at once; then after a random time of up to 2, 4, … ms, at most this. Ticks round it up. */
 #define BACKOFF_MAX_MS 128
 #define RETRY_MS 20 /* the store wrote nothing: not sooner than that */
 
-/*
- * WAITING and STANDBY: for others. RUNNING: a thread is at it, nobody else touches it. FLYING, BARRIER: the store has it, a tag leads
- * back to it. RESTING: until retry_ns.
- */
-enum work_state { WORK_WAITING, WORK_STANDBY, WORK_RUNNING, WORK_FLYING, WORK_BARRIER, WORK_RESTING };
+static const struct work_outcome out_of_time = {
+	.status = STATUS_TIMEOUT, .store_failure = true, .verdict = "timeout", .ede = EDE_NETWORK_ERROR,
+	.reason = "not committed in time"};
 
-/* A request or a job on its way. Without both: its time was out while its change was in flight; it keeps names and memory until its fate. */
-struct work {
-	struct line_member member; /* first */
-	struct committer_zone *zone;
-	struct update_request *request;
-	struct committer_job *job;
-	enum work_state state;
-	struct work *older, *newer; /* of the zone's */
-	struct work *next;          /* in a list of the moment: spare, standby, to do */
-	uint64_t tag, deadline_ns, retry_ns;
-	uint64_t patience_ns;       /* how long a request may take */
-	unsigned attempt;
-	bool fresh;                 /* its next evaluation sees all that the log held when it came */
-	struct arena arena;         /* of the last evaluation */
-	struct change change;
-	const uint8_t *record;
-	size_t size;
-	struct retransmit_entry *entry; /* of an overdue request */
-	struct line_claim claims[WORK_INLINE_CLAIMS];
-};
-
-struct committer_zone {
-	struct committer *committer;
-	struct zone *zone;
-	struct committer_zone *next, **link;
-	pthread_mutex_t mutex;
-	pthread_cond_t left;       /* a work has left a closed zone */
-	struct line line;
-	struct work *oldest, *newest;
-	struct work *standby, **standby_end;
-	unsigned going;            /* not WAITING, not STANDBY */
-	_Atomic unsigned count;
-	bool closed;
-	/* The follower's: what serial a version has. */
-	uint64_t seen_version;
-	uint32_t seen_serial;
-};
-
-/* Settings of a moment; old ones are kept to the end, there are as many as reloads. */
-struct settings {
-	struct settings *before;
-	char *gateway;
-	struct audit *audit;
-	bool (*base)(struct zone *zone, uint64_t *version, uint8_t id[VERSION_ID_SIZE]);
-};
-
-struct committer {
-	_Atomic(struct settings *) settings;
-	struct committer_counters counters;
-	struct retransmit *retransmit;
-	struct quota *quota;
-	struct tags *tags;
-	pthread_mutex_t zones_mutex;
-	struct committer_zone *zones;
-	pthread_mutex_t pool_mutex;
-	struct work *pool;
-	unsigned pool_count;
-	/* Jobs that may go, and the thread that they go in. */
-	pthread_t thread;
-	pthread_mutex_t jobs_mutex;
-	pthread_cond_t jobs_wake;
-	struct work *jobs, **jobs_end;
-	bool stop;
-};
-
-/* Works that may go, for the thread that let them: in turn, so that one that lets the next one go does not call itself. */
-struct todo {
-	struct work *first, **end;
-};
-
-/* How a work ends. */
-struct outcome {
-	enum status status;     /* of a job */
-	unsigned rcode;         /* of a request */
-	const char *verdict;
-	const char *reason;     /* NULL: what request->ede says already */
-	int ede;                /* code for reason */
-	bool store_failure;     /* on-store-failure decides */
-	uint64_t version;
-	uint32_t serial;
-};
-
-static void work_run(struct work *work, struct todo *todo);
-
-/* ---- works ---- */
-
-static struct work *
-work_new(struct committer *committer)
-{
-	pthread_mutex_lock(&committer->pool_mutex);
-	struct work *work = committer->pool;
-	if (work) {
-		committer->pool = work->next;
-		committer->pool_count--;
-	}
-	pthread_mutex_unlock(&committer->pool_mutex);
-	if (work == NULL) {
-		work = calloc(1, sizeof *work);
-		if (work)
-			arena_init(&work->arena, WORK_ARENA_CAP_BYTES);
-		return work;
-	}
-	struct arena arena = work->arena;
-	memset(work, 0, offsetof(struct work, claims));
-	work->arena = arena;
-	return work;
-}
-
-static void
-work_free(struct committer *committer, struct work *work)
-{
-	if (work->member.claims != work->claims)
-		free(work->member.claims);
-	arena_reset(&work->arena); /* its first block stays, warm */
-	pthread_mutex_lock(&committer->pool_mutex);
-	bool keep = committer->pool_count < POOL_MAX;
-	if (keep) {
-		work->next = committer->pool;
-		committer->pool = work;
-		committer->pool_count++;
-	}
-	pthread_mutex_unlock(&committer->pool_mutex);
-	if (keep)
-		return;
-	arena_free(&work->arena);
-	free(work);
-}
-
-static bool
-work_claim(struct work *work, const struct form *form)
-{
-	struct line_claim *claims = work->claims;
-
-	work->member.claims = claims;
-	if (form->name_count > WORK_INLINE_CLAIMS)
-		claims = malloc(form->name_count * sizeof *claims);
-	if (claims == NULL)
-		return false;
-	work->member.claims = claims;
-	work->member.claim_count = form->name_count;
-	for (size_t i = 0; i < form->name_count; i++)
-		claims[i].hash = form->names[i].hash;
-	return true;
-}
-
-static bool
-work_is_orphan(const struct work *work)
-{
-	return work->request == NULL && work->job == NULL;
-}
-
-static void
-todo_add(struct todo *todo, struct work *work)
-{
-	work->next = NULL;
-	*todo->end = work;
-	todo->end = &work->next;
-}
+static void run(struct work *work, struct work_list *todo);
 
 static void
 hand_to_job_thread(struct committer *committer, struct work *work)
@@ -197,7 +30,7 @@ hand_to_job_thread(struct committer *committer, struct work *work)
 }
 
 static void
-run_all(struct todo *todo)
+run_all(struct work_list *todo)
 {
 	while (todo->first) {
 		struct work *work = todo->first;
@@ -207,203 +40,15 @@ run_all(struct todo *todo)
 		if (work->job)
 			hand_to_job_thread(work->zone->committer, work);
 		else
-			work_run(work, todo);
+			run(work, todo);
 	}
 }
-
-#define TODO_LIST(name) struct todo name = {NULL, NULL}; name.end = &name.first
-
-/* ---- the line of a zone; under its mutex ---- */
-
-static void
-zone_start(struct committer_zone *zone, struct work *work, struct todo *todo)
-{
-	if (zone->going >= COMMITTER_FLIGHT_MAX) {
-		work->state = WORK_STANDBY;
-		work->next = NULL;
-		*zone->standby_end = work;
-		zone->standby_end = &work->next;
-		return;
-	}
-	zone->going++;
-	work->state = WORK_RUNNING;
-	todo_add(todo, work);
-}
-
-static void
-zone_enter(struct committer_zone *zone, struct work *work, struct todo *todo)
-{
-	work->state = WORK_WAITING;
-	work->older = zone->newest;
-	work->newer = NULL;
-	if (zone->newest)
-		zone->newest->newer = work;
-	else
-		zone->oldest = work;
-	zone->newest = work;
-	atomic_fetch_add_explicit(&zone->count, 1, memory_order_relaxed);
-	if (line_join(&zone->line, &work->member))
-		zone_start(zone, work, todo);
-}
-
-static void
-leave_standby(struct committer_zone *zone, struct work *work)
-{
-	struct work **link = &zone->standby;
-
-	while (*link != work)
-		link = &(*link)->next;
-	*link = work->next;
-	if (zone->standby_end == &work->next)
-		zone->standby_end = link;
-}
-
-static void
-zone_leave(struct committer_zone *zone, struct work *work, struct todo *todo)
-{
-	if (work->state == WORK_STANDBY)
-		leave_standby(zone, work);
-	else if (work->state != WORK_WAITING)
-		zone->going--;
-	*(work->older ? &work->older->newer : &zone->oldest) = work->newer;
-	*(work->newer ? &work->newer->older : &zone->newest) = work->older;
-	while (zone->standby && zone->going < COMMITTER_FLIGHT_MAX) {
-		struct work *next = zone->standby;
-		leave_standby(zone, next);
-		zone_start(zone, next, todo);
-	}
-	for (struct line_member *member = line_leave(&zone->line, &work->member), *next; member; member = next) {
-		next = member->next;
-		zone_start(zone, (struct work *)member, todo);
-	}
-	atomic_fetch_sub_explicit(&zone->count, 1, memory_order_relaxed);
-	if (zone->closed)
-		pthread_cond_broadcast(&zone->left);
-}
-
-/* ---- answers ---- */
-
-static const struct update_settings *
-settings_of(const struct zone *zone)
-{
-	return atomic_load_explicit(&((struct zone *)(uintptr_t)zone)->update_settings, memory_order_acquire);
-}
-
-/* updates.md 9: a client that hears nothing tries the next server; one that hears SERVFAIL gives up. */
-static void
-fail_by_transport(struct update_request *request)
-{
-	const struct update_settings *settings = settings_of(request->zone);
-	enum update_failure failure = request->transport == UPDATE_UDP ? UPDATE_FAIL_DROP : UPDATE_FAIL_SERVFAIL;
-
-	if (settings)
-		failure = request->transport == UPDATE_UDP ? settings->on_failure_udp : settings->on_failure_tcp;
-	request->rcode = RCODE_SERVFAIL;
-	request->drop = failure == UPDATE_FAIL_DROP;
-}
-
-/* The outcome stands: count, tell, give back. */
-static void
-deliver(struct committer *committer, struct update_request *request, const char *verdict)
-{
-	uint64_t duration_ns = clock_monotonic_ns() - request->arrival_ns;
-	struct settings *settings = atomic_load_explicit(&committer->settings, memory_order_acquire);
-	struct zone *zone = request->zone;
-
-	stat_add_shared(&zone->updates[request->rcode < ARRAY_SIZE(zone->updates) ? request->rcode : RCODE_SERVFAIL], 1);
-	stat_observe(&committer->counters.duration, duration_ns);
-	audit_update(settings->audit, request, verdict, duration_ns);
-	quota_leave(committer->quota, (const struct sockaddr *)&request->client);
-	request->release(request);
-}
-
-static void
-deliver_waiters(struct committer *committer, struct update_request *waiters, bool failed)
-{
-	while (waiters) {
-		struct update_request *request = waiters;
-		waiters = request->next;
-		if (failed)
-			fail_by_transport(request);
-		deliver(committer, request, "repeated");
-	}
-}
-
-static void
-answer(struct committer *committer, struct update_request *request, const struct outcome *outcome)
-{
-	request->rcode = outcome->rcode;
-	request->drop = false;
-	request->version = outcome->version;
-	request->serial = outcome->serial ? outcome->serial : request->serial;
-	if (outcome->store_failure)
-		fail_by_transport(request);
-	if (outcome->reason)
-		ede_set(&request->ede, outcome->ede, "%s", outcome->reason);
-	bool failed = request->rcode == RCODE_SERVFAIL;
-	struct update_request *waiters = retransmit_answered(committer->retransmit, request, clock_monotonic_ms());
-	deliver(committer, request, outcome->verdict);
-	deliver_waiters(committer, waiters, failed);
-}
-
-/* The request went without its change's fate; those who asked again since are still here. */
-static void
-answer_orphan(struct committer *committer, struct retransmit_entry *entry, const struct outcome *outcome)
-{
-	bool failed = outcome->store_failure || outcome->rcode != RCODE_NOERROR;
-	struct retransmit_outcome late = {.rcode = failed ? RCODE_SERVFAIL : RCODE_NOERROR, .version = outcome->version,
-	                                  .serial = outcome->serial, .passing = failed};
-
-	deliver_waiters(committer, retransmit_settle(committer->retransmit, entry, &late, clock_monotonic_ms()), failed);
-}
-
-static void
-finish_job(const struct work *work, struct committer_job *job, const struct outcome *outcome)
-{
-	const char *reason = outcome->reason ? outcome->reason : "";
-
-	log_info("command", "zone=%s command=%s client=%s status=%s version=%llu reason=%s", work->zone->zone->text,
-	         job->command ? job->command : "none", job->client ? job->client : "none", status_text(outcome->status),
-	         (unsigned long long)outcome->version, reason);
-	job->done(job, outcome->status, outcome->version, reason);
-}
-
-/* The work is over: answer, let the next ones go. */
-static void
-finish(struct work *work, const struct outcome *outcome, struct todo *todo)
-{
-	struct committer_zone *zone = work->zone;
-	struct committer *committer = zone->committer;
-
-	pthread_mutex_lock(&zone->mutex);
-	struct update_request *request = work->request;
-	struct committer_job *job = work->job;
-	pthread_mutex_unlock(&zone->mutex);
-	/* Answered before it leaves: the zone object stays while a work is in its line. */
-	if (request)
-		answer(committer, request, outcome);
-	else if (job)
-		finish_job(work, job, outcome);
-	else
-		answer_orphan(committer, work->entry, outcome);
-	pthread_mutex_lock(&zone->mutex);
-	zone_leave(zone, work, todo);
-	pthread_mutex_unlock(&zone->mutex);
-	work_free(committer, work);
-}
-
-static const struct outcome out_of_time = {
-	.status = STATUS_TIMEOUT, .store_failure = true, .verdict = "timeout", .ede = EDE_NETWORK_ERROR,
-	.reason = "not committed in time"};
-static const struct outcome closed_outcome = {
-	.status = STATUS_NOT_FOUND, .rcode = RCODE_SERVFAIL, .verdict = "zone_removed", .ede = EDE_NOT_READY,
-	.reason = "the zone is not served any more"};
 
 /* ---- evaluate, append ---- */
 
 /* Rest until a time, or give up: the work is this thread's. */
 static void
-rest(struct work *work, uint64_t wait_ms, const struct outcome *otherwise, struct todo *todo)
+rest(struct work *work, uint64_t wait_ms, const struct work_outcome *otherwise, struct work_list *todo)
 {
 	struct committer_zone *zone = work->zone;
 	uint64_t now_ns = clock_monotonic_ns();
@@ -416,14 +61,14 @@ rest(struct work *work, uint64_t wait_ms, const struct outcome *otherwise, struc
 	}
 	pthread_mutex_unlock(&zone->mutex);
 	if (!stays)
-		finish(work, otherwise, todo);
+		work_finish(work, otherwise, todo);
 }
 
 /* What the store said no to. */
 static void
-fail(struct work *work, enum status status, const char *reason, struct todo *todo)
+fail(struct work *work, enum status status, const char *reason, struct work_list *todo)
 {
-	struct outcome outcome = {.status = status, .verdict = "store", .reason = reason && *reason ? reason : status_text(status)};
+	struct work_outcome outcome = {.status = status, .verdict = "store", .reason = reason && *reason ? reason : status_text(status)};
 
 	switch (status) {
 	case STATUS_RETRY:
@@ -445,7 +90,7 @@ fail(struct work *work, enum status status, const char *reason, struct todo *tod
 		outcome.store_failure = true;
 		outcome.ede = EDE_NETWORK_ERROR;
 	}
-	finish(work, &outcome, todo);
+	work_finish(work, &outcome, todo);
 }
 
 /* A tag that leads back here, and the state that waits for it. False: closed, or there are no tags. */
@@ -480,7 +125,7 @@ land(struct work *work, uint64_t tag)
 }
 
 static void
-append(struct work *work, struct draft *content, struct todo *todo)
+append(struct work *work, struct draft *content, struct work_list *todo)
 {
 	struct store *store = work->zone->zone->store;
 
@@ -504,9 +149,9 @@ append(struct work *work, struct draft *content, struct todo *todo)
 
 /* Encode what was evaluated, and hand it to the store. */
 static void
-commit(struct work *work, struct draft *content, struct todo *todo)
+commit(struct work *work, struct draft *content, struct work_list *todo)
 {
-	struct settings *settings = atomic_load_explicit(&work->zone->committer->settings, memory_order_acquire);
+	struct work_config *settings = atomic_load_explicit(&work->zone->committer->settings, memory_order_acquire);
 
 	work->change.time_us = clock_wall_us();
 	work->change.origin.gateway = settings->gateway;
@@ -522,7 +167,7 @@ commit(struct work *work, struct draft *content, struct todo *todo)
 
 /* An answer that writes nothing has to know all that the log held when the request came (updates.md 8). True: it will come back. */
 static bool
-ask_barrier(struct work *work, struct todo *todo)
+ask_barrier(struct work *work, struct work_list *todo)
 {
 	struct store *store = work->zone->zone->store;
 
@@ -562,31 +207,31 @@ depends_on_content(unsigned rcode)
 }
 
 static void
-run_request(struct work *work, struct todo *todo)
+run_request(struct work *work, struct work_list *todo)
 {
 	struct update_request *request = work->request;
 	struct zone *zone = work->zone->zone;
 	struct committer *committer = work->zone->committer;
 	const struct zone_version *version = zone_current(zone);
-	struct outcome outcome = {.rcode = RCODE_NOERROR};
+	struct work_outcome outcome = {.rcode = RCODE_NOERROR};
 
 	if (version == NULL) { /* updates.md 3 */
-		outcome = (struct outcome){.rcode = RCODE_SERVFAIL, .verdict = "not_ready", .ede = EDE_NOT_READY,
+		outcome = (struct work_outcome){.rcode = RCODE_SERVFAIL, .verdict = "not_ready", .ede = EDE_NOT_READY,
 		                           .reason = "the zone is not ready"};
-		finish(work, &outcome, todo);
+		work_finish(work, &outcome, todo);
 		return;
 	}
 	if (request->has_mac && retransmit_was_applied(committer->retransmit, zone, request->mac, clock_monotonic_ms())) {
 		outcome.verdict = "applied_before";
 		outcome.serial = version->serial;
-		finish(work, &outcome, todo);
+		work_finish(work, &outcome, todo);
 		return;
 	}
 	/* What this evaluation makes goes with its change, not with the request: that one may be answered earlier. */
 	struct arena own = request->arena;
 	request->arena = work->arena;
 	arena_reset(&request->arena);
-	enum update_effect effect = update_evaluate(request, version, settings_of(zone), clock_wall_s(), &work->change);
+	enum update_effect effect = update_evaluate(request, version, work_settings(zone), clock_wall_s(), &work->change);
 	work->arena = request->arena;
 	request->arena = own;
 	if (effect == UPDATE_CHANGE) {
@@ -597,14 +242,14 @@ run_request(struct work *work, struct todo *todo)
 		return;
 	outcome.rcode = request->rcode;
 	outcome.verdict = verdict_of(request, version);
-	finish(work, &outcome, todo);
+	work_finish(work, &outcome, todo);
 }
 
 /* Where the zone's log is, for a job: nothing may be served yet, or no more. */
 static void
 fill_base(struct work *work, const struct zone_version *version)
 {
-	struct settings *settings = atomic_load_explicit(&work->zone->committer->settings, memory_order_acquire);
+	struct work_config *settings = atomic_load_explicit(&work->zone->committer->settings, memory_order_acquire);
 	struct zone *zone = work->zone->zone;
 	struct change *change = &work->change;
 
@@ -619,16 +264,16 @@ fill_base(struct work *work, const struct zone_version *version)
 }
 
 static void
-run_job(struct work *work, struct todo *todo)
+run_job(struct work *work, struct work_list *todo)
 {
 	struct committer_job *job = work->job;
 	struct zone *zone = work->zone->zone;
 	const struct zone_version *version = atomic_load_explicit(&zone->current, memory_order_acquire);
 	char reason[STORE_REASON_SIZE] = "";
-	struct outcome outcome = {.status = STATUS_REFUSED, .reason = "the zone is frozen"};
+	struct work_outcome outcome = {.status = STATUS_REFUSED, .reason = "the zone is frozen"};
 
 	if (version && version->frozen && !job->when_frozen) {
-		finish(work, &outcome, todo);
+		work_finish(work, &outcome, todo);
 		return;
 	}
 	arena_reset(&work->arena);
@@ -646,11 +291,11 @@ run_job(struct work *work, struct todo *todo)
 	outcome.status = status == STATUS_EXISTS ? STATUS_OK : status;
 	outcome.reason = reason;
 	outcome.version = status == STATUS_EXISTS && version ? version->version : 0;
-	finish(work, &outcome, todo);
+	work_finish(work, &outcome, todo);
 }
 
 static void
-work_run(struct work *work, struct todo *todo)
+run(struct work *work, struct work_list *todo)
 {
 	if (work->request)
 		run_request(work, todo);
@@ -677,8 +322,8 @@ job_thread(void *context)
 		if (committer->jobs == NULL)
 			committer->jobs_end = &committer->jobs;
 		pthread_mutex_unlock(&committer->jobs_mutex);
-		TODO_LIST(todo);
-		work_run(work, &todo);
+		WORK_LIST(todo);
+		run(work, &todo);
 		run_all(&todo);
 		rcu_quiescent_state();
 		pthread_mutex_lock(&committer->jobs_mutex);
@@ -699,15 +344,15 @@ turn_away(struct committer *committer, struct update_request *request, const cha
 	request->rcode = RCODE_REFUSED;
 	request->drop = request->transport == UPDATE_UDP;
 	ede_set(&request->ede, EDE_PROHIBITED, "%s", why);
-	struct settings *settings = atomic_load_explicit(&committer->settings, memory_order_acquire);
+	struct work_config *settings = atomic_load_explicit(&committer->settings, memory_order_acquire);
 	audit_update(settings->audit, request, "overflow", clock_monotonic_ns() - request->arrival_ns);
 	request->release(request);
 }
 
 static uint64_t
-patience_of(const struct zone *zone)
+patience_of(struct zone *zone)
 {
-	const struct update_settings *settings = settings_of(zone);
+	const struct update_settings *settings = work_settings(zone);
 
 	return (settings && settings->timeout_ms ? settings->timeout_ms : 2000) * 1000000ull;
 }
@@ -724,13 +369,13 @@ enter(struct committer *committer, struct update_request *request)
 {
 	struct committer_zone *zone = zone_of(request->zone);
 	struct work *work = zone ? work_new(committer) : NULL;
-	struct outcome no_memory = {.rcode = RCODE_SERVFAIL, .verdict = "limit", .ede = EDE_OTHER, .reason = "no memory"};
-	TODO_LIST(todo);
+	struct work_outcome no_memory = {.rcode = RCODE_SERVFAIL, .verdict = "limit", .ede = EDE_OTHER, .reason = "no memory"};
+	WORK_LIST(todo);
 
 	if (work == NULL || !work_claim(work, request->form)) {
 		if (work)
 			work_free(committer, work);
-		answer(committer, request, zone ? &no_memory : &closed_outcome);
+		work_answer(committer, request, zone ? &no_memory : &work_closed);
 		return;
 	}
 	work->zone = zone;
@@ -740,11 +385,11 @@ enter(struct committer *committer, struct update_request *request)
 	pthread_mutex_lock(&zone->mutex);
 	bool closed = zone->closed;
 	if (!closed)
-		zone_enter(zone, work, &todo);
+		work_enter(zone, work, &todo);
 	pthread_mutex_unlock(&zone->mutex);
 	if (closed) {
 		work_free(committer, work);
-		answer(committer, request, &closed_outcome);
+		work_answer(committer, request, &work_closed);
 	}
 	run_all(&todo);
 }
@@ -770,7 +415,7 @@ committer_submit(struct committer *committer, struct update_request *request)
 		return;
 	case RETRANSMIT_KNOWN:
 		stat_add_shared(&committer->counters.retransmissions, 1);
-		deliver(committer, request, "repeated");
+		work_deliver(committer, request, "repeated");
 		return;
 	case RETRANSMIT_WAITING:
 		stat_add_shared(&committer->counters.retransmissions, 1);
@@ -783,10 +428,10 @@ committer_run(struct committer *committer, struct committer_job *job)
 {
 	struct committer_zone *zone = zone_of(job->zone);
 	struct work *work = zone ? work_new(committer) : NULL;
-	TODO_LIST(todo);
+	WORK_LIST(todo);
 
 	if (work == NULL) {
-		job->done(job, zone ? STATUS_NO_MEMORY : STATUS_NOT_FOUND, 0, zone ? "no memory" : closed_outcome.reason);
+		job->done(job, zone ? STATUS_NO_MEMORY : STATUS_NOT_FOUND, 0, zone ? "no memory" : work_closed.reason);
 		return;
 	}
 	work->zone = zone;
@@ -797,11 +442,11 @@ committer_run(struct committer *committer, struct committer_job *job)
 	pthread_mutex_lock(&zone->mutex);
 	bool closed = zone->closed;
 	if (!closed)
-		zone_enter(zone, work, &todo);
+		work_enter(zone, work, &todo);
 	pthread_mutex_unlock(&zone->mutex);
 	if (closed) {
 		work_free(committer, work);
-		job->done(job, STATUS_NOT_FOUND, 0, closed_outcome.reason);
+		job->done(job, STATUS_NOT_FOUND, 0, work_closed.reason);
 	}
 	run_all(&todo);
 }
@@ -845,16 +490,16 @@ serial_of(struct committer_zone *zone, const struct change *change, uint64_t ver
 }
 
 static void
-skipped(struct work *work, struct todo *todo)
+skipped(struct work *work, struct work_list *todo)
 {
-	static const struct outcome lost = {.status = STATUS_TIMEOUT, .store_failure = true, .verdict = "conflict",
+	static const struct work_outcome lost = {.status = STATUS_TIMEOUT, .store_failure = true, .verdict = "conflict",
 	                                    .ede = EDE_NETWORK_ERROR, .reason = "others were faster, again and again"};
 	uint64_t most_ms = work->attempt < 7 ? 1ull << work->attempt : BACKOFF_MAX_MS;
 
 	stat_add_shared(&work->zone->zone->conflicts, 1);
 	work->fresh = true; /* the log has been read up to our own record */
 	if (work->attempt++ == 0 && !work_is_orphan(work) && clock_monotonic_ns() < work->deadline_ns) {
-		todo_add(todo, work);
+		work_todo(todo, work);
 		return;
 	}
 	rest(work, random_below((uint32_t)most_ms) + 1, &lost, todo);
@@ -865,8 +510,8 @@ committer_judged(void *context, struct zone *zone, const struct change *change, 
 {
 	struct committer *committer = context;
 	struct committer_zone *own = zone_of(zone);
-	struct outcome outcome = {.status = STATUS_OK, .rcode = RCODE_NOERROR, .verdict = "applied", .version = version};
-	TODO_LIST(todo);
+	struct work_outcome outcome = {.status = STATUS_OK, .rcode = RCODE_NOERROR, .verdict = "applied", .version = version};
+	WORK_LIST(todo);
 
 	if (fate == REPLAY_APPLIED && own)
 		outcome.serial = serial_of(own, change, version);
@@ -877,7 +522,7 @@ committer_judged(void *context, struct zone *zone, const struct change *change, 
 		return;
 	switch (fate) {
 	case REPLAY_APPLIED:
-		finish(work, &outcome, &todo);
+		work_finish(work, &outcome, &todo);
 		break;
 	case REPLAY_SKIPPED:
 	case REPLAY_DIVERGED: /* the zone is rebuilt meanwhile */
@@ -897,7 +542,7 @@ void
 committer_failed(void *context, uint64_t tag, enum status status, const char *reason)
 {
 	struct work *work = come_back(context, tag);
-	TODO_LIST(todo);
+	WORK_LIST(todo);
 
 	if (work)
 		fail(work, status, reason, &todo);
@@ -908,10 +553,10 @@ void
 committer_barrier(void *context, uint64_t tag, enum status status)
 {
 	struct work *work = come_back(context, tag);
-	TODO_LIST(todo);
+	WORK_LIST(todo);
 
 	if (work && status == STATUS_OK)
-		todo_add(&todo, work);
+		work_todo(&todo, work);
 	else if (work)
 		fail(work, status, NULL, &todo);
 	run_all(&todo);
@@ -927,7 +572,7 @@ struct overdue {
 };
 
 static void
-look_at(struct committer_zone *zone, struct work *work, uint64_t now_ns, struct overdue *overdue, struct todo *todo)
+look_at(struct committer_zone *zone, struct work *work, uint64_t now_ns, struct overdue *overdue, struct work_list *todo)
 {
 	bool expired = now_ns >= work->deadline_ns && !work_is_orphan(work);
 
@@ -951,14 +596,14 @@ look_at(struct committer_zone *zone, struct work *work, uint64_t now_ns, struct 
 	if (expired) {
 		if (work->state == WORK_BARRIER && tags_take(zone->committer->tags, work->tag) == NULL)
 			return; /* it comes back this moment */
-		zone_leave(zone, work, todo);
+		work_leave(zone, work, todo);
 		work->next = overdue->dead;
 		overdue->dead = work;
 		return;
 	}
 	if (work->state == WORK_RESTING && now_ns >= work->retry_ns) {
 		work->state = WORK_RUNNING;
-		todo_add(todo, work);
+		work_todo(todo, work);
 	}
 }
 
@@ -966,23 +611,20 @@ static void
 settle_overdue(struct committer_zone *zone, struct overdue *overdue)
 {
 	struct committer *committer = zone->committer;
-	static const struct outcome maybe = {
+	static const struct work_outcome maybe = {
 		.status = STATUS_TIMEOUT, .store_failure = true, .verdict = "timeout", .ede = EDE_NETWORK_ERROR,
 		.reason = "not confirmed in time, may still be applied"};
 
 	while (overdue->dead) {
 		struct work *work = overdue->dead;
 		overdue->dead = work->next;
-		if (work->request)
-			answer(committer, work->request, &out_of_time);
-		else
-			finish_job(work, work->job, &out_of_time);
+		work_tell(work, &out_of_time);
 		work_free(committer, work);
 	}
 	while (overdue->late) {
 		struct update_request *request = overdue->late;
 		overdue->late = request->next;
-		answer(committer, request, &maybe);
+		work_answer(committer, request, &maybe);
 	}
 	while (overdue->late_jobs) {
 		struct committer_job *job = overdue->late_jobs;
@@ -1016,7 +658,7 @@ tick_zone(struct committer_zone *zone)
 {
 	struct overdue overdue = {NULL};
 	uint64_t now_ns = clock_monotonic_ns();
-	TODO_LIST(todo);
+	WORK_LIST(todo);
 
 	pthread_mutex_lock(&zone->mutex);
 	for (struct work *work = zone->oldest, *newer; work; work = newer) {
@@ -1026,7 +668,7 @@ tick_zone(struct committer_zone *zone)
 	struct update_request *copies = overdue_copies(zone, now_ns);
 	pthread_mutex_unlock(&zone->mutex);
 	settle_overdue(zone, &overdue);
-	deliver_waiters(zone->committer, copies, true);
+	work_deliver_waiters(zone->committer, copies, true);
 	run_all(&todo);
 }
 
@@ -1083,25 +725,11 @@ pick_stranded(struct committer_zone *zone)
 	return NULL;
 }
 
-static void
-give_up(struct work *work)
-{
-	struct committer *committer = work->zone->committer;
-
-	if (work->request)
-		answer(committer, work->request, &closed_outcome);
-	else if (work->job)
-		finish_job(work, work->job, &closed_outcome);
-	else
-		answer_orphan(committer, work->entry, &closed_outcome);
-	work_free(committer, work);
-}
-
 /* Whoever is let go by one that leaves runs, finds the zone closed, and is answered too. */
 static void
 empty(struct committer_zone *zone)
 {
-	TODO_LIST(todo);
+	WORK_LIST(todo);
 
 	pthread_mutex_lock(&zone->mutex);
 	while (zone->oldest) {
@@ -1110,9 +738,10 @@ empty(struct committer_zone *zone)
 			pthread_cond_wait(&zone->left, &zone->mutex);
 			continue;
 		}
-		zone_leave(zone, work, &todo);
+		work_leave(zone, work, &todo);
 		pthread_mutex_unlock(&zone->mutex);
-		give_up(work);
+		work_tell(work, &work_closed);
+		work_free(zone->committer, work);
 		run_all(&todo);
 		pthread_mutex_lock(&zone->mutex);
 	}
@@ -1142,21 +771,21 @@ committer_zone_free(struct committer_zone *zone)
 	free(zone);
 }
 
-static struct settings *
-settings_new(const struct committer_settings *from, struct settings *before)
+static struct work_config *
+settings_new(const struct committer_settings *from, struct work_config *before)
 {
-	struct settings *settings = malloc(sizeof *settings);
+	struct work_config *settings = malloc(sizeof *settings);
 	char *gateway = strdup(from->gateway ? from->gateway : "zonegate");
 
 	invariant(settings && gateway); /* at start and at reload only */
-	*settings = (struct settings){.before = before, .gateway = gateway, .audit = from->audit, .base = from->base};
+	*settings = (struct work_config){.before = before, .gateway = gateway, .audit = from->audit, .base = from->base};
 	return settings;
 }
 
 void
 committer_set(struct committer *committer, const struct committer_settings *settings)
 {
-	struct settings *before = atomic_load_explicit(&committer->settings, memory_order_acquire);
+	struct work_config *before = atomic_load_explicit(&committer->settings, memory_order_acquire);
 
 	atomic_store_explicit(&committer->settings, settings_new(settings, before), memory_order_release);
 }
@@ -1170,7 +799,7 @@ free_parts(struct committer *committer)
 		arena_free(&work->arena);
 		free(work);
 	}
-	for (struct settings *at = atomic_load(&committer->settings), *before; at; at = before) {
+	for (struct work_config *at = atomic_load(&committer->settings), *before; at; at = before) {
 		before = at->before;
 		free(at->gateway);
 		free(at);
