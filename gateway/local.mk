@@ -136,4 +136,4 @@ bin_PROGRAMS += zonegatectl
 zonegatectl_SOURCES = gateway/zonegatectl.c
 zonegatectl_LDADD = $(ZONEGATE_LIBS)
 
-#dist_man_MANS += contrib/man/zonegated.8 contrib/man/zonegatectl.8 contrib/man/zonegate.yaml.5
+dist_man_MANS += contrib/man/zonegated.8 contrib/man/zonegatectl.8 contrib/man/zonegate.yaml.5

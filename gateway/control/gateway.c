@@ -491,7 +491,7 @@ enum status
 gateway_open(struct gateway *gateway, struct config *config, char *reason)
 {
 	char name[SETTINGS_NAME_SIZE];
-	struct committer_settings settings = {.gateway = settings_gateway_name(config, name)};
+	struct committer_settings settings = {.gateway = settings_gateway_name(config, name), .base = follower_base};
 
 	*gateway = (struct gateway){.config = config, .started_us = clock_wall_us()};
 	pthread_rwlock_init(&gateway->lock, NULL);

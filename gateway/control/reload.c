@@ -152,7 +152,7 @@ static void
 reload_server(struct gateway *gateway, struct config *config)
 {
 	char name[SETTINGS_NAME_SIZE];
-	struct committer_settings committer = {.gateway = settings_gateway_name(config, name), .audit = gateway->serve.audit};
+	struct committer_settings committer = {.gateway = settings_gateway_name(config, name), .audit = gateway->serve.audit, .base = follower_base};
 
 	log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
 	reload_warn_of_restart(&gateway->config->server, &config->server);
