@@ -24,7 +24,8 @@ TYPES = [
 @pytest.mark.parametrize("rrtype,rdata", TYPES, ids=[t for t, _ in TYPES])
 def test_every_common_type_by_nsupdate(gateway, rrtype, rdata):
     gateway.nsupdate("update add x.example.test. 300 %s %s" % (rrtype, rdata))
-    lines = [x for x in gateway.dig("+noall", "+answer", "x.example.test.", rrtype).splitlines() if x]
+    # NS below the apex is a zone cut: the record stands in the referral's authority section.
+    lines = [x for x in gateway.dig("+noall", "+authority" if rrtype == "NS" else "+answer", "x.example.test.", rrtype).splitlines() if x]
     assert len(lines) == 1, lines
     with open(os.path.join(gateway.dir, "one.zone"), "w") as f:
         f.write(gateway.ctl("dump", "example.test.").stdout)
@@ -103,7 +104,7 @@ def test_knsupdate(gateway):
     run("knsupdate", "-y", "hmac-sha256:dhcp.:" + SECRET,
         input="server 127.0.0.1 %d\nzone example.test.\nupdate add k.example.test. 300 A 192.0.2.8\nsend\n" % gateway.port)
     assert gateway.short("k.example.test.") == ["192.0.2.8"]
-    run("knsupdate", "-T", "-y", "hmac-sha256:dhcp.:" + SECRET,
+    run("knsupdate", "-v", "-y", "hmac-sha256:dhcp.:" + SECRET,
         input="server 127.0.0.1 %d\nzone example.test.\nupdate delete k.example.test. A\nsend\n" % gateway.port)
     assert gateway.short("k.example.test.") == []
 
@@ -123,10 +124,8 @@ def test_cname_exclusivity_in_every_order(gateway):
         gateway.nsupdate("update delete c.example.test.")
         gateway.nsupdate("update add c.example.test. 300 " + first)
         gateway.nsupdate("update add c.example.test. 300 " + second)
-        assert len(gateway.short("c.example.test.", first.split()[0])) == 1
-        assert gateway.short("c.example.test.", second.split()[0], "+nocomments")[:1] in ([], ["ns1.example.test."])
-    dump = gateway.ctl("dump", "example.test.").stdout
-    assert sum(1 for x in dump.splitlines() if x.startswith("c.example.test.")) == 1
+        dump = [x.split() for x in gateway.ctl("dump", "example.test.").stdout.splitlines()]
+        assert [x[3] for x in dump if x[0] == "c.example.test."] == [first.split()[0]]
 
 
 def test_strict_refuses_with_a_reason_that_dig_shows(make_gateway):
