@@ -10,8 +10,11 @@
 #include "wire/compose.h"
 #include "zone/lookup.h"
 
-/* CNAMEs and DNAMEs followed in one answer: as many as BIND does; longer chains are left to the resolver. */
-#define ANSWER_LINKS 16
+/*
+ * CNAMEs and DNAMEs followed in one answer: as many as BIND does (max-query-restarts); the resolver goes on from there. Names that a DNAME
+ * makes longer and longer are each compressed with a pointer to the one before, and dnspython follows 16 pointers at most.
+ */
+#define ANSWER_LINKS 11
 
 struct answer {
 	const struct message *msg;
