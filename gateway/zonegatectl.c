@@ -28,7 +28,7 @@ struct command {
 	const char *name;
 	size_t arguments;
 	const char *help;
-	const char *options[5];           /* "=x": takes a value; "+x": may be repeated */
+	const char *options[5];                  /* "=x": takes a value; "+x": may be repeated */
 	int (*run)(struct arguments *arguments); /* NULL: send it */
 };
 
@@ -47,7 +47,11 @@ static const struct command commands[] = {
 	{"import", 2, "import ZONE FILE", {NULL}, run_import},
 	{"keygen", 1, "keygen [-a ALGORITHM] NAME", {"=a"}, run_keygen},
 	{"keys", 0, "keys", {NULL}, NULL},
-	{"log", 1, "log ZONE [--since VERSION|TIME] [--follow] [--verify] [--raw]", {"=since", "follow", "verify", "raw"}, NULL},
+	{"log",
+	 1,
+	 "log ZONE [--since VERSION|TIME] [--follow] [--verify] [--raw]",
+	 {"=since", "follow", "verify", "raw"},
+	 NULL},
 	{"reload", 0, "reload", {NULL}, NULL},
 	{"remove", 1, "remove ZONE", {NULL}, NULL},
 	{"rollback", 2, "rollback ZONE VERSION", {NULL}, NULL},
@@ -286,8 +290,10 @@ run_keygen(struct arguments *arguments)
 	char text[2048];
 	const char *algorithm = client_option(&arguments->request, "a");
 
-	if (keyring_generate(arguments->words[1], algorithm ? algorithm : "hmac-sha256", text, sizeof text) != STATUS_OK) {
-		fprintf(stderr, "zonegatectl: keygen: no such algorithm or no key name: %s %s\n", algorithm ? algorithm : "hmac-sha256", arguments->words[1]);
+	if (keyring_generate(arguments->words[1], algorithm ? algorithm : "hmac-sha256", text, sizeof text) !=
+	    STATUS_OK) {
+		fprintf(stderr, "zonegatectl: keygen: no such algorithm or no key name: %s %s\n",
+			algorithm ? algorithm : "hmac-sha256", arguments->words[1]);
 		return FAILED;
 	}
 	fputs(text, stdout);

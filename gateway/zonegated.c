@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MALLOC_ARENAS 2   /* the default, eight a CPU, keeps freed memory of each thread for itself */
+#define MALLOC_ARENAS 2 /* the default, eight a CPU, keeps freed memory of each thread for itself */
 #define SETTLE_POLL_NS 5000000
 
 static const char usage[] = "usage: zonegated -c FILE [-t]\n       zonegated -V | -h\n";
@@ -70,7 +70,8 @@ notify_reloading(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		 (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 	notify(state);
 }
 
@@ -111,9 +112,11 @@ find_user(struct start *start)
 		return true;
 	entry = getpwnam(server->user);
 	if (!entry)
-		snprintf(reason, sizeof reason, "%s:%u: user %s: no such user", start->config->path, server->user_line, server->user);
+		snprintf(reason, sizeof reason, "%s:%u: user %s: no such user", start->config->path, server->user_line,
+			 server->user);
 	else if (geteuid() != 0 && geteuid() != entry->pw_uid)
-		snprintf(reason, sizeof reason, "%s:%u: user %s: only root can change to another user", start->config->path, server->user_line, server->user);
+		snprintf(reason, sizeof reason, "%s:%u: user %s: only root can change to another user",
+			 start->config->path, server->user_line, server->user);
 	else if (geteuid() == 0)
 		start->uid = entry->pw_uid, start->gid = entry->pw_gid;
 	else
@@ -141,7 +144,8 @@ open_sockets(struct start *start)
 	const struct config_server *server = &start->config->server;
 	char reason[CONFIG_REASON_SIZE] = "";
 
-	if (listener_open(server->listen.items, server->listen.count, start->threads, &start->sockets, reason) != STATUS_OK)
+	if (listener_open(server->listen.items, server->listen.count, start->threads, &start->sockets, reason) !=
+	    STATUS_OK)
 		return fail(reason);
 	if (server->http.count > 0 && http_listen(&server->http.items[0], &start->http_fd, reason) != STATUS_OK)
 		return fail(reason);
@@ -157,7 +161,8 @@ drop_privileges(const struct start *start)
 
 	if (start->uid == (uid_t)-1)
 		return true;
-	if (initgroups(start->config->server.user, start->gid) == 0 && setgid(start->gid) == 0 && setuid(start->uid) == 0 && setuid(0) != 0)
+	if (initgroups(start->config->server.user, start->gid) == 0 && setgid(start->gid) == 0 &&
+	    setuid(start->uid) == 0 && setuid(0) != 0)
 		return true;
 	snprintf(reason, sizeof reason, "user %s: %s", start->config->server.user, strerror(errno));
 	return fail(reason);
@@ -179,7 +184,8 @@ start_services(struct start *start)
 		return fail(reason);
 	if (gateway_start_workers(&start->gateway, start->sockets, start->threads, reason) != STATUS_OK)
 		return fail(reason);
-	if (control_start(&start->gateway, start->control_fd, start->gateway.config->server.control_socket, &start->control, reason) != STATUS_OK)
+	if (control_start(&start->gateway, start->control_fd, start->gateway.config->server.control_socket,
+			  &start->control, reason) != STATUS_OK)
 		return fail(reason);
 	if (start->http_fd >= 0 && http_start(&start->gateway, start->http_fd, &start->http, reason) != STATUS_OK)
 		return fail(reason);
@@ -224,7 +230,8 @@ say_ready(struct start *start)
 {
 	atomic_store(&start->gateway.ready, true);
 	malloc_trim(0);
-	log_info("ready", "zones=%zu threads=%u version=%s", table_count(start->gateway.table), start->threads, PACKAGE_VERSION);
+	log_info("ready", "zones=%zu threads=%u version=%s", table_count(start->gateway.table), start->threads,
+		 PACKAGE_VERSION);
 	notify("READY=1");
 }
 

@@ -12,6 +12,7 @@ UNIT_TESTS = \
 	tests/unit/test_clock \
 	tests/unit/test_committer \
 	tests/unit/test_compose \
+	tests/unit/test_config \
 	tests/unit/test_digest \
 	tests/unit/test_dispatch \
 	tests/unit/test_draft \
@@ -44,6 +45,7 @@ UNIT_TESTS = \
 	tests/wire/test_wire
 
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_dispatch \
 	tests/fuzz/fuzz_keyfile \
 	tests/fuzz/fuzz_master \

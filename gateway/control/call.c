@@ -70,6 +70,7 @@ call_pin(struct call *call, struct zone *zone)
 	struct zone_version *version = current ? version_pin(current) : NULL;
 	rcu_thread_offline();
 	if (!version)
-		call_fail(call, STATUS_NOT_FOUND, "zone %s is not served: %s", zone->text, zone_state_text((enum zone_state)atomic_load(&zone->state)));
+		call_fail(call, STATUS_NOT_FOUND, "zone %s is not served: %s", zone->text,
+			  zone_state_text((enum zone_state)atomic_load(&zone->state)));
 	return version;
 }

@@ -77,7 +77,8 @@ client_connect(const char *path, int *fd, char *reason)
 		return STATUS_OK;
 	if (*fd >= 0)
 		close(*fd);
-	return client_says(reason, STATUS_IO, path, error == ENOENT || error == ECONNREFUSED ? "no gateway runs there" : strerror(error));
+	return client_says(reason, STATUS_IO, path,
+			   error == ENOENT || error == ECONNREFUSED ? "no gateway runs there" : strerror(error));
 }
 
 static bool
@@ -106,11 +107,13 @@ client_send_request(int fd, const struct client_request *request)
 			errno = EILSEQ; /* not UTF-8 */
 			return false;
 		}
-	json_t *object = json_pack("{s:s, s:o, s:O*, s:b, s:I}", "command", request->command, "arguments", arguments, "options", request->options,
-	                           "json", request->json, "size", (json_int_t)request->content_size);
+	json_t *object =
+		json_pack("{s:s, s:o, s:O*, s:b, s:I}", "command", request->command, "arguments", arguments, "options",
+			  request->options, "json", request->json, "size", (json_int_t)request->content_size);
 	char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
 	json_decref(object);
-	bool sent = line && client_send(fd, line, strlen(line)) && client_send(fd, "\n", 1) && client_send(fd, request->content, request->content_size);
+	bool sent = line && client_send(fd, line, strlen(line)) && client_send(fd, "\n", 1) &&
+		    client_send(fd, request->content, request->content_size);
 	free(line);
 	return sent;
 }
@@ -140,8 +143,10 @@ client_receive(FILE *in, FILE *out, char *reason)
 	while (fgets(head, sizeof head, in)) {
 		if (sscanf(head, "D %zu", &size) == 1) {
 			if (!client_copy(in, out, size))
-				return client_says(reason, STATUS_IO, "output", ferror(out) ? strerror(errno) : "the gateway has gone away");
-		} else if (sscanf(head, "%c %zu %zu", &kind, &status, &size) == 3 && kind == 'E' && status < STATUS_COUNT && size < CLIENT_REASON_SIZE) {
+				return client_says(reason, STATUS_IO, "output",
+						   ferror(out) ? strerror(errno) : "the gateway has gone away");
+		} else if (sscanf(head, "%c %zu %zu", &kind, &status, &size) == 3 && kind == 'E' &&
+			   status < STATUS_COUNT && size < CLIENT_REASON_SIZE) {
 			reason[fread(reason, 1, size, in)] = '\0';
 			return (enum status)status;
 		} else {

@@ -34,9 +34,11 @@ void client_free(struct client_request *request);
 
 /*
  * To the gateway and back; output goes to `out`.
- * config, socket  where the socket is: the socket itself, or the configuration that names it; both NULL: the default configuration
+ * config, socket  where the socket is: the socket itself, or the configuration that names it; both NULL: the
+ *                 default configuration
  * reason          CLIENT_REASON_SIZE: why not
  */
-MUST_USE enum status client_run(const struct client_request *request, const char *config, const char *socket, FILE *out, char *reason);
+MUST_USE enum status client_run(const struct client_request *request, const char *config, const char *socket,
+                                FILE *out, char *reason);
 
 #endif

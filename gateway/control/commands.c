@@ -15,7 +15,8 @@ static void
 commands_print_result(struct call *call, const struct zone *zone, const struct jobs_result *result)
 {
 	if (call->json)
-		call_print_json(call, json_pack("{s:s, s:I, s:b}", "name", zone->text, "version", (json_int_t)result->version, "changed", result->changed));
+		call_print_json(call, json_pack("{s:s, s:I, s:b}", "name", zone->text, "version",
+						(json_int_t)result->version, "changed", result->changed));
 	else if (result->changed)
 		fprintf(call->out, "%s is at version %" PRIu64 "\n", zone->text, result->version);
 	else
@@ -24,7 +25,9 @@ commands_print_result(struct call *call, const struct zone *zone, const struct j
 
 /* ---- status, zones ---- */
 
-struct zone_counts { size_t ready, not_ready; };
+struct zone_counts {
+	size_t ready, not_ready;
+};
 
 static bool
 count_zone(void *context, struct zone *zone)
@@ -44,9 +47,11 @@ status_stores(struct gateway *gateway)
 
 	for (size_t i = 0; i < gateway->store_count; i++) {
 		struct store *store = gateway->stores[i].store;
-		json_array_append_new(stores, json_pack("{s:s, s:s, s:b, s:I, s:I}", "name", store->name, "type", store->ops->type,
-			"connected", atomic_load(&store->connected) != 0, "position", (json_int_t)atomic_load(&store->position),
-			"lag", (json_int_t)atomic_load(&store->lag_records)));
+		json_array_append_new(stores,
+				      json_pack("{s:s, s:s, s:b, s:I, s:I}", "name", store->name, "type",
+						store->ops->type, "connected", atomic_load(&store->connected) != 0,
+						"position", (json_int_t)atomic_load(&store->position), "lag",
+						(json_int_t)atomic_load(&store->lag_records)));
 	}
 	return stores;
 }
@@ -61,16 +66,19 @@ run_status(struct call *call)
 
 	gateway_each_zone(gateway, count_zone, &counts);
 	if (call->json) {
-		call_print_json(call, json_pack("{s:s, s:I, s:i, s:b, s:o, s:{s:I, s:I}}", "version", PACKAGE_VERSION, "uptime", (json_int_t)uptime_s,
-			"threads", (int)gateway->worker_count, "ready", ready, "stores", status_stores(gateway),
-			"zones", "ready", (json_int_t)counts.ready, "not_ready", (json_int_t)counts.not_ready));
+		call_print_json(call, json_pack("{s:s, s:I, s:i, s:b, s:o, s:{s:I, s:I}}", "version", PACKAGE_VERSION,
+						"uptime", (json_int_t)uptime_s, "threads", (int)gateway->worker_count,
+						"ready", ready, "stores", status_stores(gateway), "zones", "ready",
+						(json_int_t)counts.ready, "not_ready", (json_int_t)counts.not_ready));
 		return STATUS_OK;
 	}
-	fprintf(call->out, "version %s\nuptime %" PRIu64 " s\nthreads %u\n", PACKAGE_VERSION, uptime_s, gateway->worker_count);
+	fprintf(call->out, "version %s\nuptime %" PRIu64 " s\nthreads %u\n", PACKAGE_VERSION, uptime_s,
+		gateway->worker_count);
 	for (size_t i = 0; i < gateway->store_count; i++) {
 		struct store *store = gateway->stores[i].store;
-		fprintf(call->out, "store %s: %s, %s, position %" PRIu64 ", lag %" PRIu64 "\n", store->name, store->ops->type,
-		        atomic_load(&store->connected) ? "connected" : "not connected", atomic_load(&store->position), atomic_load(&store->lag_records));
+		fprintf(call->out, "store %s: %s, %s, position %" PRIu64 ", lag %" PRIu64 "\n", store->name,
+			store->ops->type, atomic_load(&store->connected) ? "connected" : "not connected",
+			atomic_load(&store->position), atomic_load(&store->lag_records));
 	}
 	fprintf(call->out, "zones: %zu ready, %zu not ready\n", counts.ready, counts.not_ready);
 	return STATUS_OK;
@@ -86,12 +94,15 @@ print_zone(void *context, struct zone *zone)
 	bool frozen = version && version->frozen;
 
 	if (call->json)
-		call_print_json(call, json_pack("{s:s, s:I, s:I, s:I, s:s, s:s, s:b}", "name", zone->text, "serial", (json_int_t)(version ? version->serial : 0),
-			"version", (json_int_t)(version ? version->version : 0), "records", (json_int_t)(version ? version->records : 0),
-			"store", store, "state", state, "frozen", frozen));
+		call_print_json(call, json_pack("{s:s, s:I, s:I, s:I, s:s, s:s, s:b}", "name", zone->text, "serial",
+						(json_int_t)(version ? version->serial : 0), "version",
+						(json_int_t)(version ? version->version : 0), "records",
+						(json_int_t)(version ? version->records : 0), "store", store, "state",
+						state, "frozen", frozen));
 	else
-		fprintf(call->out, "%s serial %" PRIu32 " version %" PRIu64 " records %" PRIu64 " store %s %s%s\n", zone->text, version ? version->serial : 0,
-		        version ? version->version : 0, version ? version->records : 0, store, state, frozen ? " frozen" : "");
+		fprintf(call->out, "%s serial %" PRIu32 " version %" PRIu64 " records %" PRIu64 " store %s %s%s\n",
+			zone->text, version ? version->serial : 0, version ? version->version : 0,
+			version ? version->records : 0, store, state, frozen ? " frozen" : "");
 	return true;
 }
 
@@ -124,7 +135,8 @@ run_import(struct call *call)
 
 	if (!zone)
 		return STATUS_NOT_FOUND;
-	enum status status = jobs_import(call->gateway->committer, zone, call->content, call->content_size, call->arguments[1], &result, call->reason);
+	enum status status = jobs_import(call->gateway->committer, zone, call->content, call->content_size,
+					 call->arguments[1], &result, call->reason);
 	if (status == STATUS_OK)
 		commands_print_result(call, zone, &result);
 	return status;
@@ -145,7 +157,8 @@ run_rollback(struct call *call)
 	uint64_t newest = version->version;
 	version_unpin(version);
 	if (target == 0 || target > newest)
-		return call_fail(call, STATUS_NOT_FOUND, "there is no version %" PRIu64 " of %s, which is at %" PRIu64, target, zone->text, newest);
+		return call_fail(call, STATUS_NOT_FOUND, "there is no version %" PRIu64 " of %s, which is at %" PRIu64,
+				 target, zone->text, newest);
 	enum status status = jobs_rollback(call->gateway->committer, zone, target, &result, call->reason);
 	if (status == STATUS_OK)
 		commands_print_result(call, zone, &result);
@@ -188,16 +201,24 @@ run_snapshot(struct call *call)
 		return STATUS_NOT_FOUND;
 	struct store *store = zone->store;
 	if (!store->ops->snapshot_now)
-		return call_fail(call, STATUS_UNSUPPORTED, "store %s has no snapshots: type %s", store->name, store->ops->type);
+		return call_fail(call, STATUS_UNSUPPORTED, "store %s has no snapshots: type %s", store->name,
+				 store->ops->type);
 	enum status status = store->ops->snapshot_now(store, zone, why);
 	return status == STATUS_OK ? STATUS_OK : call_fail(call, status, "%s", why[0] ? why : status_text(status));
 }
 
 /* ---- check ---- */
 
-struct check { struct call *call; const struct zone_version *version; size_t hidden; };
+struct check {
+	struct call *call;
+	const struct zone_version *version;
+	size_t hidden;
+};
 
-/* Names below a cut or a DNAME are kept and not served, but for addresses, which may be glue (RFC 2136 7.18, RFC 9499 "occluded"). */
+/*
+ * Names below a cut or a DNAME are kept and not served, but for addresses, which may be glue (RFC 2136 7.18, RFC
+ * 9499 "occluded").
+ */
 static bool
 check_hidden(void *context, const struct node *node)
 {
@@ -225,12 +246,16 @@ check_hidden(void *context, const struct node *node)
 		if (!lookup.dname && (address || of_cut))
 			continue;
 		check->hidden++;
-		const char *why = lookup.dname ? "below the DNAME at" : hider == node ? "at the zone cut" : "below the zone cut at";
+		const char *why = lookup.dname    ? "below the DNAME at"
+				  : hider == node ? "at the zone cut"
+						  : "below the zone cut at";
 		if (check->call->json)
-			call_print_json(check->call, json_pack("{s:s, s:s, s:s, s:s}", "name", owner_text, "type", rrtype_to_text(rrset.type, type),
-			                                           "reason", why, "above", above_text));
+			call_print_json(check->call, json_pack("{s:s, s:s, s:s, s:s}", "name", owner_text, "type",
+							       rrtype_to_text(rrset.type, type), "reason", why, "above",
+							       above_text));
 		else
-			fprintf(check->call->out, "%s %s is not served: %s %s\n", owner_text, rrtype_to_text(rrset.type, type), why, above_text);
+			fprintf(check->call->out, "%s %s is not served: %s %s\n", owner_text,
+				rrtype_to_text(rrset.type, type), why, above_text);
 	}
 	return true;
 }
@@ -247,7 +272,8 @@ run_check(struct call *call)
 		const char *state = zone_state_text((enum zone_state)atomic_load(&zone->state));
 		if (gateway_reason(call->gateway, zone, reason))
 			return call_fail(call, STATUS_INVALID, "%s: %s", state, reason);
-		return call_fail(call, STATUS_INVALID, "zone %s is not served: %s; the gateway's log says why", zone->text, state);
+		return call_fail(call, STATUS_INVALID, "zone %s is not served: %s; the gateway's log says why",
+				 zone->text, state);
 	}
 	struct check check = {.call = call, .version = call_pin(call, zone)};
 	if (!check.version)
@@ -328,10 +354,12 @@ run_keys(struct call *call)
 		uint64_t last_s = stat_read(&key->last_use_s), uses = stat_read(&key->uses);
 		clock_to_text(last_s * 1000000, when);
 		if (call->json)
-			call_print_json(call, json_pack("{s:s, s:s, s:I, s:s?}", "name", key->text, "algorithm", key->algorithm->text,
-			                                    "uses", (json_int_t)uses, "last_use", last_s ? when : NULL));
+			call_print_json(call, json_pack("{s:s, s:s, s:I, s:s?}", "name", key->text, "algorithm",
+							key->algorithm->text, "uses", (json_int_t)uses, "last_use",
+							last_s ? when : NULL));
 		else
-			fprintf(call->out, "%s %s uses %" PRIu64 " last use %s\n", key->text, key->algorithm->text, uses, last_s ? when : "never");
+			fprintf(call->out, "%s %s uses %" PRIu64 " last use %s\n", key->text, key->algorithm->text,
+				uses, last_s ? when : "never");
 	}
 	return STATUS_OK;
 }
@@ -346,11 +374,14 @@ run_stop(struct call *call)
 /* ---- the table ---- */
 
 static const struct command commands[] = {
-	{"add", 1, 1, run_add, false}, {"check", 1, 1, run_check, true}, {"diff", 3, 3, history_diff, true}, {"dump", 1, 1, history_dump, true},
-	{"freeze", 1, 1, run_freeze_zone, true}, {"import", 2, 2, run_import, true}, {"keys", 0, 0, run_keys, true}, {"log", 1, 1, history_log, true},
-	{"reload", 0, 0, run_reload, false}, {"remove", 1, 1, run_remove, false}, {"rollback", 2, 2, run_rollback, true},
-	{"snapshot", 1, 1, run_snapshot, true}, {"status", 0, 0, run_status, true}, {"stop", 0, 0, run_stop, false},
-	{"thaw", 1, 1, run_thaw_zone, true}, {"zones", 0, 0, run_zones, true},
+	{"add", 1, 1, run_add, false},           {"check", 1, 1, run_check, true},
+	{"diff", 3, 3, history_diff, true},      {"dump", 1, 1, history_dump, true},
+	{"freeze", 1, 1, run_freeze_zone, true}, {"import", 2, 2, run_import, true},
+	{"keys", 0, 0, run_keys, true},          {"log", 1, 1, history_log, true},
+	{"reload", 0, 0, run_reload, false},     {"remove", 1, 1, run_remove, false},
+	{"rollback", 2, 2, run_rollback, true},  {"snapshot", 1, 1, run_snapshot, true},
+	{"status", 0, 0, run_status, true},      {"stop", 0, 0, run_stop, false},
+	{"thaw", 1, 1, run_thaw_zone, true},     {"zones", 0, 0, run_zones, true},
 };
 
 const struct command *

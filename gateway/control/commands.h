@@ -13,7 +13,8 @@ struct command {
 	const char *name;
 	size_t least, most;               /* arguments */
 	enum status (*run)(struct call *call);
-	bool locks;                       /* the gateway's lock is held for reading while it runs; the others take it as they need */
+	/* the gateway's lock is held for reading while it runs; the others take it as they need */
+	bool locks;
 };
 
 /* NULL: no such command. */

@@ -30,7 +30,8 @@ config_compare(const void *name, const void *zone)
 const struct config_zone *
 config_find_zone(const struct config *config, const uint8_t *name)
 {
-	struct config_zone **found = config->zone_count == 0 ? NULL :
-		bsearch(name, config->zones_by_name, config->zone_count, sizeof *config->zones_by_name, config_compare);
+	struct config_zone **found = config->zone_count == 0 ? NULL
+							     : bsearch(name, config->zones_by_name, config->zone_count,
+								       sizeof *config->zones_by_name, config_compare);
 	return found ? *found : NULL;
 }

@@ -3,8 +3,8 @@
  *
  * Threads:   config_load: any. A struct config is immutable: read by any.
  * Memory:    everything in it lies in its arena and goes with config_free; the keyring is shared (keyring_hold).
- * Errors:    "FILE:LINE: what is wrong", the first mistake found. Nothing is guessed: an unknown key, a key given twice, a wrong type and a value
- *            out of range are mistakes.
+ * Errors:    "FILE:LINE: what is wrong", the first mistake found. Nothing is guessed: an unknown key, a key given
+ *            twice, a wrong type and a value out of range are mistakes.
  * Limits:    CONFIG_MAX_SIZE octets, CONFIG_MAX_NODES values after aliases are expanded, CONFIG_MAX_DEPTH levels.
  * The keys are described in zonegate.yaml(5); their table is config_schema.c.
  */
@@ -111,18 +111,21 @@ struct config_options {
 };
 
 /* STATUS_IO, STATUS_MALFORMED; reason has CONFIG_REASON_SIZE. options: NULL for the defaults. */
-MUST_USE enum status config_load(const char *path, const struct config_options *options, struct config **config, char *reason);
+MUST_USE enum status config_load(const char *path, const struct config_options *options,
+                                 struct config **config, char *reason);
 /* The same from memory; `path` for messages and relative paths. */
 MUST_USE enum status config_parse(const char *text, size_t size, const char *path, const struct config_options *options,
                                   struct config **config, char *reason);
 /*
- * One zone by itself (zonegatectl add): `text` is what an item of "zones" would be, JSON is fine. Its store and keys are looked up in `main`.
+ * One zone by itself (zonegatectl add): `text` is what an item of "zones" would be, JSON is fine. Its store and
+ * keys are looked up in `main`.
  * *fragment gets a configuration with that zone and nothing else.
  */
-MUST_USE enum status config_parse_zone(const struct config *main, const char *text, size_t size, struct config **fragment, char *reason);
+MUST_USE enum status config_parse_zone(const struct config *main, const char *text, size_t size,
+                                       struct config **fragment, char *reason);
 /*
- * Where the control socket is, for zonegatectl: nothing else of the file is looked at, so that a gateway can be asked while its file has a
- * mistake. *path is given.
+ * Where the control socket is, for zonegatectl: nothing else of the file is looked at, so that a gateway can be
+ * asked while its file has a mistake. *path is given.
  */
 MUST_USE enum status config_socket(const char *file, char **path, char *reason);
 void config_free(struct config *config);

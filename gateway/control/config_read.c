@@ -55,26 +55,31 @@ read_show(const struct config_node *node, char out[SHOWN_SIZE])
 static const char *const kind_texts[] = {"a single value", "a map", "a list"};
 
 static bool
-read_expected(struct config_reader *in, const struct config_field *field, const struct config_node *node, const char *what)
+read_expected(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+	      const char *what)
 {
 	char shown[SHOWN_SIZE];
 
 	if (node->kind != CONFIG_SCALAR)
-		return config_read_fail(in, node->line, "%s: %s is expected, not %s", field->name, what, kind_texts[node->kind]);
-	return config_read_fail(in, node->line, "%s: %s is expected, not \"%s\"", field->name, what, read_show(node, shown));
+		return config_read_fail(in, node->line, "%s: %s is expected, not %s", field->name, what,
+					kind_texts[node->kind]);
+	return config_read_fail(in, node->line, "%s: %s is expected, not \"%s\"", field->name, what,
+				read_show(node, shown));
 }
 
 static const struct config_field *
 read_find_field(const struct config_map *map, const struct config_node *key)
 {
 	for (size_t i = 0; i < map->count; i++)
-		if (strlen(map->fields[i].name) == key->length && memcmp(map->fields[i].name, key->text, key->length) == 0)
+		if (strlen(map->fields[i].name) == key->length &&
+		    memcmp(map->fields[i].name, key->text, key->length) == 0)
 			return &map->fields[i];
 	return NULL;
 }
 
 static bool
-read_pair(struct config_reader *in, const struct config_node *pair, const char *where, const struct config_map *map, uint64_t *seen, void *target)
+read_pair(struct config_reader *in, const struct config_node *pair, const char *where, const struct config_map *map,
+	  uint64_t *seen, void *target)
 {
 	char shown[SHOWN_SIZE];
 
@@ -91,7 +96,8 @@ read_pair(struct config_reader *in, const struct config_node *pair, const char *
 }
 
 bool
-config_read_map(struct config_reader *in, const struct config_node *node, const char *where, const struct config_map *map, void *target)
+config_read_map(struct config_reader *in, const struct config_node *node, const char *where,
+		const struct config_map *map, void *target)
 {
 	uint64_t seen = 0;
 
@@ -108,7 +114,8 @@ config_read_map(struct config_reader *in, const struct config_node *node, const 
 }
 
 bool
-config_read_submap(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+config_read_submap(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		   void *target)
 {
 	return config_read_map(in, node, field->name, field->detail, target);
 }
@@ -119,14 +126,16 @@ config_read_submap(struct config_reader *in, const struct config_field *field, c
 static bool
 read_is_null(const struct config_node *node)
 {
-	return node->plain && (node->length == 0 || strcmp(node->text, "~") == 0 || strcasecmp(node->text, "null") == 0);
+	return node->plain &&
+	       (node->length == 0 || strcmp(node->text, "~") == 0 || strcasecmp(node->text, "null") == 0);
 }
 
 const char *
 config_read_scalar(struct config_reader *in, const struct config_field *field, const struct config_node *node)
 {
 	if (node->kind != CONFIG_SCALAR) {
-		config_read_fail(in, node->line, "%s: a single value is expected, not %s", field->name, kind_texts[node->kind]);
+		config_read_fail(in, node->line, "%s: a single value is expected, not %s", field->name,
+				 kind_texts[node->kind]);
 		return NULL;
 	}
 	if (read_is_null(node)) {
@@ -142,7 +151,8 @@ config_read_scalar(struct config_reader *in, const struct config_field *field, c
 }
 
 bool
-config_read_string(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+config_read_string(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		   void *target)
 {
 	const char *text = config_read_scalar(in, field, node);
 	size_t max = field->max ? (size_t)field->max : 4096;
@@ -152,13 +162,15 @@ config_read_string(struct config_reader *in, const struct config_field *field, c
 	if (node->length == 0)
 		return config_read_fail(in, node->line, "%s is empty", field->name);
 	if (node->length > max)
-		return config_read_fail(in, node->line, "%s is too long: %zu characters, at most %zu", field->name, node->length, max);
+		return config_read_fail(in, node->line, "%s is too long: %zu characters, at most %zu", field->name,
+					node->length, max);
 	*(const char **)target = read_copy(in, text);
 	return true;
 }
 
 bool
-config_read_path(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+config_read_path(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		 void *target)
 {
 	const char *path;
 
@@ -182,13 +194,15 @@ read_digits(const char **at, uint64_t *value)
 
 	*value = 0;
 	for (; **at >= '0' && **at <= '9'; ++*at)
-		if (__builtin_mul_overflow(*value, UINT64_C(10), value) || __builtin_add_overflow(*value, (uint64_t)(**at - '0'), value))
+		if (__builtin_mul_overflow(*value, UINT64_C(10), value) ||
+		    __builtin_add_overflow(*value, (uint64_t)(**at - '0'), value))
 			return false;
 	return *at != start;
 }
 
 bool
-config_read_number(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+config_read_number(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		   void *target)
 {
 	uint64_t value;
 
@@ -198,12 +212,16 @@ config_read_number(struct config_reader *in, const struct config_field *field, c
 	if (*at == '\0' || at[strspn(at, "0123456789")] != '\0')
 		return read_expected(in, field, node, "a number");
 	if (at != node->text || !read_digits(&at, &value) || value < field->min || value > field->max)
-		return config_read_fail(in, node->line, "%s: %.40s is out of range (%" PRIu64 " to %" PRIu64 ")", field->name, node->text, field->min, field->max);
+		return config_read_fail(in, node->line, "%s: %.40s is out of range (%" PRIu64 " to %" PRIu64 ")",
+					field->name, node->text, field->min, field->max);
 	*(uint64_t *)target = value;
 	return true;
 }
 
-static const struct { const char *unit; uint64_t ms; } units[] = {
+static const struct {
+	const char *unit;
+	uint64_t ms;
+} units[] = {
 	{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {"w", 604800000},
 };
 
@@ -220,7 +238,8 @@ read_duration_text(uint64_t ms, char out[32])
 }
 
 bool
-config_read_duration(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+config_read_duration(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		     void *target)
 {
 	const char *expected = "a time like 500ms, 2s, 1h or 90d";
 	char shown[SHOWN_SIZE], least[32], most[32];
@@ -235,24 +254,29 @@ config_read_duration(struct config_reader *in, const struct config_field *field,
 	if (at == node->text || unit == ARRAY_SIZE(units))
 		return read_expected(in, field, node, expected);
 	at = node->text;
-	if (!read_digits(&at, &value) || __builtin_mul_overflow(value, units[unit].ms, &value) || value < field->min || value > field->max)
-		return config_read_fail(in, node->line, "%s: %s is out of range (%s to %s)", field->name, read_show(node, shown),
-		                        read_duration_text(field->min, least), read_duration_text(field->max, most));
+	if (!read_digits(&at, &value) || __builtin_mul_overflow(value, units[unit].ms, &value) || value < field->min ||
+	    value > field->max)
+		return config_read_fail(in, node->line, "%s: %s is out of range (%s to %s)", field->name,
+					read_show(node, shown), read_duration_text(field->min, least),
+					read_duration_text(field->max, most));
 	*(uint64_t *)target = value;
 	return true;
 }
 
 bool
-config_read_bool(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+config_read_bool(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		 void *target)
 {
-	if (node->kind != CONFIG_SCALAR || !node->plain || (strcmp(node->text, "true") != 0 && strcmp(node->text, "false") != 0))
+	if (node->kind != CONFIG_SCALAR || !node->plain ||
+	    (strcmp(node->text, "true") != 0 && strcmp(node->text, "false") != 0))
 		return read_expected(in, field, node, "true or false");
 	*(bool *)target = node->text[0] == 't';
 	return true;
 }
 
 bool
-config_read_word(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+config_read_word(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		 void *target)
 {
 	const char *const *words = field->detail;
 	char expected[200] = "";
@@ -263,13 +287,18 @@ config_read_word(struct config_reader *in, const struct config_field *field, con
 			return true;
 		}
 		size_t used = strlen(expected);
-		snprintf(expected + used, sizeof expected - used, "%s%s", i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);
+		snprintf(expected + used, sizeof expected - used, "%s%s",
+			 i == 0         ? ""
+			 : words[i + 1] ? ", "
+					: " or ",
+			 words[i]);
 	}
 	return read_expected(in, field, node, expected);
 }
 
 bool
-config_read_name(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+config_read_name(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		 void *target)
 {
 	static const uint8_t root[] = {0};
 	char shown[SHOWN_SIZE];
@@ -277,8 +306,10 @@ config_read_name(struct config_reader *in, const struct config_field *field, con
 
 	if (!config_read_scalar(in, field, node))
 		return false;
-	if (node->length == 0 || strcmp(node->text, "@") == 0 || name_from_text(node->text, node->length, root, name) != STATUS_OK)
-		return config_read_fail(in, node->line, "%s: \"%s\" is no domain name", field->name, read_show(node, shown));
+	if (node->length == 0 || strcmp(node->text, "@") == 0 ||
+	    name_from_text(node->text, node->length, root, name) != STATUS_OK)
+		return config_read_fail(in, node->line, "%s: \"%s\" is no domain name", field->name,
+					read_show(node, shown));
 	size_t size = name_lower(name, name);
 	*(const uint8_t **)target = memcpy(config_read_alloc(in, size, 1), name, size);
 	return true;
@@ -295,7 +326,8 @@ config_read_is_sequence(struct config_reader *in, const struct config_field *fie
 }
 
 bool
-config_read_strings(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+config_read_strings(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		    void *target)
 {
 	struct config_list *list = target;
 
@@ -312,7 +344,8 @@ config_read_strings(struct config_reader *in, const struct config_field *field, 
 }
 
 static bool
-read_one_address(struct config_reader *in, const struct config_field *field, const struct config_node *node, struct listener_address *address)
+read_one_address(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		 struct listener_address *address)
 {
 	char shown[SHOWN_SIZE];
 	const char *text = config_read_scalar(in, field, node);
@@ -320,15 +353,18 @@ read_one_address(struct config_reader *in, const struct config_field *field, con
 	if (!text)
 		return false;
 	if (listener_parse(text, (unsigned)field->min, address) != STATUS_OK)
-		return config_read_fail(in, node->line, "%s: \"%s\" is no address@port", field->name, read_show(node, shown));
+		return config_read_fail(in, node->line, "%s: \"%s\" is no address@port", field->name,
+					read_show(node, shown));
 	/* Both families have the port at the same place. */
 	if (((const struct sockaddr_in *)&address->address)->sin_port == 0)
-		return config_read_fail(in, node->line, "%s: %s: port 0 is out of range (1 to 65535)", field->name, read_show(node, shown));
+		return config_read_fail(in, node->line, "%s: %s: port 0 is out of range (1 to 65535)", field->name,
+					read_show(node, shown));
 	return true;
 }
 
 bool
-config_read_address(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+config_read_address(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		    void *target)
 {
 	struct config_addresses *addresses = target;
 
@@ -339,7 +375,8 @@ config_read_address(struct config_reader *in, const struct config_field *field, 
 }
 
 bool
-config_read_addresses(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+config_read_addresses(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		      void *target)
 {
 	struct config_addresses *addresses = target;
 
@@ -355,8 +392,10 @@ config_read_addresses(struct config_reader *in, const struct config_field *field
 		if (!read_one_address(in, field, item, address))
 			return false;
 		for (size_t i = 0; i < addresses->count; i++)
-			if (addresses->items[i].size == address->size && memcmp(&addresses->items[i].address, &address->address, address->size) == 0)
-				return config_read_fail(in, item->line, "%s: %s is given twice", field->name, item->text);
+			if (addresses->items[i].size == address->size &&
+			    memcmp(&addresses->items[i].address, &address->address, address->size) == 0)
+				return config_read_fail(in, item->line, "%s: %s is given twice", field->name,
+							item->text);
 	}
 	return true;
 }

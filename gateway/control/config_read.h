@@ -30,7 +30,8 @@ struct config_reader {
 };
 
 struct config_field;
-typedef bool config_read_fn(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target);
+typedef bool config_read_fn(struct config_reader *in, const struct config_field *field,
+                            const struct config_node *node, void *target);
 
 struct config_field {
 	const char *name;
@@ -50,11 +51,14 @@ bool config_read_fail(struct config_reader *in, unsigned line, const char *forma
 void *config_read_alloc(struct config_reader *in, size_t count, size_t size);
 
 /* Every key known, once, of its type; those required are there. `where` is said in messages. */
-bool config_read_map(struct config_reader *in, const struct config_node *node, const char *where, const struct config_map *map, void *target);
+bool config_read_map(struct config_reader *in, const struct config_node *node, const char *where,
+                     const struct config_map *map, void *target);
 /* A sequence, of at least one item. */
-bool config_read_is_sequence(struct config_reader *in, const struct config_field *field, const struct config_node *node);
+bool config_read_is_sequence(struct config_reader *in, const struct config_field *field,
+                             const struct config_node *node);
 /* The text of a scalar that is not null; NULL and a mistake otherwise. */
-const char *config_read_scalar(struct config_reader *in, const struct config_field *field, const struct config_node *node);
+const char *config_read_scalar(struct config_reader *in, const struct config_field *field,
+                               const struct config_node *node);
 
 config_read_fn config_read_string;    /* const char *; min and max: its length */
 config_read_fn config_read_path;      /* const char *, made absolute or relative to the working directory */

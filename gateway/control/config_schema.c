@@ -12,7 +12,10 @@
 #define HTTP_PORT 8053
 #define UDP_SIZE 1232 /* fits every path of IPv6 with its headers (DNS flag day 2020) */
 
-#define FIELD(type, member, text, reader, ...) {.name = text, .read = reader, .offset = offsetof(struct type, member), __VA_ARGS__}
+#define FIELD(type, member, text, reader, ...) \
+	{ \
+		.name = text, .read = reader, .offset = offsetof(struct type, member), __VA_ARGS__ \
+	}
 #define MAP(name, list) static const struct config_map name = {list, ARRAY_SIZE(list)}
 
 /* ---- server, log ---- */
@@ -52,7 +55,9 @@ MAP(log_map, log_fields);
 
 /* ---- keys ---- */
 
-struct key_entry { const char *file, *name, *algorithm, *secret; };
+struct key_entry {
+	const char *file, *name, *algorithm, *secret;
+};
 
 static const struct config_field key_fields[] = {
 	FIELD(key_entry, file, "file", config_read_path),
@@ -63,11 +68,13 @@ static const struct config_field key_fields[] = {
 MAP(key_map, key_fields);
 
 static bool
-schema_add_key(struct config_reader *in, const struct config_node *node, const struct key_entry *entry, struct keyring *keys)
+schema_add_key(struct config_reader *in, const struct config_node *node, const struct key_entry *entry,
+	       struct keyring *keys)
 {
 	char reason[KEYRING_REASON_SIZE] = "";
 
-	if (entry->file ? entry->name || entry->algorithm || entry->secret : !entry->name || !entry->algorithm || !entry->secret)
+	if (entry->file ? entry->name || entry->algorithm || entry->secret
+			: !entry->name || !entry->algorithm || !entry->secret)
 		return config_read_fail(in, node->line, "keys: a key is {file} or {name, algorithm, secret}");
 	if (entry->name) {
 		enum status status = keyring_add(keys, entry->name, entry->algorithm, entry->secret, reason);
@@ -87,7 +94,8 @@ schema_add_key(struct config_reader *in, const struct config_node *node, const s
 }
 
 static bool
-schema_read_keys(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_keys(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		 void *target)
 {
 	struct keyring *keys = *(struct keyring **)target;
 
@@ -95,7 +103,8 @@ schema_read_keys(struct config_reader *in, const struct config_field *field, con
 		return false;
 	for (size_t i = 0; i < node->count; i++) {
 		struct key_entry entry = {0};
-		if (!config_read_map(in, &node->items[i], "keys", &key_map, &entry) || !schema_add_key(in, &node->items[i], &entry, keys))
+		if (!config_read_map(in, &node->items[i], "keys", &key_map, &entry) ||
+		    !schema_add_key(in, &node->items[i], &entry, keys))
 			return false;
 	}
 	return true;
@@ -117,20 +126,23 @@ MAP(create_map, create_fields);
 
 /* A map that fills the same struct as the one around it. */
 static bool
-schema_read_here(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_here(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		 void *target)
 {
 	return config_read_map(in, node, field->name, field->detail, (char *)target - field->offset);
 }
 
 static bool
-schema_read_create(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_create(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		   void *target)
 {
 	*(bool *)target = true;
 	return schema_read_here(in, field, node, target);
 }
 
 static bool
-schema_read_properties(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_properties(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		       void *target)
 {
 	static const struct config_field text = {.name = "properties"};
 	struct config_kafka *kafka = (struct config_kafka *)((char *)target - field->offset);
@@ -144,7 +156,8 @@ schema_read_properties(struct config_reader *in, const struct config_field *fiel
 			return false;
 		for (size_t k = 0; k < kafka->property_count; k++)
 			if (strcmp(kafka->properties[k].name, property->name) == 0)
-				return config_read_fail(in, node->items[i].line, "%s is given twice in properties", property->name);
+				return config_read_fail(in, node->items[i].line, "%s is given twice in properties",
+							property->name);
 		if (!config_read_string(in, &text, &node->items[i + 1], &property->value))
 			return false;
 		kafka->property_count++;
@@ -178,7 +191,8 @@ schema_is_host_port(const char *text)
 }
 
 static bool
-schema_read_brokers(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_brokers(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		    void *target)
 {
 	struct config_list *list = target;
 
@@ -193,7 +207,8 @@ schema_read_brokers(struct config_reader *in, const struct config_field *field, 
 }
 
 static bool
-schema_read_endpoints(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_endpoints(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		      void *target)
 {
 	struct config_list *list = target;
 
@@ -205,25 +220,31 @@ schema_read_endpoints(struct config_reader *in, const struct config_field *field
 		const char *at = list->items[i];
 		at += strncmp(at, "http://", 7) == 0 ? 7 : strncmp(at, "https://", 8) == 0 ? 8 : strlen(at);
 		if (!schema_is_host_port(at))
-			return config_read_fail(in, list->lines[i], "endpoints: \"%s\" is no http://host:port or https://host:port", list->items[i]);
+			return config_read_fail(in, list->lines[i],
+						"endpoints: \"%s\" is no http://host:port or https://host:port",
+						list->items[i]);
 	}
 	return true;
 }
 
 static bool
-schema_read_topic(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_topic(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		  void *target)
 {
 	if (!config_read_string(in, field, node, target))
 		return false;
 	/* Kafka's own rule for topic names. */
 	const char *topic = *(const char **)target;
 	if (strspn(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(topic))
-		return config_read_fail(in, node->line, "%s: a topic's name has only letters, digits, \".\", \"_\" and \"-\"", field->name);
+		return config_read_fail(in, node->line,
+					"%s: a topic's name has only letters, digits, \".\", \"_\" and \"-\"",
+					field->name);
 	return true;
 }
 
 static bool
-schema_read_prefix(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_prefix(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		   void *target)
 {
 	if (!config_read_string(in, field, node, target))
 		return false;
@@ -235,7 +256,10 @@ schema_read_prefix(struct config_reader *in, const struct config_field *field, c
 
 static const char *const apis[] = {"v3", "v2", NULL};
 static const char *const layouts[] = {"zonegate", "helix", "skydns", NULL};
-static const struct { const char *prefix; uint64_t ttl_s; } layout_defaults[] = {{"/zonegate", 300}, {"/helix", 5}, {"/skydns", 300}};
+static const struct {
+	const char *prefix;
+	uint64_t ttl_s;
+} layout_defaults[] = {{"/zonegate", 300}, {"/helix", 5}, {"/skydns", 300}};
 
 static const struct config_field etcd_tls_fields[] = {
 	FIELD(config_tls, ca, "ca", config_read_path),
@@ -254,13 +278,17 @@ MAP(auth_map, auth_fields);
 static const char *const type_words[] = {"embedded", "kafka", "etcd", NULL};
 
 static bool
-schema_read_nothing(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_nothing(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		    void *target)
 {
 	(void)in, (void)field, (void)node, (void)target;
 	return true;
 }
 
-#define TYPE_FIELD {.name = "type", .read = schema_read_nothing}
+#define TYPE_FIELD \
+	{ \
+		.name = "type", .read = schema_read_nothing \
+	}
 
 static const struct config_field embedded_fields[] = {
 	TYPE_FIELD,
@@ -288,7 +316,10 @@ static const struct config_field etcd_fields[] = {
 	FIELD(config_etcd, user, "auth", schema_read_here, .detail = &auth_map),
 };
 
-static const struct { struct config_map map; size_t offset; } type_maps[] = {
+static const struct {
+	struct config_map map;
+	size_t offset;
+} type_maps[] = {
 	[CONFIG_STORE_EMBEDDED] = {{embedded_fields, ARRAY_SIZE(embedded_fields)}, 0},
 	[CONFIG_STORE_KAFKA] = {{kafka_fields, ARRAY_SIZE(kafka_fields)}, offsetof(struct config_store, kafka)},
 	[CONFIG_STORE_ETCD] = {{etcd_fields, ARRAY_SIZE(etcd_fields)}, offsetof(struct config_store, etcd)},
@@ -319,7 +350,8 @@ schema_check_etcd(struct config_reader *in, struct config_store *store)
 	struct config_etcd *etcd = &store->etcd;
 
 	if (etcd->api == CONFIG_ETCD_V2 && etcd->layout != CONFIG_LAYOUT_HELIX)
-		return config_read_fail(in, store->line, "store %s: layout %s needs api v3", store->name, layouts[etcd->layout]);
+		return config_read_fail(in, store->line, "store %s: layout %s needs api v3", store->name,
+					layouts[etcd->layout]);
 	if (!etcd->tls.certificate != !etcd->tls.key)
 		return config_read_fail(in, store->line, "store %s: tls: certificate and key go together", store->name);
 	if (!etcd->prefix)
@@ -335,7 +367,8 @@ schema_check_kafka(struct config_reader *in, struct config_store *store)
 	struct config_kafka *kafka = &store->kafka;
 
 	if (strcmp(kafka->updates_topic, kafka->snapshots_topic) == 0)
-		return config_read_fail(in, store->line, "store %s: updates-topic and snapshots-topic are the same", store->name);
+		return config_read_fail(in, store->line, "store %s: updates-topic and snapshots-topic are the same",
+					store->name);
 	return true;
 }
 
@@ -346,14 +379,20 @@ schema_read_store(struct config_reader *in, const struct config_node *pair, stru
 	char where[100];
 
 	store->keep_history_ms = DEFAULT_HISTORY_MS;
-	store->kafka = (struct config_kafka){.updates_topic = "dns.updates", .snapshots_topic = "dns.snapshots", .snapshot_changes = 10000,
-	                                     .snapshot_interval_ms = 3600000, .partitions = 12, .replication = 3};
+	store->kafka = (struct config_kafka){.updates_topic = "dns.updates",
+					     .snapshots_topic = "dns.snapshots",
+					     .snapshot_changes = 10000,
+					     .snapshot_interval_ms = 3600000,
+					     .partitions = 12,
+					     .replication = 3};
 	if (!config_read_string(in, &field, pair, &store->name) || !schema_read_type(in, pair + 1, store))
 		return false;
 	snprintf(where, sizeof where, "store %s", store->name);
-	if (!config_read_map(in, pair + 1, where, &type_maps[store->type].map, (char *)store + type_maps[store->type].offset))
+	if (!config_read_map(in, pair + 1, where, &type_maps[store->type].map,
+			     (char *)store + type_maps[store->type].offset))
 		return false;
-	if (store->type == CONFIG_STORE_ETCD ? !schema_check_etcd(in, store) : store->type == CONFIG_STORE_KAFKA && !schema_check_kafka(in, store))
+	if (store->type == CONFIG_STORE_ETCD ? !schema_check_etcd(in, store)
+					     : store->type == CONFIG_STORE_KAFKA && !schema_check_kafka(in, store))
 		return false;
 	if (in->options->has_store && !in->options->has_store(store->type))
 		return config_read_fail(in, store->line, "store type %s is not built in", type_words[store->type]);
@@ -361,7 +400,8 @@ schema_read_store(struct config_reader *in, const struct config_node *pair, stru
 }
 
 static bool
-schema_read_stores(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_stores(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		   void *target)
 {
 	struct config *config = target;
 
@@ -382,10 +422,14 @@ schema_read_stores(struct config_reader *in, const struct config_field *field, c
 /* ---- the file ---- */
 
 /* Zones come last, when stores and keys are known: only remembered here. */
-struct root { struct config *config; const struct config_node *zones; };
+struct root {
+	struct config *config;
+	const struct config_node *zones;
+};
 
 static bool
-schema_read_server(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_server(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		   void *target)
 {
 	struct config *config = ((struct root *)target)->config;
 
@@ -398,33 +442,37 @@ schema_read_server(struct config_reader *in, const struct config_field *field, c
 }
 
 static bool
-schema_read_log(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_log(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		void *target)
 {
 	return config_read_map(in, node, field->name, &log_map, ((struct root *)target)->config);
 }
 
 static bool
-schema_read_root_keys(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_root_keys(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		      void *target)
 {
 	return schema_read_keys(in, field, node, &((struct root *)target)->config->keys);
 }
 
 static bool
-schema_read_root_stores(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_root_stores(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+			void *target)
 {
 	return schema_read_stores(in, field, node, ((struct root *)target)->config);
 }
 
 static bool
-schema_read_root_zones(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+schema_read_root_zones(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		       void *target)
 {
 	((struct root *)target)->zones = node;
 	return config_read_is_sequence(in, field, node);
 }
 
 static const struct config_field root_fields[] = {
-	{.name = "server", .read = schema_read_server}, {.name = "log", .read = schema_read_log},
-	{.name = "keys", .read = schema_read_root_keys}, {.name = "stores", .read = schema_read_root_stores},
+	{.name = "server", .read = schema_read_server},    {.name = "log", .read = schema_read_log},
+	{.name = "keys", .read = schema_read_root_keys},   {.name = "stores", .read = schema_read_root_stores},
 	{.name = "zones", .read = schema_read_root_zones},
 };
 MAP(root_map, root_fields);
@@ -433,8 +481,10 @@ static void
 schema_set_defaults(struct config_reader *in, struct config *config)
 {
 	static const struct config_field state = {.name = "state-dir"}, socket = {.name = "control-socket"};
-	static const struct config_node state_node = {.text = CONFIG_DEFAULT_STATE_DIR, .length = sizeof CONFIG_DEFAULT_STATE_DIR - 1},
-		socket_node = {.text = CONFIG_DEFAULT_SOCKET, .length = sizeof CONFIG_DEFAULT_SOCKET - 1};
+	static const struct config_node state_node = {.text = CONFIG_DEFAULT_STATE_DIR,
+						      .length = sizeof CONFIG_DEFAULT_STATE_DIR - 1},
+					socket_node = {.text = CONFIG_DEFAULT_SOCKET,
+						       .length = sizeof CONFIG_DEFAULT_SOCKET - 1};
 
 	config->log_level = LOG_LEVEL_INFO;
 	config->server.udp_size = UDP_SIZE;
@@ -442,7 +492,7 @@ schema_set_defaults(struct config_reader *in, struct config *config)
 	config->server.tcp_clients_address = 100;
 	config->server.tcp_idle_ms = 10000;
 	bool fine = config_read_path(in, &state, &state_node, &config->server.state_dir) &&
-	            config_read_path(in, &socket, &socket_node, &config->server.control_socket);
+		    config_read_path(in, &socket, &socket_node, &config->server.control_socket);
 	invariant(fine);
 }
 
@@ -458,7 +508,8 @@ schema_check_server(struct config_reader *in, struct config *config)
 	if (server->listen.count == 0) {
 		server->listen.items = config_read_alloc(in, ARRAY_SIZE(everywhere), sizeof *server->listen.items);
 		for (; server->listen.count < ARRAY_SIZE(everywhere); server->listen.count++) {
-			enum status status = listener_parse(everywhere[server->listen.count], DNS_PORT, &server->listen.items[server->listen.count]);
+			enum status status = listener_parse(everywhere[server->listen.count], DNS_PORT,
+							    &server->listen.items[server->listen.count]);
 			invariant(status == STATUS_OK);
 		}
 	}
@@ -488,8 +539,10 @@ config_schema_read(struct config_reader *in, const struct config_node *root_node
 }
 
 bool
-config_schema_read_zone(struct config_reader *in, const struct config_node *node, const struct config *main, struct config *fragment)
+config_schema_read_zone(struct config_reader *in, const struct config_node *node, const struct config *main,
+			struct config *fragment)
 {
-	struct config_node list = {.kind = CONFIG_SEQUENCE, .line = node->line, .items = (struct config_node *)node, .count = 1};
+	struct config_node list = {
+		.kind = CONFIG_SEQUENCE, .line = node->line, .items = (struct config_node *)node, .count = 1};
 	return config_zone_read_all(in, &list, main, fragment);
 }

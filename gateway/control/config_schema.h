@@ -12,6 +12,7 @@
 /* The whole file; config->keys must be an empty keyring. Defaults are set first. */
 bool config_schema_read(struct config_reader *in, const struct config_node *root, struct config *config);
 /* One item of "zones"; stores and keys are those of `main`. */
-bool config_schema_read_zone(struct config_reader *in, const struct config_node *node, const struct config *main, struct config *fragment);
+bool config_schema_read_zone(struct config_reader *in, const struct config_node *node,
+                             const struct config *main, struct config *fragment);
 
 #endif

@@ -92,13 +92,16 @@ config_yaml_failed(struct config_reader *in, const yaml_parser_t *parser)
 		line = (unsigned)parser->mark.line + 1;
 	if (parser->error == YAML_MEMORY_ERROR || !parser->problem)
 		return config_read_fail(in, line, "YAML: no memory");
-	return config_read_fail(in, line, "YAML: %s%s%s", parser->problem, parser->context ? " " : "", parser->context ? parser->context : "");
+	return config_read_fail(in, line, "YAML: %s%s%s", parser->problem, parser->context ? " " : "",
+				parser->context ? parser->context : "");
 }
 
-typedef bool root_fn(struct config_reader *in, const struct config_node *root, const struct config *main, struct config *config);
+typedef bool root_fn(struct config_reader *in, const struct config_node *root, const struct config *main,
+		     struct config *config);
 
 static bool
-config_read_document(struct config_reader *in, yaml_document_t *document, root_fn *read, const struct config *main, struct config *config)
+config_read_document(struct config_reader *in, yaml_document_t *document, root_fn *read, const struct config *main,
+		     struct config *config)
 {
 	struct builder builder = {.document = document, .in = in};
 	struct config_node root;
@@ -123,7 +126,8 @@ config_is_last_document(struct config_reader *in, yaml_parser_t *parser)
 }
 
 static bool
-config_read_text(struct config_reader *in, const char *text, size_t size, root_fn *read, const struct config *main, struct config *config)
+config_read_text(struct config_reader *in, const char *text, size_t size, root_fn *read, const struct config *main,
+		 struct config *config)
 {
 	yaml_parser_t parser;
 	yaml_document_t document;
@@ -133,8 +137,7 @@ config_read_text(struct config_reader *in, const char *text, size_t size, root_f
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
 	bool fine = yaml_parser_load(&parser, &document) || config_yaml_failed(in, &parser);
 	if (fine) {
-		fine = config_read_document(in, &document, read, main, config) &&
-		       config_is_last_document(in, &parser);
+		fine = config_read_document(in, &document, read, main, config) && config_is_last_document(in, &parser);
 		yaml_document_delete(&document);
 	}
 	yaml_parser_delete(&parser);
@@ -142,7 +145,8 @@ config_read_text(struct config_reader *in, const char *text, size_t size, root_f
 }
 
 static bool
-config_root_file(struct config_reader *in, const struct config_node *root, const struct config *main, struct config *config)
+config_root_file(struct config_reader *in, const struct config_node *root, const struct config *main,
+		 struct config *config)
 {
 	(void)main;
 	config->keys = keyring_new();
@@ -160,7 +164,8 @@ config_find_node(const struct config_node *map, const char *key)
 }
 
 static bool
-config_root_socket(struct config_reader *in, const struct config_node *root, const struct config *main, struct config *config)
+config_root_socket(struct config_reader *in, const struct config_node *root, const struct config *main,
+		   struct config *config)
 {
 	static const struct config_field field = {.name = "control-socket"};
 	const struct config_node absent = {.text = CONFIG_DEFAULT_SOCKET, .length = strlen(CONFIG_DEFAULT_SOCKET)};
@@ -174,7 +179,7 @@ config_root_socket(struct config_reader *in, const struct config_node *root, con
 
 static enum status
 config_make(const char *text, size_t size, const char *path, const struct config_options *options, root_fn *read,
-            const struct config *main, struct config **config_out, char *reason)
+	    const struct config *main, struct config **config_out, char *reason)
 {
 	struct config *config = calloc(1, sizeof *config);
 	const char *slash = strrchr(path, '/');
@@ -188,8 +193,8 @@ config_make(const char *text, size_t size, const char *path, const struct config
 	config->path = arena_text(&config->arena, path);
 	if (!in.folder || !config->path)
 		abort();
-	bool fine = size > CONFIG_MAX_SIZE ? config_read_fail(&in, 1, "over %u MiB", CONFIG_MAX_SIZE >> 20) :
-	                                     config_read_text(&in, text, size, read, main, config);
+	bool fine = size > CONFIG_MAX_SIZE ? config_read_fail(&in, 1, "over %u MiB", CONFIG_MAX_SIZE >> 20)
+					   : config_read_text(&in, text, size, read, main, config);
 	free(in.folder);
 	if (!fine) {
 		config_free(config);
@@ -200,9 +205,11 @@ config_make(const char *text, size_t size, const char *path, const struct config
 }
 
 enum status
-config_parse(const char *text, size_t size, const char *path, const struct config_options *options, struct config **config, char *reason)
+config_parse(const char *text, size_t size, const char *path, const struct config_options *options,
+	     struct config **config, char *reason)
 {
-	return config_make(text, size, path, options ? options : &default_options, config_root_file, NULL, config, reason);
+	return config_make(text, size, path, options ? options : &default_options, config_root_file, NULL, config,
+			   reason);
 }
 
 enum status

@@ -7,16 +7,23 @@
 #define DNS_PORT 53
 
 static const char *const serial_words[] = {
-	[SERIAL_INCREMENT] = "increment", [SERIAL_UNIXTIME] = "unixtime", [SERIAL_DATE] = "date", NULL,
+	[SERIAL_INCREMENT] = "increment",
+	[SERIAL_UNIXTIME] = "unixtime",
+	[SERIAL_DATE] = "date",
+	NULL,
 };
 static const char *const failure_words[] = {[UPDATE_FAIL_DROP] = "drop", [UPDATE_FAIL_SERVFAIL] = "servfail", NULL};
 
-#define FIELD(type, member, text, reader, ...) {.name = text, .read = reader, .offset = offsetof(struct type, member), __VA_ARGS__}
+#define FIELD(type, member, text, reader, ...) \
+	{ \
+		.name = text, .read = reader, .offset = offsetof(struct type, member), __VA_ARGS__ \
+	}
 #define MAP(name, list) static const struct config_map name = {list, ARRAY_SIZE(list)}
 
 /* An item of "notify": ADDRESS@PORT, or a map with a key. */
 static bool
-zone_read_notify_address(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+zone_read_notify_address(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+			 void *target)
 {
 	struct config_field one = {.name = "notify", .min = DNS_PORT};
 	struct config_addresses addresses = {0};
@@ -35,7 +42,8 @@ static const struct config_field notify_fields[] = {
 MAP(notify_map, notify_fields);
 
 static bool
-zone_read_notify(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+zone_read_notify(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		 void *target)
 {
 	struct config_zone *zone = (struct config_zone *)((char *)target - field->offset);
 
@@ -46,15 +54,16 @@ zone_read_notify(struct config_reader *in, const struct config_field *field, con
 		struct config_notify *notify = &zone->notify[zone->notify_count];
 		const struct config_node *item = &node->items[zone->notify_count];
 		notify->line = item->line;
-		if (item->kind == CONFIG_MAP ? !config_read_map(in, item, "notify", &notify_map, notify) :
-		    !zone_read_notify_address(in, field, item, &notify->address))
+		if (item->kind == CONFIG_MAP ? !config_read_map(in, item, "notify", &notify_map, notify)
+					     : !zone_read_notify_address(in, field, item, &notify->address))
 			return false;
 	}
 	return true;
 }
 
 static bool
-zone_read_names(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+zone_read_names(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		void *target)
 {
 	struct config_zone *zone = (struct config_zone *)((char *)target - field->offset);
 
@@ -68,14 +77,16 @@ zone_read_names(struct config_reader *in, const struct config_field *field, cons
 }
 
 static bool
-zone_read_policy(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+zone_read_policy(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		 void *target)
 {
 	((struct config_zone *)((char *)target - field->offset))->has_policy = true;
 	return config_read_strings(in, field, node, target);
 }
 
 static bool
-zone_read_allow_update(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
+zone_read_allow_update(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		       void *target)
 {
 	((struct config_zone *)((char *)target - field->offset))->has_allow_update = true;
 	return config_read_strings(in, field, node, target);
@@ -200,7 +211,8 @@ zone_check_store(struct config_reader *in, const struct config *main, struct con
 {
 	if (!zone->store) {
 		if (main->store_count != 1)
-			return config_read_fail(in, zone->line, "zone %s: store is missing, and there are %zu", zone->text, main->store_count);
+			return config_read_fail(in, zone->line, "zone %s: store is missing, and there are %zu",
+						zone->text, main->store_count);
 		zone->store = arena_text(in->arena, main->stores[0].name);
 		invariant(zone->store);
 		return true;
@@ -214,7 +226,8 @@ static bool
 zone_check(struct config_reader *in, const struct config *main, struct config_zone *zone)
 {
 	if (zone->has_policy && zone->has_allow_update)
-		return config_read_fail(in, zone->line, "zone %s: update-policy and allow-update exclude each other", zone->text);
+		return config_read_fail(in, zone->line, "zone %s: update-policy and allow-update exclude each other",
+					zone->text);
 	return zone_check_store(in, main, zone) && zone_check_policy(in, main, zone) &&
 	       zone_check_acl(in, main, "allow-update", &zone->allow_update) &&
 	       zone_check_acl(in, main, "allow-transfer", &zone->allow_transfer) && zone_check_notify(in, main, zone);
@@ -223,7 +236,8 @@ zone_check(struct config_reader *in, const struct config *main, struct config_zo
 static int
 zone_compare(const void *a, const void *b)
 {
-	const struct config_zone *left = *(const struct config_zone *const *)a, *right = *(const struct config_zone *const *)b;
+	const struct config_zone *left = *(const struct config_zone *const *)a,
+				 *right = *(const struct config_zone *const *)b;
 	int order = name_compare(left->name, right->name);
 	return order ? order : (left->line > right->line) - (left->line < right->line);
 }
@@ -245,7 +259,8 @@ zone_sort(struct config_reader *in, struct config *config)
 }
 
 bool
-config_zone_read_all(struct config_reader *in, const struct config_node *node, const struct config *main, struct config *config)
+config_zone_read_all(struct config_reader *in, const struct config_node *node, const struct config *main,
+		     struct config *config)
 {
 	char text[NAME_TEXT_SIZE];
 

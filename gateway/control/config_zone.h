@@ -10,6 +10,7 @@
 #include "control/config_read.h"
 
 /* The list "zones" into config->zones; stores and keys are those of `main` (which may be `config` itself). */
-bool config_zone_read_all(struct config_reader *in, const struct config_node *node, const struct config *main, struct config *config);
+bool config_zone_read_all(struct config_reader *in, const struct config_node *node, const struct config *main,
+                          struct config *config);
 
 #endif

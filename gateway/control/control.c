@@ -36,7 +36,7 @@ struct control {
 	pthread_cond_t empty;
 	struct connection *connections;
 	size_t count;
-	int wake[2];                      /* readable once we stop */
+	int wake[2]; /* readable once we stop */
 };
 
 /* ---- the socket ---- */
@@ -59,7 +59,8 @@ socket_address(const char *path, struct sockaddr_un *address)
 	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
 	int fd = folder ? open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	free(folder);
-	if (fd >= 0 && snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%.80s", fd, slash + 1) < 0)
+	if (fd >= 0 &&
+	    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%.80s", fd, slash + 1) < 0)
 		errno = ENAMETOOLONG;
 	return fd;
 }
@@ -87,7 +88,8 @@ socket_bind(const struct sockaddr_un *address, const char *path, int *fd, char *
 	}
 	unlink(path);
 	mode_t mask = umask(0117);
-	bool bound = made >= 0 && bind(made, (const struct sockaddr *)address, sizeof *address) == 0 && listen(made, BACKLOG) == 0;
+	bool bound = made >= 0 && bind(made, (const struct sockaddr *)address, sizeof *address) == 0 &&
+		     listen(made, BACKLOG) == 0;
 	umask(mask);
 	if (!bound) {
 		snprintf(reason, GATEWAY_REASON_SIZE, "%s: %s", path, strerror(errno));
@@ -144,7 +146,8 @@ write_frame(void *cookie, const char *bytes, size_t size)
 	char head[32];
 
 	int length = snprintf(head, sizeof head, "D %zu\n", size);
-	return send_all(connection->fd, head, (size_t)length) && send_all(connection->fd, bytes, size) ? (ssize_t)size : 0;
+	return send_all(connection->fd, head, (size_t)length) && send_all(connection->fd, bytes, size) ? (ssize_t)size
+												       : 0;
 }
 
 static void
@@ -161,7 +164,10 @@ send_end(struct connection *connection, enum status status, const char *reason)
 /* ---- one request ---- */
 
 /* The line, and what came with it of the content. */
-struct intake { char *bytes; size_t size, line; };
+struct intake {
+	char *bytes;
+	size_t size, line;
+};
 
 static bool
 receive_line(int fd, struct intake *in)
@@ -232,7 +238,8 @@ run_command(struct connection *connection, struct call *call, const json_t *requ
 
 	if (!command)
 		return call_fail(call, STATUS_UNSUPPORTED, "this gateway has no command %.100s", name ? name : "");
-	json_array_foreach(list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		if (i == MAX_ARGUMENTS || !json_is_string(item))
 			return call_fail(call, STATUS_INVALID, "%s: wrong arguments", name);
 		arguments[i] = json_string_value(item);
@@ -259,8 +266,14 @@ serve_request(struct connection *connection, const struct intake *in)
 	size_t size = (size_t)json_integer_value(json_object_get(request, "size"));
 	char *content = request ? receive_content(connection->fd, in, size) : NULL;
 	struct call call = {
-		.gateway = connection->control->gateway, .options = json_object_get(request, "options"), .json = json_is_true(json_object_get(request, "json")),
-		.content = content, .content_size = size, .reason = reason, .gone = connection_gone, .connection = connection,
+		.gateway = connection->control->gateway,
+		.options = json_object_get(request, "options"),
+		.json = json_is_true(json_object_get(request, "json")),
+		.content = content,
+		.content_size = size,
+		.reason = reason,
+		.gone = connection_gone,
+		.connection = connection,
 	};
 
 	if (content) {
@@ -372,7 +385,8 @@ control_start(struct gateway *gateway, int fd, const char *path, struct control 
 	control->path = strdup(path);
 	pthread_mutex_init(&control->mutex, NULL);
 	pthread_cond_init(&control->empty, NULL);
-	if (!control->path || pipe2(control->wake, O_CLOEXEC) != 0 || pthread_create(&control->acceptor, NULL, control_run, control) != 0) {
+	if (!control->path || pipe2(control->wake, O_CLOEXEC) != 0 ||
+	    pthread_create(&control->acceptor, NULL, control_run, control) != 0) {
 		snprintf(reason, GATEWAY_REASON_SIZE, "control socket: %s", strerror(errno));
 		free(control->path);
 		free(control);

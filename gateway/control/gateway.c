@@ -19,8 +19,7 @@ must(void *allocated)
 	return allocated;
 }
 
-static enum status
-say(char *reason, enum status status, const char *format, ...) PRINTF_LIKE(3, 4);
+static enum status say(char *reason, enum status status, const char *format, ...) PRINTF_LIKE(3, 4);
 
 static enum status
 say(char *reason, enum status status, const char *format, ...)
@@ -88,8 +87,8 @@ gateway_load_zone(void *context, struct zone *zone)
 	const struct config_zone *config = zone->control;
 	enum status status = jobs_load(gateway->committer, zone, config, reason);
 	if (status == STATUS_OK)
-		log_info("zone_loaded", "zone=%s file=%s seconds=%.3f", zone->text, config->file ? config->file : "none",
-		         (double)(clock_monotonic_ns() - start_ns) / 1e9);
+		log_info("zone_loaded", "zone=%s file=%s seconds=%.3f", zone->text,
+			 config->file ? config->file : "none", (double)(clock_monotonic_ns() - start_ns) / 1e9);
 	pthread_rwlock_unlock(&gateway->loads);
 	if (status != STATUS_OK) {
 		log_error("zone_not_loaded", "zone=%s reason=%s", zone->text, reason);
@@ -105,7 +104,8 @@ gateway_load_zone(void *context, struct zone *zone)
 /* ---- hooks of the followers ---- */
 
 static void
-hook_judged(void *context, struct zone *zone, const struct change *change, uint64_t tag, enum replay_fate fate, uint64_t version)
+hook_judged(void *context, struct zone *zone, const struct change *change, uint64_t tag, enum replay_fate fate,
+	    uint64_t version)
 {
 	committer_judged(((struct gateway *)context)->committer, zone, change, tag, fate, version);
 }
@@ -154,8 +154,13 @@ gateway_open_store(struct gateway *gateway, const struct config_store *config, c
 	struct gateway_store opened = {.row = row};
 	char why[STORE_REASON_SIZE] = "";
 	struct follower_hooks hooks = {
-		.context = gateway, .judged = hook_judged, .failed = hook_failed, .barrier = hook_barrier, .absent = hook_absent,
-		.state = hook_state, .tick = hook_tick,
+		.context = gateway,
+		.judged = hook_judged,
+		.failed = hook_failed,
+		.barrier = hook_barrier,
+		.absent = hook_absent,
+		.state = hook_state,
+		.tick = hook_tick,
 	};
 
 	require(row);
@@ -254,7 +259,10 @@ gateway_add_zones(struct gateway *gateway, const struct config_zone *const *conf
 size_t
 gateway_set_zones(struct gateway *gateway, const struct config_zone *configs, size_t count)
 {
-	struct { struct update_settings *update; struct transfer_settings *transfer; } *old = must(calloc(count + 1, sizeof *old));
+	struct {
+		struct update_settings *update;
+		struct transfer_settings *transfer;
+	} *old = must(calloc(count + 1, sizeof *old));
 	size_t changed = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -352,7 +360,8 @@ catalog_read_one(void *context, struct kv_bytes key, struct kv_bytes value)
 		return true;
 	}
 	if (config_find_zone(gateway->config, fragment->zones[0].name)) {
-		log_warning("added_zone", "the configuration's zone is taken, not the one added at run time zone=%s", fragment->zones[0].text);
+		log_warning("added_zone", "the configuration's zone is taken, not the one added at run time zone=%s",
+			    fragment->zones[0].text);
 		config_free(fragment);
 		return true;
 	}
@@ -371,7 +380,9 @@ catalog_read(struct gateway *gateway, char *reason)
 		status = kv_each(txn, KV_CATALOG, (struct kv_bytes){"", 1}, 0, catalog_read_one, gateway);
 		kv_abort(txn);
 	}
-	return status == STATUS_OK || status == STATUS_NOT_FOUND ? STATUS_OK : say(reason, status, "state directory: %s", kv_reason(gateway->kv));
+	return status == STATUS_OK || status == STATUS_NOT_FOUND
+		       ? STATUS_OK
+		       : say(reason, status, "state directory: %s", kv_reason(gateway->kv));
 }
 
 static void
@@ -419,7 +430,8 @@ gateway_add_locked(struct gateway *gateway, struct config *fragment, const char 
 		return STATUS_OK;
 	char unused[GATEWAY_REASON_SIZE];
 	if (status == STATUS_OK && !gateway_reason(gateway, zone, reason))
-		say(reason, status, "zone %s: %s", zone->text, zone_state_text((enum zone_state)atomic_load(&zone->state)));
+		say(reason, status, "zone %s: %s", zone->text,
+		    zone_state_text((enum zone_state)atomic_load(&zone->state)));
 	gateway_drop_zone(gateway, zone);
 	if (catalog_write(gateway, config, NULL, unused) != STATUS_OK)
 		log_error("added_zone", "zone=%s reason=%s", config->text, unused);
@@ -436,7 +448,8 @@ gateway_add(struct gateway *gateway, const char *text, char *reason)
 	if (status == STATUS_OK) {
 		status = gateway_add_locked(gateway, fragment, text, reason);
 		if (status == STATUS_OK) {
-			gateway->added = must(realloc(gateway->added, (gateway->added_count + 1) * sizeof(struct config *)));
+			gateway->added =
+				must(realloc(gateway->added, (gateway->added_count + 1) * sizeof(struct config *)));
 			gateway->added[gateway->added_count++] = fragment;
 		} else {
 			config_free(fragment);
@@ -456,7 +469,8 @@ gateway_remove_locked(struct gateway *gateway, const uint8_t *name, char *reason
 	if (!zone || !config)
 		return say(reason, STATUS_NOT_FOUND, "no zone %s here", name_to_text(name, text));
 	if (config_find_zone(gateway->config, name))
-		return say(reason, STATUS_REFUSED, "zone %s is in %s: take it out there and reload", zone->text, gateway->config->path);
+		return say(reason, STATUS_REFUSED, "zone %s is in %s: take it out there and reload", zone->text,
+			   gateway->config->path);
 	enum status status = jobs_remove(gateway->committer, zone, why);
 	if (status != STATUS_OK)
 		return say(reason, status, "%s", why);
@@ -550,15 +564,19 @@ gateway_start_workers(struct gateway *gateway, struct listener_sockets *sockets,
 
 	gateway->workers = must(calloc(count, sizeof(struct worker *)));
 	for (; gateway->worker_count < count; gateway->worker_count++) {
-		enum status status = worker_start(&gateway->serve, gateway->worker_count, &sockets[gateway->worker_count], &limits,
-		                                  &gateway->workers[gateway->worker_count]);
+		enum status status =
+			worker_start(&gateway->serve, gateway->worker_count, &sockets[gateway->worker_count], &limits,
+				     &gateway->workers[gateway->worker_count]);
 		if (status != STATUS_OK)
 			return say(reason, status, "a thread cannot be started: %s", status_text(status));
 	}
 	return STATUS_OK;
 }
 
-struct zone_list { struct zone **items; size_t count; };
+struct zone_list {
+	struct zone **items;
+	size_t count;
+};
 
 static bool
 collect_zone(void *context, struct zone *zone)

@@ -1,8 +1,9 @@
 /*
  * The running gateway: what start, the control socket, reload and HTTP act on.
  *
- * Threads:   one writer at a time (start, reload, add, remove) holds `lock` for writing; who reads config, stores or the zones that were added
- *            holds it for reading. Struct zones: found in an RCU section, or with `lock` held, which keeps them from being removed.
+ * Threads:   one writer at a time (start, reload, add, remove) holds `lock` for writing; who reads config, stores
+ *            or the zones that were added holds it for reading. Struct zones: found in an RCU section, or with
+ *            `lock` held, which keeps them from being removed.
  * Memory:    one for each process, made by zonegated.c.
  */
 #ifndef ZONEGATE_CONTROL_GATEWAY_H
@@ -29,7 +30,8 @@ struct gateway_note { struct gateway_note *next; char *zone, *reason; };
 
 struct gateway {
 	pthread_rwlock_t lock;
-	pthread_rwlock_t loads;           /* for reading while a zone is loaded; for writing while zone->control changes */
+	/* for reading while a zone is loaded; for writing while zone->control changes */
+	pthread_rwlock_t loads;
 	struct config *config;
 	struct config **added; size_t added_count; /* zones of zonegatectl add: each has one zone */
 	struct gateway_store *stores; size_t store_count;
@@ -47,12 +49,16 @@ struct gateway {
 	void (*stop)(void);               /* zonegatectl stop */
 };
 
-/* Opens the state directory, the stores, the audit log; makes the table. reason: GATEWAY_REASON_SIZE. config is given. */
+/*
+ * Opens the state directory, the stores, the audit log; makes the table. reason: GATEWAY_REASON_SIZE. config is
+ * given.
+ */
 MUST_USE enum status gateway_open(struct gateway *gateway, struct config *config, char *reason);
 /* Zones of the configuration and those added at run time. */
 MUST_USE enum status gateway_start_zones(struct gateway *gateway, char *reason);
 /* Threads that serve; `sockets` are given. */
-MUST_USE enum status gateway_start_workers(struct gateway *gateway, struct listener_sockets *sockets, unsigned count, char *reason);
+MUST_USE enum status gateway_start_workers(struct gateway *gateway, struct listener_sockets *sockets,
+                                           unsigned count, char *reason);
 /* Answers what was asked, commits what was accepted, frees everything. */
 void gateway_close(struct gateway *gateway);
 
@@ -61,14 +67,18 @@ bool gateway_zones_settled(struct gateway *gateway);
 
 /* ---- zones; `lock` is held for writing ---- */
 
-MUST_USE enum status gateway_add_zones(struct gateway *gateway, const struct config_zone *const *zones, size_t count, char *reason);
+MUST_USE enum status gateway_add_zones(struct gateway *gateway, const struct config_zone *const *zones,
+                                       size_t count, char *reason);
 /* Stops serving it; its data stays in the store. */
 void gateway_drop_zone(struct gateway *gateway, struct zone *zone);
 /* New settings of those that are served already; returns how many. `loads` is held for writing. */
 size_t gateway_set_zones(struct gateway *gateway, const struct config_zone *zones, size_t count);
 /* Opens a store and follows it. */
 MUST_USE enum status gateway_open_store(struct gateway *gateway, const struct config_store *config, char *reason);
-/* zonegatectl add: `text` is its configuration as JSON. Waits until it is served. Takes and gives back the lock itself. */
+/*
+ * zonegatectl add: `text` is its configuration as JSON. Waits until it is served. Takes and gives back the lock
+ * itself.
+ */
 MUST_USE enum status gateway_add(struct gateway *gateway, const char *text, char *reason);
 /* zonegatectl remove. Takes and gives back the lock itself. */
 MUST_USE enum status gateway_remove(struct gateway *gateway, const uint8_t *name, char *reason);

@@ -41,7 +41,8 @@ content_open(struct call *call, struct zone *zone, uint64_t version, struct cont
 	if (content->pinned->version == version)
 		return STATUS_OK;
 	if (version > content->pinned->version || version == 0)
-		return call_fail(call, STATUS_NOT_FOUND, "there is no version %" PRIu64 " of %s, which is at %" PRIu64, version, zone->text, content->pinned->version);
+		return call_fail(call, STATUS_NOT_FOUND, "there is no version %" PRIu64 " of %s, which is at %" PRIu64,
+				 version, zone->text, content->pinned->version);
 	enum status status = draft_begin(&content->draft, NULL, zone->name);
 	if (status == STATUS_OK)
 		status = store->ops->content_at(store, zone, version, &content->draft, why);
@@ -70,7 +71,10 @@ history_parse_version(struct call *call, const char *text, uint64_t *version)
 	return false;
 }
 
-/* The time of a change without parsing all of it: a quote inside a JSON text is escaped, so the first match is the member. */
+/*
+ * The time of a change without parsing all of it: a quote inside a JSON text is escaped, so the first match is the
+ * member.
+ */
 static uint64_t
 record_time_us(const struct store_entry *entry)
 {
@@ -87,7 +91,9 @@ record_time_us(const struct store_entry *entry)
 	return clock_from_text(text);
 }
 
-struct time_search { uint64_t time_us, at, first; };
+struct time_search {
+	uint64_t time_us, at, first;
+};
 
 static bool
 find_last_before(void *context, const struct store_entry *entry)
@@ -137,7 +143,8 @@ find_version(struct call *call, struct zone *zone, const char *text, uint64_t *v
 	if (status != STATUS_OK)
 		return call_fail(call, status, "the history of %s: %s", zone->text, status_text(status));
 	if (search.at == 0)
-		return call_fail(call, STATUS_NOT_FOUND, "no version of %s that is kept was there at %.40s", zone->text, text);
+		return call_fail(call, STATUS_NOT_FOUND, "no version of %s that is kept was there at %.40s", zone->text,
+				 text);
 	*version = search.at;
 	return STATUS_OK;
 }
@@ -153,7 +160,7 @@ dump_record_json(struct call *call, const char *owner, const struct rrset *rrset
 
 	if (status == STATUS_OK)
 		call_print_json(call, json_pack("{s:s, s:I, s:s, s:s}", "name", owner, "ttl", (json_int_t)rrset->ttl_s,
-		                                    "type", rrtype_to_text(rrset->type, type), "content", text));
+						"type", rrtype_to_text(rrset->type, type), "content", text));
 	return status;
 }
 
@@ -216,7 +223,7 @@ history_dump(struct call *call)
 struct log_walk {
 	struct call *call;
 	struct zone *zone;
-	uint64_t last;                    /* version that was handled last */
+	uint64_t last; /* version that was handled last */
 	bool raw, verify;
 	/* verify */
 	bool begun, broken;
@@ -265,8 +272,8 @@ print_change(FILE *out, const struct store_entry *entry)
 	const char *command = json_string_value(json_object_get(origin, "command"));
 	size_t i;
 
-	fprintf(out, "%" PRIu64 " %" PRIu32 " %s %s %s", entry->version, entry->serial, member_text(change, "time"), member_text(origin, "key"),
-	        member_text(origin, "client"));
+	fprintf(out, "%" PRIu64 " %" PRIu32 " %s %s %s", entry->version, entry->serial, member_text(change, "time"),
+		member_text(origin, "key"), member_text(origin, "client"));
 	if (!change)
 		fputs(" (not a change)", out);
 	if (command)
@@ -276,9 +283,9 @@ print_change(FILE *out, const struct store_entry *entry)
 	if (json_object_get(change, "removed"))
 		fputs(" removed", out);
 	if (snapshot)
-		fprintf(out, " all content replaced: %" JSON_INTEGER_FORMAT " records", json_integer_value(json_object_get(snapshot, "records")));
-	json_array_foreach(json_object_get(change, "ops"), i, op)
-		print_op(out, op);
+		fprintf(out, " all content replaced: %" JSON_INTEGER_FORMAT " records",
+			json_integer_value(json_object_get(snapshot, "records")));
+	json_array_foreach(json_object_get(change, "ops"), i, op) print_op(out, op);
 	fputc('\n', out);
 	json_decref(change);
 }
@@ -295,8 +302,8 @@ log_print(void *context, const struct store_entry *entry)
 		fprintf(out, "%.*s\n", (int)entry->size, (const char *)entry->record);
 	} else if (walk->call->json) {
 		id_to_text(entry->id, id);
-		fprintf(out, "{\"version\":%" PRIu64 ",\"serial\":%" PRIu32 ",\"id\":\"%s\",\"change\":%.*s}\n", entry->version, entry->serial, id,
-		        (int)entry->size, (const char *)entry->record);
+		fprintf(out, "{\"version\":%" PRIu64 ",\"serial\":%" PRIu32 ",\"id\":\"%s\",\"change\":%.*s}\n",
+			entry->version, entry->serial, id, (int)entry->size, (const char *)entry->record);
 	} else {
 		print_change(out, entry);
 	}
@@ -326,10 +333,14 @@ log_verify(void *context, const struct store_entry *entry)
 	struct log_walk *walk = context;
 	uint8_t id[VERSION_ID_SIZE];
 
-	/* The chain begins at version 0; where the beginning is no longer kept, with what the oldest record says of the one before it. */
+	/*
+	 * The chain begins at version 0; where the beginning is no longer kept, with what the oldest record says of
+	 * the one before it.
+	 */
 	bool known = walk->begun || entry->version == 1 || record_base_id(entry, walk->id);
 	change_id(walk->id, entry->record, entry->size, id);
-	if (!known || memcmp(id, entry->id, VERSION_ID_SIZE) != 0 || (walk->begun && entry->version != walk->last + 1)) {
+	if (!known || memcmp(id, entry->id, VERSION_ID_SIZE) != 0 ||
+	    (walk->begun && entry->version != walk->last + 1)) {
 		walk->broken = true;
 		walk->last = entry->version;
 		return false;
@@ -341,7 +352,10 @@ log_verify(void *context, const struct store_entry *entry)
 	return true;
 }
 
-/* Where a zone is served, its history must end in what is served. A zone that failed is looked at too: its history may be why. */
+/*
+ * Where a zone is served, its history must end in what is served. A zone that failed is looked at too: its history
+ * may be why.
+ */
 static enum status
 log_verify_end(struct log_walk *walk, const struct zone_version *served)
 {
@@ -350,8 +364,9 @@ log_verify_end(struct log_walk *walk, const struct zone_version *served)
 	bool same = walk->last != served->version || memcmp(walk->id, served->id, VERSION_ID_SIZE) == 0;
 	if (walk->last >= served->version && same)
 		return STATUS_OK;
-	return call_fail(walk->call, STATUS_INVALID, "the history of %s ends at version %" PRIu64 ", which is not what is served: version %" PRIu64,
-	                 walk->zone->text, walk->last, served->version);
+	return call_fail(walk->call, STATUS_INVALID,
+			 "the history of %s ends at version %" PRIu64 ", which is not what is served: version %" PRIu64,
+			 walk->zone->text, walk->last, served->version);
 }
 
 static enum status
@@ -366,7 +381,8 @@ log_verify_zone(struct log_walk *walk)
 	if (status != STATUS_OK)
 		call_fail(call, status, "the history of %s: %s", walk->zone->text, status_text(status));
 	else if (walk->broken)
-		status = call_fail(call, STATUS_INVALID, "the history of %s breaks at version %" PRIu64, walk->zone->text, walk->last);
+		status = call_fail(call, STATUS_INVALID, "the history of %s breaks at version %" PRIu64,
+				   walk->zone->text, walk->last);
 	else
 		status = log_verify_end(walk, version);
 	if (version)
@@ -375,10 +391,11 @@ log_verify_zone(struct log_walk *walk)
 		return status;
 	id_to_text(walk->id, id);
 	if (call->json)
-		call_print_json(call, json_pack("{s:s, s:I, s:I, s:s}", "name", walk->zone->text, "changes", (json_int_t)walk->count,
-		                                "version", (json_int_t)walk->last, "id", id));
+		call_print_json(call, json_pack("{s:s, s:I, s:I, s:s}", "name", walk->zone->text, "changes",
+						(json_int_t)walk->count, "version", (json_int_t)walk->last, "id", id));
 	else
-		fprintf(call->out, "%s %" PRIu64 " changes verified, version %" PRIu64 ", id %s\n", walk->zone->text, walk->count, walk->last, id);
+		fprintf(call->out, "%s %" PRIu64 " changes verified, version %" PRIu64 ", id %s\n", walk->zone->text,
+			walk->count, walk->last, id);
 	return STATUS_OK;
 }
 
@@ -397,7 +414,8 @@ log_find_since(struct call *call, struct zone *zone, uint64_t *from)
 		return call_fail(call, STATUS_INVALID, "%.100s is neither a version nor an RFC 3339 time", since);
 	enum status status = read_kept(zone, 0, find_first_after, &search);
 	*from = search.at;
-	return status == STATUS_OK ? STATUS_OK : call_fail(call, status, "the history of %s: %s", zone->text, status_text(status));
+	return status == STATUS_OK ? STATUS_OK
+				   : call_fail(call, status, "the history of %s: %s", zone->text, status_text(status));
 }
 
 /*
@@ -447,7 +465,10 @@ history_log(struct call *call)
 
 /* ---- diff ---- */
 
-struct diff_pair { const struct node *old_node, *new_node; uint8_t *owner; };
+struct diff_pair {
+	const struct node *old_node, *new_node;
+	uint8_t *owner;
+};
 
 struct diff {
 	struct call *call;
@@ -455,7 +476,7 @@ struct diff {
 	struct diff_pair *pairs;
 	size_t count, room;
 	enum status status;
-	char *line;                       /* PRESENT_TEXT_SIZE + NAME_TEXT_SIZE */
+	char *line; /* PRESENT_TEXT_SIZE + NAME_TEXT_SIZE */
 };
 
 static int
@@ -525,9 +546,11 @@ diff_collect(void *context, const struct node *old_node, const struct node *new_
 }
 
 static void
-diff_print_record(struct diff *diff, const struct diff_pair *pair, const struct rrset *rrset, struct rdata rdata, char sign)
+diff_print_record(struct diff *diff, const struct diff_pair *pair, const struct rrset *rrset, struct rdata rdata,
+		  char sign)
 {
-	enum status status = master_record(pair->owner, rrset->type, rrset->ttl_s, rdata.bytes, rdata.size, diff->line, PRESENT_TEXT_SIZE + NAME_TEXT_SIZE);
+	enum status status = master_record(pair->owner, rrset->type, rrset->ttl_s, rdata.bytes, rdata.size, diff->line,
+					   PRESENT_TEXT_SIZE + NAME_TEXT_SIZE);
 
 	if (status != STATUS_OK)
 		diff->status = status;
@@ -539,7 +562,8 @@ diff_print_record(struct diff *diff, const struct diff_pair *pair, const struct 
 
 /* Records of `of` that `other` does not have. */
 static void
-diff_print_node(struct diff *diff, const struct diff_pair *pair, const struct node *of, const struct node *other, char sign)
+diff_print_node(struct diff *diff, const struct diff_pair *pair, const struct node *of, const struct node *other,
+		char sign)
 {
 	const uint8_t *at = NULL;
 	struct rrset rrset;

@@ -79,8 +79,10 @@ write_zone_row(void *context, struct zone *zone)
 		clock_to_text(version->time_us, when);
 	fputs("<tr><td>", out);
 	write_html(out, zone->text);
-	fprintf(out, "<td>%s%s<td>%" PRIu32 "<td>%" PRIu64 "<td>%" PRIu64 "<td>", zone_state_text((enum zone_state)atomic_load(&zone->state)),
-	        version && version->frozen ? ", frozen" : "", version ? version->serial : 0, version ? version->version : 0, version ? version->records : 0);
+	fprintf(out, "<td>%s%s<td>%" PRIu32 "<td>%" PRIu64 "<td>%" PRIu64 "<td>",
+		zone_state_text((enum zone_state)atomic_load(&zone->state)),
+		version && version->frozen ? ", frozen" : "", version ? version->serial : 0,
+		version ? version->version : 0, version ? version->records : 0);
 	write_html(out, ((struct store *)zone->store)->name);
 	fprintf(out, "<td>%s</tr>\n", when);
 	return true;
@@ -89,27 +91,37 @@ write_zone_row(void *context, struct zone *zone)
 static unsigned
 page_status(struct gateway *gateway, FILE *out)
 {
-	fprintf(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>zonegate</title>\n"
-	             "<style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}td,th{border:1px solid #999;padding:.2em .6em;text-align:left}</style>\n"
-	             "</head><body>\n<h1>zonegate %s</h1>\n<p>%s, up %" PRIu64 " s, %u threads. <a href=\"/metrics\">metrics</a></p>\n", PACKAGE_VERSION,
-	        atomic_load(&gateway->ready) ? "ready" : "not ready", (clock_wall_us() - gateway->started_us) / 1000000, gateway->worker_count);
+	fprintf(out,
+		"<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>zonegate</title>\n"
+		"<style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}td,th{border:1px solid "
+		"#999;padding:.2em .6em;text-align:left}</style>\n"
+		"</head><body>\n<h1>zonegate %s</h1>\n<p>%s, up %" PRIu64
+		" s, %u threads. <a href=\"/metrics\">metrics</a></p>\n",
+		PACKAGE_VERSION, atomic_load(&gateway->ready) ? "ready" : "not ready",
+		(clock_wall_us() - gateway->started_us) / 1000000, gateway->worker_count);
 	fputs("<h2>Stores</h2>\n<table><tr><th>name<th>type<th>connected<th>position<th>lag</tr>\n", out);
 	pthread_rwlock_rdlock(&gateway->lock);
 	for (size_t i = 0; i < gateway->store_count; i++) {
 		struct store *store = gateway->stores[i].store;
 		fputs("<tr><td>", out);
 		write_html(out, store->name);
-		fprintf(out, "<td>%s<td>%s<td>%" PRIu64 "<td>%" PRIu64 "</tr>\n", store->ops->type, atomic_load(&store->connected) ? "yes" : "no",
-		        atomic_load(&store->position), atomic_load(&store->lag_records));
+		fprintf(out, "<td>%s<td>%s<td>%" PRIu64 "<td>%" PRIu64 "</tr>\n", store->ops->type,
+			atomic_load(&store->connected) ? "yes" : "no", atomic_load(&store->position),
+			atomic_load(&store->lag_records));
 	}
-	fputs("</table>\n<h2>Zones</h2>\n<table><tr><th>name<th>state<th>serial<th>version<th>records<th>store<th>last change</tr>\n", out);
+	fputs("</table>\n<h2>Zones</h2>\n<table><tr><th>name<th>state<th>serial<th>version<th>records<th>store<th>last "
+	      "change</tr>\n",
+	      out);
 	gateway_each_zone(gateway, write_zone_row, out);
 	pthread_rwlock_unlock(&gateway->lock);
 	fputs("</table>\n</body></html>\n", out);
 	return MHD_HTTP_OK;
 }
 
-static const struct { const char *path, *type; unsigned (*write)(struct gateway *gateway, FILE *out); } pages[] = {
+static const struct {
+	const char *path, *type;
+	unsigned (*write)(struct gateway *gateway, FILE *out);
+} pages[] = {
 	{"/", "text/html; charset=utf-8", page_status},
 	{"/healthz", "text/plain; charset=utf-8", page_health},
 	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", page_metrics},
@@ -119,7 +131,8 @@ static const struct { const char *path, *type; unsigned (*write)(struct gateway 
 /* ---- libmicrohttpd ---- */
 
 static enum MHD_Result
-http_send(struct MHD_Connection *connection, unsigned code, const char *type, char *text, size_t size, enum MHD_ResponseMemoryMode mode)
+http_send(struct MHD_Connection *connection, unsigned code, const char *type, char *text, size_t size,
+	  enum MHD_ResponseMemoryMode mode)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(size, text, mode);
 
@@ -138,7 +151,8 @@ http_send(struct MHD_Connection *connection, unsigned code, const char *type, ch
 static enum MHD_Result
 http_send_error(struct MHD_Connection *connection, unsigned code, const char *text)
 {
-	return http_send(connection, code, "text/plain; charset=utf-8", (char *)text, strlen(text), MHD_RESPMEM_PERSISTENT);
+	return http_send(connection, code, "text/plain; charset=utf-8", (char *)text, strlen(text),
+			 MHD_RESPMEM_PERSISTENT);
 }
 
 static enum MHD_Result
@@ -164,7 +178,7 @@ http_page(struct http *http, struct MHD_Connection *connection, size_t page)
 
 static enum MHD_Result
 http_request(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-             const char *upload, size_t *upload_size, void **state)
+	     const char *upload, size_t *upload_size, void **state)
 {
 	static int seen;
 
@@ -212,8 +226,10 @@ http_start(struct gateway *gateway, int fd, struct http **out, char *reason)
 	if (!http)
 		abort();
 	http->gateway = gateway;
-	http->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL, http_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
-	                                MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_END);
+	http->daemon =
+		MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL, http_request, http,
+				 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+				 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_END);
 	if (!http->daemon) {
 		snprintf(reason, GATEWAY_REASON_SIZE, "http: the server cannot be started");
 		free(http);

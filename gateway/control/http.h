@@ -1,5 +1,6 @@
 /*
- * HTTP for machines and people: /metrics (Prometheus text format), /healthz, /readyz (503 until ready), a status page at /.
+ * HTTP for machines and people: /metrics (Prometheus text format), /healthz, /readyz (503 until ready), a status
+ * page at /.
  *
  * Threads:   libmicrohttpd's own one.
  * Security:  GET and HEAD only; nothing can be changed through it.

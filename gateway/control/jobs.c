@@ -13,7 +13,7 @@
 #define OPS_ARENA_CAP (32u << 20) /* ops that fit into a record of 900 kB take less */
 #define OPS_RECORDS 50000         /* more than that in a new zone never fit */
 #define TIMEOUT_MS 60000
-#define SERIAL_FROM_END 20        /* SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM end the RDATA of a SOA (RFC 1035 3.3.13) */
+#define SERIAL_FROM_END 20 /* SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM end the RDATA of a SOA (RFC 1035 3.3.13) */
 
 struct task {
 	struct committer_job job;
@@ -140,7 +140,8 @@ fill_from_history(struct task *task, struct draft *draft, char *reason)
 	enum status status = store->ops->content_at(store, task->job.zone, task->version, draft, why);
 
 	if (status != STATUS_OK)
-		snprintf(reason, JOBS_REASON_SIZE, "version %llu: %s", (unsigned long long)task->version, why[0] ? why : status_text(status));
+		snprintf(reason, JOBS_REASON_SIZE, "version %llu: %s", (unsigned long long)task->version,
+			 why[0] ? why : status_text(status));
 	return status;
 }
 
@@ -169,7 +170,8 @@ soa_serial(const struct rrset *soa)
 }
 
 /*
- * The serial goes up whatever the wanted SOA says: a SET of the SOA takes its serial only where that is greater. Returns the SOA's op, if any.
+ * The serial goes up whatever the wanted SOA says: a SET of the SOA takes its serial only where that is greater.
+ * Returns the SOA's op, if any.
  */
 static enum status
 jobs_raise_serial(struct task *task, const struct zone_version *version, struct change *change)
@@ -198,7 +200,8 @@ jobs_raise_serial(struct task *task, const struct zone_version *version, struct 
 		uint8_t *packed = arena_copy(&task->arena, op->rrset.packed, op->rrset.packed_size);
 		if (!packed)
 			return STATUS_LIMIT;
-		bytes_put_u32(packed + op->rrset.packed_size - SERIAL_FROM_END, serial_next(version->serial, candidate));
+		bytes_put_u32(packed + op->rrset.packed_size - SERIAL_FROM_END,
+			      serial_next(version->serial, candidate));
 		op->rrset.packed = packed;
 	} else if (!op) {
 		change->serial = candidate;
@@ -220,14 +223,16 @@ jobs_fill_ops(struct task *task, const struct zone_version *version, struct chan
 	if (!version)
 		status = draft_begin(&nothing, NULL, task->job.zone->name);
 	if (status == STATUS_OK)
-		status = change_between(version ? version : nothing.version, task->draft.version, &task->arena, &change->ops, &change->op_count);
+		status = change_between(version ? version : nothing.version, task->draft.version, &task->arena,
+					&change->ops, &change->op_count);
 	draft_drop(&nothing);
 	if (status == STATUS_OK && version)
 		status = jobs_raise_serial(task, version, change);
 	if (status == STATUS_OK && change->op_count == 0)
 		return STATUS_EXISTS;
 	/* The committer adds base and origin: some hundred octets. */
-	if (status == STATUS_OK && change_json_encode(change, &task->arena, &record, &size) == STATUS_OK && size < CHANGE_MAX_SIZE - 4096)
+	if (status == STATUS_OK && change_json_encode(change, &task->arena, &record, &size) == STATUS_OK &&
+	    size < CHANGE_MAX_SIZE - 4096)
 		return STATUS_OK;
 	return status == STATUS_OK ? STATUS_LIMIT : status;
 }
@@ -241,7 +246,8 @@ jobs_fill_snapshot(struct task *task, struct arena *arena, struct change *change
 
 	if (!snapshot)
 		return say(reason, STATUS_LIMIT, "no memory");
-	enum status status = store->ops->save_snapshot(store, task->job.zone, task->draft.version, arena, snapshot, why);
+	enum status status =
+		store->ops->save_snapshot(store, task->job.zone, task->draft.version, arena, snapshot, why);
 	if (status != STATUS_OK)
 		return say(reason, status, why[0] ? why : status_text(status));
 	change->ops = NULL;
@@ -254,7 +260,8 @@ jobs_fill_snapshot(struct task *task, struct arena *arena, struct change *change
 
 /* Import, rollback, load: the zone's content becomes that of task->draft. */
 static enum status
-evaluate_content(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason)
+evaluate_content(struct committer_job *job, const struct zone_version *version, struct arena *arena,
+		 struct change *change, char *reason)
 {
 	struct task *task = (struct task *)job;
 	char why[JOBS_REASON_SIZE] = "";
@@ -276,7 +283,8 @@ evaluate_content(struct committer_job *job, const struct zone_version *version, 
 }
 
 static enum status
-evaluate_freeze(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason)
+evaluate_freeze(struct committer_job *job, const struct zone_version *version, struct arena *arena,
+		struct change *change, char *reason)
 {
 	struct task *task = (struct task *)job;
 
@@ -291,7 +299,8 @@ evaluate_freeze(struct committer_job *job, const struct zone_version *version, s
 }
 
 static enum status
-evaluate_remove(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason)
+evaluate_remove(struct committer_job *job, const struct zone_version *version, struct arena *arena,
+		struct change *change, char *reason)
 {
 	(void)job, (void)arena, (void)reason;
 	if (!version)
@@ -318,7 +327,8 @@ task_done(struct committer_job *job, enum status status, uint64_t version, const
 }
 
 static enum status
-task_run(struct task *task, struct committer *committer, struct zone *zone, const char *command, struct jobs_result *result, char *reason)
+task_run(struct task *task, struct committer *committer, struct zone *zone, const char *command,
+	 struct jobs_result *result, char *reason)
 {
 	task->job.zone = zone;
 	task->job.done = task_done;
@@ -349,7 +359,8 @@ task_run(struct task *task, struct committer *committer, struct zone *zone, cons
 enum status
 jobs_load(struct committer *committer, struct zone *zone, const struct config_zone *config, char *reason)
 {
-	struct task task = {.job.evaluate = evaluate_content, .fill = fill_from_file, .config = config, .job.zone = zone};
+	struct task task = {
+		.job.evaluate = evaluate_content, .fill = fill_from_file, .config = config, .job.zone = zone};
 	/* Read before the committer is asked: what is wrong with a file is nobody else's wait. */
 	enum status status = task_fill(&task, reason);
 
@@ -357,18 +368,26 @@ jobs_load(struct committer *committer, struct zone *zone, const struct config_zo
 }
 
 enum status
-jobs_import(struct committer *committer, struct zone *zone, const char *text, size_t size, const char *path, struct jobs_result *result, char *reason)
+jobs_import(struct committer *committer, struct zone *zone, const char *text, size_t size, const char *path,
+	    struct jobs_result *result, char *reason)
 {
-	struct task task = {.job.evaluate = evaluate_content, .fill = fill_from_text, .text = text, .size = size, .path = path, .job.zone = zone};
+	struct task task = {.job.evaluate = evaluate_content,
+			    .fill = fill_from_text,
+			    .text = text,
+			    .size = size,
+			    .path = path,
+			    .job.zone = zone};
 	enum status status = task_fill(&task, reason);
 
 	return status == STATUS_OK ? task_run(&task, committer, zone, "import", result, reason) : status;
 }
 
 enum status
-jobs_rollback(struct committer *committer, struct zone *zone, uint64_t version, struct jobs_result *result, char *reason)
+jobs_rollback(struct committer *committer, struct zone *zone, uint64_t version, struct jobs_result *result,
+	      char *reason)
 {
-	struct task task = {.job.evaluate = evaluate_content, .fill = fill_from_history, .version = version, .job.zone = zone};
+	struct task task = {
+		.job.evaluate = evaluate_content, .fill = fill_from_history, .version = version, .job.zone = zone};
 	enum status status = task_fill(&task, reason);
 
 	return status == STATUS_OK ? task_run(&task, committer, zone, "rollback", result, reason) : status;

@@ -1,7 +1,8 @@
 /*
  * Work of our own that becomes a change, from start to fate: first load, import, rollback, freeze, removal.
  *
- * Threads:   registered RCU readers that are offline; each call waits until the change is durable and served. Not from a follower's hook.
+ * Threads:   registered RCU readers that are offline; each call waits until the change is durable and served. Not
+ *            from a follower's hook.
  * Errors:    reason (JOBS_REASON_SIZE) says why, for a person; nothing has changed then.
  * Limits:    a change that does not fit into one record takes the snapshot form (events.md).
  */
@@ -16,12 +17,15 @@
 struct jobs_result { uint64_t version; bool changed; };
 
 /* A zone's content from its file, or where it has none, the SOA and NS of its configuration. */
-MUST_USE enum status jobs_load(struct committer *committer, struct zone *zone, const struct config_zone *config, char *reason);
+MUST_USE enum status jobs_load(struct committer *committer, struct zone *zone,
+                               const struct config_zone *config, char *reason);
 /* `text` is a master file; `path` is its name in messages. */
-MUST_USE enum status jobs_import(struct committer *committer, struct zone *zone, const char *text, size_t size, const char *path,
+MUST_USE enum status jobs_import(struct committer *committer, struct zone *zone, const char *text, size_t size,
+                                 const char *path, struct jobs_result *result, char *reason);
+MUST_USE enum status jobs_rollback(struct committer *committer, struct zone *zone, uint64_t version,
+                                   struct jobs_result *result, char *reason);
+MUST_USE enum status jobs_freeze(struct committer *committer, struct zone *zone, bool freeze,
                                  struct jobs_result *result, char *reason);
-MUST_USE enum status jobs_rollback(struct committer *committer, struct zone *zone, uint64_t version, struct jobs_result *result, char *reason);
-MUST_USE enum status jobs_freeze(struct committer *committer, struct zone *zone, bool freeze, struct jobs_result *result, char *reason);
 MUST_USE enum status jobs_remove(struct committer *committer, struct zone *zone, char *reason);
 
 /* The content of a master file, or the smallest zone that serves; into an empty draft, checked. */

@@ -4,7 +4,8 @@
 #include <jansson.h>
 
 /*
- * Headers of libraries stay in the one file that uses them, so the running libraries are asked by name. A library that this
+ * Headers of libraries stay in the one file that uses them, so the running libraries are asked by name. A library
+ * that this
  * build does not use is not in the process, and has no line.
  */
 static const char *
@@ -34,7 +35,10 @@ libraries_lmdb(void)
 	return text ? text(NULL, NULL, NULL) : NULL;
 }
 
-static const struct { const char *name, *symbol; const char *(*ask)(void); } libraries[] = {
+static const struct {
+	const char *name, *symbol;
+	const char *(*ask)(void);
+} libraries[] = {
 	{"curl", "curl_version", NULL},
 	{"jansson", NULL, jansson_version_str},
 	{"ldns", "ldns_version", NULL},

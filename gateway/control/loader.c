@@ -5,7 +5,10 @@
 
 #define LOADER_MAX_THREADS 8
 
-struct loader_item { struct loader_item *next; struct zone *zone; };
+struct loader_item {
+	struct loader_item *next;
+	struct zone *zone;
+};
 
 struct loader {
 	loader_fn *load;

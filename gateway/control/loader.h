@@ -1,8 +1,8 @@
 /*
  * A small pool of threads that loads zones which their stores do not know yet.
  *
- * Threads:   loader_add: any, hooks of a follower too: it does not wait. `load` runs on one of the pool's threads, which are RCU readers and
- *            offline when it is called.
+ * Threads:   loader_add: any, hooks of a follower too: it does not wait. `load` runs on one of the pool's threads,
+ *            which are RCU readers and offline when it is called.
  * Limits:    none on the length of its list: each zone is in it once at most.
  */
 #ifndef ZONEGATE_CONTROL_LOADER_H

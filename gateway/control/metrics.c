@@ -64,13 +64,15 @@ metrics_total(FILE *out, const char *name, const char *suffix, const char *label
 
 /* label NULL: none. Sum is a time in nanoseconds. */
 static void
-metrics_histogram(FILE *out, const char *name, const char *label, const char *value, const struct stat_histogram *histogram)
+metrics_histogram(FILE *out, const char *name, const char *label, const char *value,
+		  const struct stat_histogram *histogram)
 {
 	uint64_t count = 0;
 
 	for (size_t i = 0; i <= STAT_BUCKETS; i++) {
 		count += stat_read(&histogram->bucket[i]);
-		metrics_bucket(out, name, label, value, i < STAT_BUCKETS ? (double)stat_bucket_bound_ns(i) / 1e9 : -1, count);
+		metrics_bucket(out, name, label, value, i < STAT_BUCKETS ? (double)stat_bucket_bound_ns(i) / 1e9 : -1,
+			       count);
 	}
 	metrics_total(out, name, "sum", label, value, (double)stat_read(&histogram->sum_ns) / 1e9);
 	/* The buckets' own sum: count may be ahead of them, and a reader takes +Inf and count for the same. */
@@ -93,7 +95,8 @@ metrics_batches(FILE *out, const char *value, const struct stat_histogram *histo
 static void
 metrics_queries(struct gateway *gateway, FILE *out)
 {
-	static const char *const transports[TRANSPORT_COUNT] = {[TRANSPORT_UDP] = "udp", [TRANSPORT_TCP] = "tcp", [TRANSPORT_TLS] = "tls"};
+	static const char *const transports[TRANSPORT_COUNT] = {
+		[TRANSPORT_UDP] = "udp", [TRANSPORT_TCP] = "tcp", [TRANSPORT_TLS] = "tls"};
 
 	metrics_head(out, "queries_total", "counter", "Queries answered, by transport and RCODE.");
 	for (unsigned t = 0; t < TRANSPORT_COUNT; t++)
@@ -102,8 +105,8 @@ metrics_queries(struct gateway *gateway, FILE *out)
 			for (unsigned i = 0; i < gateway->worker_count; i++)
 				sum += stat_read(&worker_counters(gateway->workers[i])->queries[t][rcode]);
 			if (sum > 0 || rcode == 0)
-				fprintf(out, "zonegate_queries_total{transport=\"%s\",rcode=\"%s\"} %" PRIu64 "\n", transports[t],
-				        rcode == RCODES - 1 ? "other" : rcode_text(rcode), sum);
+				fprintf(out, "zonegate_queries_total{transport=\"%s\",rcode=\"%s\"} %" PRIu64 "\n",
+					transports[t], rcode == RCODES - 1 ? "other" : rcode_text(rcode), sum);
 		}
 }
 
@@ -117,7 +120,8 @@ metrics_tsig(struct gateway *gateway, FILE *out)
 			continue;
 		for (unsigned i = 0; i < gateway->worker_count; i++)
 			sum += stat_read(&worker_counters(gateway->workers[i])->tsig_failures[verdict]);
-		metrics_sample(out, "tsig_failures_total", "reason", tsig_verdict_text((enum tsig_verdict)verdict), sum);
+		metrics_sample(out, "tsig_failures_total", "reason", tsig_verdict_text((enum tsig_verdict)verdict),
+			       sum);
 	}
 }
 
@@ -134,11 +138,18 @@ sum_of(struct gateway *gateway, size_t offset)
 static void
 metrics_connections(struct gateway *gateway, FILE *out)
 {
-	static const struct { const char *name, *type, *help; size_t offset; } rows[] = {
-		{"dropped_total", "counter", "Messages that were given no answer.", offsetof(struct serve_counters, dropped)},
-		{"tcp_accepted_total", "counter", "TCP connections accepted.", offsetof(struct serve_counters, tcp_accepted)},
-		{"tcp_refused_total", "counter", "TCP connections over a limit.", offsetof(struct serve_counters, tcp_refused)},
-		{"tcp_connections", "gauge", "TCP connections that are open.", offsetof(struct serve_counters, tcp_open)},
+	static const struct {
+		const char *name, *type, *help;
+		size_t offset;
+	} rows[] = {
+		{"dropped_total", "counter", "Messages that were given no answer.",
+		 offsetof(struct serve_counters, dropped)},
+		{"tcp_accepted_total", "counter", "TCP connections accepted.",
+		 offsetof(struct serve_counters, tcp_accepted)},
+		{"tcp_refused_total", "counter", "TCP connections over a limit.",
+		 offsetof(struct serve_counters, tcp_refused)},
+		{"tcp_connections", "gauge", "TCP connections that are open.",
+		 offsetof(struct serve_counters, tcp_open)},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -159,7 +170,8 @@ write_updates(void *context, struct zone *zone)
 		if (count > 0 || rcode == 0) {
 			fputs("zonegate_updates_total{zone=\"", out);
 			metrics_label(out, zone->text);
-			fprintf(out, "\",rcode=\"%s\"} %" PRIu64 "\n", rcode == RCODES - 1 ? "other" : rcode_text(rcode), count);
+			fprintf(out, "\",rcode=\"%s\"} %" PRIu64 "\n",
+				rcode == RCODES - 1 ? "other" : rcode_text(rcode), count);
 		}
 	}
 	return true;
@@ -202,7 +214,10 @@ write_records(void *context, struct zone *zone)
 static void
 metrics_zones(struct gateway *gateway, FILE *out)
 {
-	static const struct { const char *name, *type, *help; bool (*write)(void *context, struct zone *zone); } rows[] = {
+	static const struct {
+		const char *name, *type, *help;
+		bool (*write)(void *context, struct zone *zone);
+	} rows[] = {
 		{"updates_total", "counter", "UPDATE messages answered, by zone and RCODE.", write_updates},
 		{"update_conflicts_total", "counter", "Changes evaluated again after a lost race.", write_conflicts},
 		{"zone_serial", "gauge", "SOA serial that is served.", write_serial},
@@ -221,16 +236,22 @@ metrics_zones(struct gateway *gateway, FILE *out)
 static void
 metrics_stores(struct gateway *gateway, FILE *out)
 {
-	static const struct { const char *name, *help; size_t offset; } histograms[] = {
-		{"commit_duration_seconds", "From a batch's start to its being durable.", offsetof(struct store, commit_seconds)},
-		{"propagation_seconds", "From a change's time in the log to its being served here.", offsetof(struct store, propagation_seconds)},
+	static const struct {
+		const char *name, *help;
+		size_t offset;
+	} histograms[] = {
+		{"commit_duration_seconds", "From a batch's start to its being durable.",
+		 offsetof(struct store, commit_seconds)},
+		{"propagation_seconds", "From a change's time in the log to its being served here.",
+		 offsetof(struct store, propagation_seconds)},
 	};
 
 	for (size_t h = 0; h < ARRAY_SIZE(histograms); h++) {
 		metrics_head(out, histograms[h].name, "histogram", histograms[h].help);
 		for (size_t i = 0; i < gateway->store_count; i++) {
 			const struct store *store = gateway->stores[i].store;
-			metrics_histogram(out, histograms[h].name, "store", store->name, (const struct stat_histogram *)((const char *)store + histograms[h].offset));
+			metrics_histogram(out, histograms[h].name, "store", store->name,
+					  (const struct stat_histogram *)((const char *)store + histograms[h].offset));
 		}
 	}
 	metrics_head(out, "commit_batch_size", "histogram", "Changes made durable together.");
@@ -238,13 +259,16 @@ metrics_stores(struct gateway *gateway, FILE *out)
 		metrics_batches(out, gateway->stores[i].store->name, &gateway->stores[i].store->batch_size);
 	metrics_head(out, "store_connected", "gauge", "1: the store can be reached.");
 	for (size_t i = 0; i < gateway->store_count; i++)
-		metrics_sample(out, "store_connected", "store", gateway->stores[i].store->name, atomic_load(&gateway->stores[i].store->connected) != 0);
+		metrics_sample(out, "store_connected", "store", gateway->stores[i].store->name,
+			       atomic_load(&gateway->stores[i].store->connected) != 0);
 	metrics_head(out, "store_lag_records", "gauge", "Records in the log that have not been read yet.");
 	for (size_t i = 0; i < gateway->store_count; i++)
-		metrics_sample(out, "store_lag_records", "store", gateway->stores[i].store->name, atomic_load(&gateway->stores[i].store->lag_records));
+		metrics_sample(out, "store_lag_records", "store", gateway->stores[i].store->name,
+			       atomic_load(&gateway->stores[i].store->lag_records));
 	metrics_head(out, "store_skipped_total", "counter", "Records of the log that were skipped.");
 	for (size_t i = 0; i < gateway->store_count; i++)
-		metrics_sample(out, "store_skipped_total", "store", gateway->stores[i].store->name, stat_read(&gateway->stores[i].store->skipped));
+		metrics_sample(out, "store_skipped_total", "store", gateway->stores[i].store->name,
+			       stat_read(&gateway->stores[i].store->skipped));
 }
 
 static void

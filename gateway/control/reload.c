@@ -31,15 +31,16 @@ reload_check_stores(struct gateway *gateway, const struct config *config, char *
 		const struct config_zone *zone = &config->zones[i];
 		struct zone *served = gateway_find_zone(gateway, zone->name);
 		if (served && strcmp(((struct store *)served->store)->name, zone->store) != 0) {
-			snprintf(reason, GATEWAY_REASON_SIZE, "%s:%u: zone %s: another store needs a restart", config->path, zone->line, zone->text);
+			snprintf(reason, GATEWAY_REASON_SIZE, "%s:%u: zone %s: another store needs a restart",
+				 config->path, zone->line, zone->text);
 			return STATUS_REFUSED;
 		}
 	}
 	for (size_t i = 0; i < config->store_count; i++) {
 		const struct gateway_store *open = gateway_find_store(gateway, config->stores[i].name);
 		if (open && open->row->type != config->stores[i].type) {
-			snprintf(reason, GATEWAY_REASON_SIZE, "%s:%u: store %s: another type needs a restart", config->path, config->stores[i].line,
-			         config->stores[i].name);
+			snprintf(reason, GATEWAY_REASON_SIZE, "%s:%u: store %s: another type needs a restart",
+				 config->path, config->stores[i].line, config->stores[i].name);
 			return STATUS_REFUSED;
 		}
 	}
@@ -74,7 +75,8 @@ same_addresses(const struct config_addresses *a, const struct config_addresses *
 	if (a->count != b->count)
 		return false;
 	for (size_t i = 0; i < a->count; i++)
-		if (a->items[i].size != b->items[i].size || memcmp(&a->items[i].address, &b->items[i].address, a->items[i].size) != 0)
+		if (a->items[i].size != b->items[i].size ||
+		    memcmp(&a->items[i].address, &b->items[i].address, a->items[i].size) != 0)
 			return false;
 	return true;
 }
@@ -82,7 +84,10 @@ same_addresses(const struct config_addresses *a, const struct config_addresses *
 static void
 reload_warn_of_restart(const struct config_server *old, const struct config_server *new)
 {
-	const struct { const char *key; bool same; } fixed[] = {
+	const struct {
+		const char *key;
+		bool same;
+	} fixed[] = {
 		{"listen", same_addresses(&old->listen, &new->listen)},
 		{"threads", old->threads == new->threads},
 		{"state-dir", same_text(old->state_dir, new->state_dir)},
@@ -99,7 +104,12 @@ reload_warn_of_restart(const struct config_server *old, const struct config_serv
 			log_warning("reload", "the new value needs a restart key=%s", fixed[i].key);
 }
 
-struct leaving { struct zone **items; size_t count; struct gateway *gateway; const struct config *config; };
+struct leaving {
+	struct zone **items;
+	size_t count;
+	struct gateway *gateway;
+	const struct config *config;
+};
 
 static bool
 reload_collect_leaving(void *context, struct zone *zone)
@@ -152,7 +162,8 @@ static void
 reload_server(struct gateway *gateway, struct config *config)
 {
 	char name[SETTINGS_NAME_SIZE];
-	struct committer_settings committer = {.gateway = settings_gateway_name(config, name), .audit = gateway->serve.audit, .base = follower_base};
+	struct committer_settings committer = {
+		.gateway = settings_gateway_name(config, name), .audit = gateway->serve.audit, .base = follower_base};
 
 	log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
 	reload_warn_of_restart(&gateway->config->server, &config->server);

@@ -1,5 +1,9 @@
 #include "control/store_types.h"
 #include "store/embedded.h"
+#include "store/kafka.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static enum status
 store_types_open_embedded(const struct config_store *config, struct kv *kv, struct store **store, char *reason)
@@ -13,8 +17,58 @@ store_types_reconfigure_embedded(struct store *store, const struct config_store 
 	embedded_keep_history(store, config->keep_history_ms / 1000);
 }
 
+/* "host:port,host:port"; NULL without memory. */
+static char *
+store_types_join(const struct config_list *list)
+{
+	size_t size = 1;
+
+	for (size_t i = 0; i < list->count; i++)
+		size += strlen(list->items[i]) + 1;
+	char *text = calloc(1, size);
+	for (size_t i = 0; text && i < list->count; i++)
+		strcat(strcat(text, i ? "," : ""), list->items[i]);
+	return text;
+}
+
+static enum status
+store_types_open_kafka(const struct config_store *config, struct kv *kv, struct store **store, char *reason)
+{
+	const struct config_kafka *kafka = &config->kafka;
+	char *brokers = store_types_join(&kafka->brokers);
+	struct kafka_property *properties = calloc(kafka->property_count + 1, sizeof *properties);
+	struct kafka_settings settings = {
+		.brokers = brokers,
+		.updates_topic = kafka->updates_topic,
+		.snapshots_topic = kafka->snapshots_topic,
+		.snapshot_changes = kafka->snapshot_changes,
+		.snapshot_interval_ms = kafka->snapshot_interval_ms,
+		.create_topics = kafka->create_topics,
+		.partitions = (unsigned)kafka->partitions,
+		.replication = (unsigned)kafka->replication,
+		.properties = properties,
+		.property_count = kafka->property_count,
+	};
+	enum status status = STATUS_NO_MEMORY;
+
+	for (size_t i = 0; properties && i < kafka->property_count; i++)
+		properties[i] = (struct kafka_property){kafka->properties[i].name, kafka->properties[i].value};
+	if (brokers && properties)
+		status = kafka_open(config->name, &settings, kv, store, reason);
+	free(brokers);
+	free(properties);
+	return status;
+}
+
+static void
+store_types_reconfigure_kafka(struct store *store, const struct config_store *config)
+{
+	kafka_set_snapshots(store, config->kafka.snapshot_changes, config->kafka.snapshot_interval_ms);
+}
+
 static const struct store_types_row rows[] = {
 	{CONFIG_STORE_EMBEDDED, "embedded", store_types_open_embedded, store_types_reconfigure_embedded},
+	{CONFIG_STORE_KAFKA, "kafka", store_types_open_kafka, store_types_reconfigure_kafka},
 };
 
 const struct store_types_row *

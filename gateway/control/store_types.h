@@ -13,8 +13,12 @@
 struct store_types_row {
 	enum config_store_type type;
 	const char *text;
-	MUST_USE enum status (*open)(const struct config_store *config, struct kv *kv, struct store **store, char *reason);
-	/* A reload's new settings for a store that stays open; what it cannot take without a restart is said in the log. */
+	MUST_USE enum status (*open)(const struct config_store *config, struct kv *kv, struct store **store,
+	        char *reason);
+	/*
+	 * A reload's new settings for a store that stays open; what it cannot take without a restart is said in the
+	 * log.
+	 */
 	void (*reconfigure)(struct store *store, const struct config_store *config);
 };
 
