@@ -4,7 +4,9 @@
 UNIT_TESTS = \
 	tests/unit/test_algorithm \
 	tests/unit/test_answer \
+	tests/unit/test_apply \
 	tests/unit/test_arena \
+	tests/unit/test_audit \
 	tests/unit/test_axfr \
 	tests/unit/test_bytes \
 	tests/unit/test_change_json \
@@ -20,6 +22,7 @@ UNIT_TESTS = \
 	tests/unit/test_embedded \
 	tests/unit/test_hash \
 	tests/unit/test_keyring \
+	tests/unit/test_line \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
 	tests/unit/test_master \
@@ -34,6 +37,7 @@ UNIT_TESTS = \
 	tests/unit/test_random \
 	tests/unit/test_rcu \
 	tests/unit/test_rdata \
+	tests/unit/test_retransmit \
 	tests/unit/test_rrset \
 	tests/unit/test_rrtype \
 	tests/unit/test_serial \
@@ -41,6 +45,7 @@ UNIT_TESTS = \
 	tests/unit/test_table \
 	tests/unit/test_tree \
 	tests/unit/test_tsig \
+	tests/unit/test_update \
 	tests/unit/test_version \
 	tests/wire/test_wire
 
@@ -52,7 +57,8 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_parse \
 	tests/fuzz/fuzz_policy \
 	tests/fuzz/fuzz_present \
-	tests/fuzz/fuzz_tsig
+	tests/fuzz/fuzz_tsig \
+	tests/fuzz/fuzz_update
 
 # The suite of all stores, and its helpers.
 STORE_SUITE = tests/store/suite.c tests/store/suite.h tests/store/suite_text.c
