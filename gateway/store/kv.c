@@ -20,6 +20,7 @@ struct kv {
 	MDB_env *env;
 	MDB_dbi tables[KV_TABLES];
 	int lock_fd;
+	void *map; /* where the system has put the file; NULL: not known */
 };
 
 struct kv_txn {
@@ -132,6 +133,29 @@ open_env(struct kv *kv, const char *directory)
 	return code;
 }
 
+/* LMDB does not say where its map is, the system does. */
+static void *
+find_map(struct kv *kv)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long long inode, wanted;
+	char line[4400];
+	struct stat file;
+	void *start, *found = NULL;
+	int fd;
+
+	if (!maps)
+		return NULL;
+	if (mdb_env_get_fd(kv->env, &fd) == 0 && fstat(fd, &file) == 0) {
+		wanted = file.st_ino;
+		while (!found && fgets(line, sizeof line, maps))
+			if (sscanf(line, "%p-%*s %*s %*s %*s %llu", &start, &inode) == 2 && inode == wanted)
+				found = start;
+	}
+	fclose(maps);
+	return found;
+}
+
 static int
 open_tables(struct kv *kv)
 {
@@ -172,6 +196,7 @@ kv_open(const char *directory, struct kv **out, char *reason)
 		kv_close(kv);
 		return status;
 	}
+	kv->map = find_map(kv);
 	*out = kv;
 	return STATUS_OK;
 }
@@ -194,8 +219,8 @@ kv_forget_pages(struct kv *kv)
 	MDB_envinfo info;
 	MDB_stat stat;
 
-	if (mdb_env_info(kv->env, &info) == 0 && mdb_env_stat(kv->env, &stat) == 0)
-		madvise(info.me_mapaddr, (info.me_last_pgno + 1) * stat.ms_psize, MADV_DONTNEED);
+	if (kv->map && mdb_env_info(kv->env, &info) == 0 && mdb_env_stat(kv->env, &stat) == 0)
+		madvise(kv->map, (info.me_last_pgno + 1) * stat.ms_psize, MADV_DONTNEED);
 }
 
 /* ---- transactions ---- */

@@ -464,14 +464,14 @@ judge_op(struct judge *judge, const struct change_op *op)
 static bool
 remember(struct judge *judge, const struct change_op *op)
 {
-	struct rrset rrset = {.type = op->rrset.type};
-	uint8_t *copy = NULL;
+	struct rrset rrset;
 
 	if (version_rrset(judge->draft->version, op->owner, op->rrset.type, &rrset)) {
-		copy = arena_copy(&judge->arena, rrset.packed, rrset.packed_size);
-		if (!copy)
+		rrset.packed = arena_copy(&judge->arena, rrset.packed, rrset.packed_size);
+		if (!rrset.packed)
 			return false;
-		rrset.packed = copy;
+	} else {
+		rrset = (struct rrset){.type = op->rrset.type}; /* to be deleted */
 	}
 	judge->undo[judge->undo_count++] = (struct change_op){CHANGE_SET, op->owner, rrset};
 	return true;
@@ -511,24 +511,27 @@ no_memory(struct judge *judge)
 	return say(judge, REPLAY_FAILED, "no memory");
 }
 
-/* Each op is judged on what those before it made; the last one needs no way back. */
+/*
+ * Each op is judged on what those before it made; the last one needs no way back. A zone without a SOA is empty: the change that
+ * makes it brings one.
+ */
 static enum replay_fate
 apply_ops(struct judge *judge)
 {
 	const struct change *change = judge->change;
 	enum replay_fate fate = REPLAY_APPLIED;
+	struct rrset soa;
+	bool first = change->op_count && !version_soa(judge->draft->version, &soa);
 
-	if (change->op_count > 1) {
-		judge->undo = arena_alloc(&judge->arena, (change->op_count - 1) * sizeof *judge->undo);
-		if (!judge->undo)
-			return no_memory(judge);
-	}
+	judge->undo = arena_alloc(&judge->arena, change->op_count * sizeof *judge->undo);
+	if (!judge->undo)
+		return no_memory(judge);
 	for (size_t i = 0; i < change->op_count && fate == REPLAY_APPLIED; i++) {
 		const struct change_op *op = &change->ops[i];
 		fate = judge_op(judge, op);
 		if (fate != REPLAY_APPLIED)
 			break;
-		if (i + 1 < change->op_count && !remember(judge, op))
+		if ((first || i + 1 < change->op_count) && !remember(judge, op))
 			return no_memory(judge);
 		enum status status = edit(judge->draft, op);
 		if (status == STATUS_NO_MEMORY)
@@ -536,6 +539,8 @@ apply_ops(struct judge *judge)
 		if (status != STATUS_OK && !(op->kind == CHANGE_SET && status == STATUS_EXISTS))
 			fate = op_fails(judge, op, status_text(status));
 	}
+	if (fate == REPLAY_APPLIED && first && !version_soa(judge->draft->version, &soa))
+		fate = say(judge, REPLAY_SKIPPED, "a zone begins with its SOA");
 	if (fate == REPLAY_SKIPPED && !put_back(judge))
 		return no_memory(judge);
 	return fate;
