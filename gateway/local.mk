@@ -56,7 +56,17 @@ libzonegate_a_SOURCES += \
 	gateway/store/embedded_data.c gateway/store/embedded_data.h \
 	gateway/store/embedded_keep.c \
 	gateway/store/follower.c gateway/store/follower.h \
+	gateway/store/follower_replay.c \
 	gateway/store/intake.c gateway/store/intake.h \
+	gateway/store/kafka.c gateway/store/kafka.h \
+	gateway/store/kafka_barrier.c \
+	gateway/store/kafka_client.c \
+	gateway/store/kafka_internal.h \
+	gateway/store/kafka_poll.c \
+	gateway/store/kafka_reader.c \
+	gateway/store/kafka_snapshot.c \
+	gateway/store/kafka_worker.c \
+	gateway/store/kafka_write.c \
 	gateway/store/kv.c gateway/store/kv.h \
 	gateway/store/memory.c gateway/store/memory.h \
 	gateway/store/store.h

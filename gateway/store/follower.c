@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "base/rcu.h"
 #include "wire/name.h"
-#include "zone/change_json.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +32,8 @@ struct follower_zone {
 	bool in_batch;              /* this poll brought records for it */
 	bool ready;                 /* the store said so */
 	bool stopped;               /* an op that we do not know: goes no further */
+	bool held;                  /* for the rest of this batch: the store builds it anew */
+	bool rebuilding;            /* `draft` is built anew; what is served stays until the store says ready */
 	bool new_state;             /* tell hooks.state */
 	bool new_version;           /* this poll made one: tell hooks.published */
 	struct zone_version *finished; /* between draft_finish and publishing */
@@ -40,7 +41,7 @@ struct follower_zone {
 	uint64_t changed_ms;        /* 0: checkpointed since */
 };
 
-enum event_kind { EVENT_LOADED, EVENT_ABSENT, EVENT_RECORD, EVENT_FAILED, EVENT_READY, EVENT_BARRIER, EVENT_UNUSABLE };
+enum event_kind { EVENT_LOADED, EVENT_ABSENT, EVENT_RECORD, EVENT_HELD, EVENT_FAILED, EVENT_READY, EVENT_BARRIER, EVENT_UNUSABLE };
 
 /* What a poll handed out, in order. */
 struct follower_event {
@@ -56,6 +57,7 @@ struct follower_event {
 	const struct change *change;
 	enum replay_fate fate;
 	uint64_t version;
+	bool again;                 /* READY: not for the first time */
 };
 
 struct follower_drop {
@@ -230,6 +232,8 @@ undo_draft(struct follower_zone *at)
 		draft_drop(&at->draft);
 	at->finished = NULL;
 	at->drafting = false;
+	at->stopped = at->stopped || at->rebuilding; /* its content is gone: what is served stays */
+	at->rebuilding = false;
 }
 
 static void
@@ -251,63 +255,6 @@ publish(struct follower *follower, struct follower_zone *at, struct zone_version
 }
 
 /* ---- one record ---- */
-
-static enum replay_fate
-decode(const struct store_record *record, struct arena *arena, const struct change **change, char *reason)
-{
-	struct change *made = arena_alloc(arena, sizeof *made);
-
-	*change = NULL;
-	if (!made)
-		return REPLAY_FAILED;
-	switch (change_json_decode(record->record, record->size, record->zone->name, arena, made, reason)) {
-	case STATUS_OK:
-		*change = made;
-		return REPLAY_APPLIED;
-	case STATUS_UNSUPPORTED:
-		return REPLAY_UNKNOWN;
-	case STATUS_MALFORMED:
-		return REPLAY_SKIPPED;
-	default:
-		return REPLAY_FAILED;
-	}
-}
-
-/* The content of a snapshot change, from the store. */
-static enum replay_fate
-fetch_content(struct store *store, const struct store_record *record, const struct change *change, struct draft *content,
-              char *reason)
-{
-	if (draft_begin(content, NULL, record->zone->name) != STATUS_OK)
-		return REPLAY_FAILED;
-	enum status status = store->ops->load_snapshot(store, record->zone, change->snapshot, content, reason);
-	if (status == STATUS_OK)
-		return REPLAY_APPLIED;
-	draft_drop(content);
-	return status == STATUS_NO_MEMORY ? REPLAY_FAILED : REPLAY_UNKNOWN; /* we cannot go on without it */
-}
-
-enum replay_fate
-follower_replay(struct store *store, struct replay *replay, struct draft *draft, const struct store_record *record,
-                struct arena *arena, const struct change **change, char *reason)
-{
-	struct draft fetched, *content = record->content;
-	enum replay_fate fate = REPLAY_APPLIED;
-
-	*change = record->change;
-	if (!*change)
-		fate = decode(record, arena, change, reason);
-	if (fate == REPLAY_APPLIED && (*change)->snapshot && !content) {
-		fate = fetch_content(store, record, *change, &fetched, reason);
-		content = &fetched;
-	} else if (content && (fate != REPLAY_APPLIED || !(*change)->snapshot)) {
-		draft_drop(content);
-		content = NULL;
-	}
-	if (fate != REPLAY_APPLIED)
-		return fate;
-	return replay_change(replay, draft, *change, record->record, record->size, content, reason);
-}
 
 static void
 tell_fate(struct follower *follower, const struct follower_event *event, const char *reason)
@@ -341,6 +288,11 @@ judge(struct follower *follower, struct follower_event *event)
 	char reason[STORE_REASON_SIZE] = "";
 
 	event->change = event->record.change;
+	if (at->held) {
+		event->kind = EVENT_HELD;
+		drop_content(event);
+		return;
+	}
 	if (!at->replay || at->stopped || !open_draft(at)) {
 		event->fate = at->replay && !at->stopped ? REPLAY_FAILED : REPLAY_UNKNOWN;
 		drop_content(event);
@@ -353,6 +305,14 @@ judge(struct follower *follower, struct follower_event *event)
 	event->fate = follower_replay(follower->store, at->replay, &at->draft, &event->record, &follower->arena, &event->change, reason);
 	if (event->fate == REPLAY_UNKNOWN)
 		at->stopped = true;
+	if (event->fate == REPLAY_DIVERGED && follower->store->ops->diverged &&
+	    follower->store->ops->diverged(follower->store, &event->record) == REPLAY_DIVERGED) {
+		log_limited(LOG_LEVEL_WARNING, "zone compared with the log", "zone=%s position=%llu reason=%s", at->zone->text,
+		            (unsigned long long)event->record.position, reason);
+		at->held = true;
+		event->kind = EVENT_HELD;
+		return;
+	}
 	if (event->fate != REPLAY_APPLIED) {
 		tell_fate(follower, event, reason);
 		return;
@@ -384,9 +344,17 @@ take_loaded(struct follower *follower, struct follower_event *event)
 	struct follower_zone *at = zone_of(event->zone);
 	struct zone_version *version;
 
+	bool again = at->replay != NULL;
+	if (at->drafting)
+		draft_drop(&at->draft);
+	replay_free(at->replay);
 	at->replay = event->replay;
 	at->draft = event->draft;
 	at->drafting = true;
+	at->stopped = at->held = false;
+	at->rebuilding = again;
+	if (again)
+		return;
 	note_place(at, at->draft.version);
 	if (is_empty(&at->draft))
 		return;
@@ -405,9 +373,42 @@ take_absent(struct follower_zone *at)
 {
 	static const struct zone_version nothing;
 
+	if (at->replay)
+		return;
 	at->replay = replay_new();
 	invariant(at->replay); /* some hundred octets */
 	note_place(at, &nothing);
+}
+
+/* What was built anew takes the place of what is served. */
+static void
+take_ready(struct follower *follower, struct follower_event *event)
+{
+	struct follower_zone *at = zone_of(event->zone);
+	struct zone_version *version;
+
+	event->again = at->ready;
+	at->ready = true;
+	if (!at->rebuilding)
+		return;
+	at->rebuilding = false;
+	if (is_empty(&at->draft)) {
+		note_place(at, at->draft.version);
+		if (replay_removed(at->replay))
+			set_state(at, ZONE_REMOVED);
+		return;
+	}
+	at->drafting = false;
+	if (draft_finish(&at->draft, &version) != STATUS_OK) {
+		log_error("zone not loaded", "zone=%s reason=%s", at->zone->text, "no memory");
+		at->stopped = true;
+		set_state(at, ZONE_FAILED);
+		return;
+	}
+	publish(follower, at, version);
+	at->changed_ms = clock_monotonic_ms();
+	at->new_version = true;
+	log_info("zone built anew", "zone=%s version=%llu serial=%u", at->zone->text, (unsigned long long)version->version, version->serial);
 }
 
 /* First pass: drafts change, nothing that anybody sees but loaded content. */
@@ -426,7 +427,7 @@ judge_all(struct follower *follower)
 			take_absent(zone_of(event->zone));
 			break;
 		case EVENT_READY:
-			zone_of(event->zone)->ready = true;
+			take_ready(follower, event);
 			break;
 		case EVENT_RECORD:
 			if (memory)
@@ -434,7 +435,7 @@ judge_all(struct follower *follower)
 			else
 				drop_content(event);
 			memory = memory && event->fate != REPLAY_FAILED;
-			if (memory)
+			if (memory && event->kind == EVENT_RECORD)
 				note_fate(follower, event);
 			break;
 		default:
@@ -449,7 +450,7 @@ finish_all(struct follower *follower)
 {
 	for (size_t i = 0; i < follower->batch_count; i++) {
 		struct follower_zone *at = follower->batch[i];
-		if (is_empty(&at->draft))
+		if (at->rebuilding || is_empty(&at->draft))
 			continue;
 		at->drafting = false;
 		if (draft_finish(&at->draft, &at->finished) != STATUS_OK) {
@@ -485,7 +486,9 @@ publish_all(struct follower *follower)
 	for (size_t i = 0; i < follower->batch_count; i++) {
 		struct follower_zone *at = follower->batch[i];
 		uint64_t before = at->place.version;
-		if (at->finished && at->finished->version == before) {
+		if (at->rebuilding) {
+			; /* served once it is ready */
+		} else if (at->finished && at->finished->version == before) {
 			draft_discard(at->finished); /* every record was skipped */
 		} else if (at->finished) {
 			publish(follower, at, at->finished);
@@ -557,12 +560,13 @@ tell(struct follower *follower, const struct follower_event *event)
 		set_state(zone_of(event->zone), event->state);
 		break;
 	case EVENT_READY: /* content that was published before the store was ready; a removed zone is new to who adds it again */
-		if (zone_of(event->zone)->replay && replay_removed(zone_of(event->zone)->replay) && hooks->absent)
+		if (!event->again && zone_of(event->zone)->replay && replay_removed(zone_of(event->zone)->replay) && hooks->absent)
 			hooks->absent(hooks->context, event->zone);
 		else if (atomic_load_explicit(&event->zone->current, memory_order_relaxed) && !zone_of(event->zone)->stopped)
 			set_state(zone_of(event->zone), ZONE_READY);
 		break;
 	case EVENT_LOADED:
+	case EVENT_HELD:
 		break;
 	}
 	struct follower_zone *at = event->zone ? zone_of(event->zone) : NULL;
@@ -626,9 +630,10 @@ static void
 keep_idle_zones(struct follower *follower, bool all)
 {
 	uint64_t now_ms = clock_monotonic_ms();
-	bool round = now_ms - follower->round_ms >= ROUND_MS;
+	bool regular = now_ms - follower->round_ms >= ROUND_MS;
+	bool round = atomic_exchange(&follower->store->round, false) || regular;
 
-	if (round)
+	if (regular)
 		follower->round_ms = now_ms;
 	for (struct follower_zone *at = follower->zones; at; at = at->next)
 		if (round || (at->changed_ms && (all || now_ms - at->changed_ms >= IDLE_MS)))
@@ -641,7 +646,7 @@ thaw(struct follower *follower, struct follower_zone *at)
 {
 	struct zone_version *version;
 
-	if (!replay_thaw(at->replay, clock_wall_us()) || at->drafting || !open_draft(at))
+	if (at->rebuilding || !replay_thaw(at->replay, clock_wall_us()) || at->drafting || !open_draft(at))
 		return;
 	at->drafting = false;
 	at->draft.version->frozen = false;
@@ -755,7 +760,7 @@ run(void *context)
 		take_added(follower);
 		take_drops(follower);
 		idle = !poll_once(follower, stop ? 0 : POLL_MS);
-		if (idle)
+		if (idle || atomic_load_explicit(&follower->store->round, memory_order_relaxed))
 			keep_idle_zones(follower, stop);
 		thaw_zones(follower);
 		if (follower->hooks.tick)

@@ -54,9 +54,12 @@ struct store_fate {
 /* Called by poll, on the follower's thread. */
 struct store_sink {
 	void *context;
-	/* The zone's content at some version, at start: draft and replay are given. */
+	/*
+	 * The zone's content at some version, at start: draft and replay are given. Where the zone had content, it is built anew: what is served
+	 * stays until `ready`.
+	 */
 	void (*loaded)(void *context, struct zone *zone, struct draft *draft, struct replay *replay);
-	/* The store does not know the zone and its log reaches back to the beginning: it is new. */
+	/* The store does not know the zone and its log reaches back to the beginning: it is new. Perhaps after `loaded` with nothing in it. */
 	void (*absent)(void *context, struct zone *zone);
 	void (*record)(void *context, const struct store_record *record);
 	/* An append that will not come back. */
@@ -93,6 +96,12 @@ struct store_ops {
 	void (*wake)(struct store *store);
 	/* The fates of the records of the last poll, in order. Not OK: none of them is durable, nothing was kept. */
 	enum status (*commit)(struct store *store, const struct store_fate *fates, size_t count, char *reason);
+	/*
+	 * A record of another history (REPLAY_DIVERGED). SKIPPED: ours is right, go on without it. DIVERGED: the zone stays as it is for the rest of
+	 * this batch, whose records for it are not judged; the store hands out content (loaded) and records anew, and ready when they are all
+	 * out. NULL: as SKIPPED. Follower's thread.
+	 */
+	enum replay_fate (*diverged)(struct store *store, const struct store_record *record);
 	/* After publishing: keep the content lazily, trim history, take snapshots that are due. `replay` is the zone's. `idle`: nothing to do at the moment. */
 	void (*checkpoint)(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle);
 	/* History: entries with from < version <= to, oldest first. STATUS_NOT_FOUND: `from` is older than what is kept. */
@@ -120,6 +129,7 @@ struct store {
 	_Atomic int connected;            /* metric store_connected */
 	_Atomic uint64_t lag_records;     /* metric store_lag_records */
 	_Atomic uint64_t position;        /* for status */
+	_Atomic bool round;               /* set by the store: checkpoint every zone soon */
 	struct stat_histogram commit_seconds;
 	struct stat_histogram batch_size; /* sum_ns counts records, bounds do not apply: see control/http.c */
 	struct stat_histogram propagation_seconds;

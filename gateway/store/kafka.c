@@ -1,0 +1,634 @@
+#include "store/kafka_internal.h"
+#include "store/follower.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/random.h"
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FLIGHTS_MAX 65536
+
+/* ---- zones ---- */
+
+static struct kafka_zone **
+zone_slot(struct kafka *kafka, const char *text, size_t length)
+{
+	struct kafka_zone **slot = &kafka->buckets[hash_bytes(text, length) & (kafka->bucket_count - 1)];
+
+	while (*slot && ((*slot)->text_length != length || memcmp((*slot)->text, text, length) != 0))
+		slot = &(*slot)->next;
+	return slot;
+}
+
+struct kafka_zone *
+kafka_find(struct kafka *kafka, const char *text, size_t length)
+{
+	return *zone_slot(kafka, text, length);
+}
+
+static bool
+grow_buckets(struct kafka *kafka)
+{
+	size_t count = kafka->bucket_count * 2;
+	struct kafka_zone **buckets = calloc(count, sizeof *buckets);
+
+	if (!buckets)
+		return false;
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (struct kafka_zone *at = kafka->buckets[i], *next; at; at = next) {
+			next = at->next;
+			struct kafka_zone **slot = &buckets[hash_bytes(at->text, at->text_length) & (count - 1)];
+			at->next = *slot;
+			*slot = at;
+		}
+	free(kafka->buckets);
+	kafka->buckets = buckets;
+	kafka->bucket_count = count;
+	return true;
+}
+
+/* Under the mutex. */
+void
+kafka_want_open(struct kafka *kafka, struct kafka_zone *at)
+{
+	at->opening = true;
+	kafka->worker_wanted = true;
+	pthread_cond_signal(&kafka->worker_news);
+}
+
+static enum status
+kafka_add_zone(struct store *store, struct zone *zone)
+{
+	struct kafka *kafka = kafka_of(store);
+	struct kafka_zone *at = calloc(1, sizeof *at);
+	enum status status = at ? STATUS_OK : STATUS_NO_MEMORY;
+
+	if (status)
+		return status;
+	at->zone = zone;
+	at->text = strdup(zone->text);
+	at->text_length = strlen(zone->text);
+	at->partition = at->produce_partition = KAFKA_NONE;
+	pthread_mutex_lock(&kafka->mutex);
+	if (!at->text || (kafka->zone_count >= kafka->bucket_count && !grow_buckets(kafka))) {
+		status = STATUS_NO_MEMORY;
+	} else if (kafka_find(kafka, at->text, at->text_length)) {
+		status = STATUS_EXISTS;
+	} else {
+		*zone_slot(kafka, at->text, at->text_length) = at;
+		kafka->zone_count++;
+		kafka_want_open(kafka, at);
+	}
+	pthread_mutex_unlock(&kafka->mutex);
+	if (status) {
+		free(at->text);
+		free(at);
+	}
+	return status;
+}
+
+/* Under the mutex: what is on its way for the zone finds nobody. */
+void
+kafka_forget_flights(struct kafka *kafka, const struct zone *zone, const struct store_sink *sink)
+{
+	for (size_t i = 0; i < KAFKA_FLIGHT_BUCKETS; i++)
+		for (struct kafka_flight **link = &kafka->flights[i], *flight; (flight = *link);) {
+			if (flight->append.zone != zone) {
+				link = &flight->next;
+				continue;
+			}
+			*link = flight->next;
+			kafka->flight_count--;
+			if (flight->append.content)
+				draft_drop(flight->append.content);
+			if (sink)
+				sink->failed(sink->context, flight->append.tag, STATUS_REFUSED, "the zone is not served any more");
+			free(flight);
+		}
+}
+
+static void
+free_zone(struct kafka_zone *at)
+{
+	kafka_worker_free_opened(at->opened);
+	kafka_worker_free_shot(at->shot);
+	free(at->text);
+	free(at);
+}
+
+static void
+kafka_drop_zone(struct store *store, struct zone *zone)
+{
+	struct kafka *kafka = kafka_of(store);
+	size_t length = strlen(zone->text);
+
+	pthread_mutex_lock(&kafka->mutex);
+	struct kafka_zone *at = kafka_find(kafka, zone->text, length);
+	while (at && (at->opening || at->shooting)) { /* the worker looks at `dropped` between two steps */
+		at->dropped = true;
+		pthread_cond_signal(&kafka->worker_news);
+		pthread_cond_wait(&kafka->drop_news, &kafka->mutex);
+	}
+	if (at) {
+		*zone_slot(kafka, at->text, length) = at->next;
+		kafka->zone_count--;
+		kafka_forget_flights(kafka, zone, NULL);
+		pthread_cond_broadcast(&kafka->drop_news);
+	}
+	pthread_mutex_unlock(&kafka->mutex);
+	if (!at)
+		return;
+	for (size_t i = 0; i < kafka->handed_count; i++)
+		if (kafka->handed[i].at == at)
+			kafka->handed[i] = (struct kafka_handed){0};
+	free_zone(at);
+}
+
+/* ---- append ---- */
+
+struct kafka_flight **
+kafka_flight_slot(struct kafka *kafka, uint64_t hash)
+{
+	return &kafka->flights[hash & (KAFKA_FLIGHT_BUCKETS - 1)];
+}
+
+/* Under the mutex. */
+void
+kafka_remove_flight(struct kafka *kafka, struct kafka_flight *flight)
+{
+	struct kafka_flight **link = kafka_flight_slot(kafka, flight->hash);
+
+	while (*link != flight)
+		link = &(*link)->next;
+	*link = flight->next;
+	kafka->flight_count--;
+	free(flight);
+}
+
+static enum status
+produce(struct kafka *kafka, const struct store_append *append, const struct kafka_zone *at, int32_t partition)
+{
+	pthread_rwlock_rdlock(&kafka->producer_lock);
+	int failed = rd_kafka_produce(kafka->updates, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)append->record, append->size, at->text,
+	                              at->text_length, (void *)(uintptr_t)append->tag);
+	rd_kafka_resp_err_t error = failed ? rd_kafka_last_error() : RD_KAFKA_RESP_ERR_NO_ERROR;
+	pthread_rwlock_unlock(&kafka->producer_lock);
+	switch (error) {
+	case RD_KAFKA_RESP_ERR_NO_ERROR:
+		return STATUS_OK;
+	case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+		return STATUS_FULL;
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+		return STATUS_REFUSED;
+	default:
+		return STATUS_RETRY;
+	}
+}
+
+/* The flight is in the table before the record can come back. */
+static enum status
+kafka_append(struct store *store, const struct store_append *append)
+{
+	struct kafka *kafka = kafka_of(store);
+	struct kafka_flight *flight = calloc(1, sizeof *flight);
+
+	require(append->tag && append->change);
+	if (!flight)
+		return STATUS_NO_MEMORY;
+	flight->append = *append;
+	flight->hash = hash_bytes(append->record, append->size);
+	pthread_mutex_lock(&kafka->mutex);
+	struct kafka_zone *at = kafka_find(kafka, append->zone->text, strlen(append->zone->text));
+	enum status status = !at || at->produce_partition < 0 ? STATUS_RETRY : kafka->flight_count >= FLIGHTS_MAX ? STATUS_FULL : STATUS_OK;
+	if (!status) {
+		struct kafka_flight **slot = kafka_flight_slot(kafka, flight->hash);
+		flight->next = *slot;
+		*slot = flight;
+		kafka->flight_count++;
+		status = produce(kafka, append, at, at->produce_partition);
+		if (status)
+			kafka_remove_flight(kafka, flight);
+	} else {
+		free(flight);
+	}
+	pthread_mutex_unlock(&kafka->mutex);
+	return status;
+}
+
+enum status
+kafka_ask(struct kafka *kafka, int32_t partition, uint64_t tag, bool doubt)
+{
+	struct kafka_barrier *barrier = calloc(1, sizeof *barrier);
+
+	if (!barrier)
+		return STATUS_NO_MEMORY;
+	barrier->tag = tag;
+	barrier->doubt = doubt;
+	barrier->partition = partition;
+	barrier->target = KAFKA_NONE;
+	barrier->next = kafka->asked;
+	kafka->asked = barrier;
+	pthread_cond_signal(&kafka->asker_news);
+	return STATUS_OK;
+}
+
+static enum status
+kafka_barrier(struct store *store, struct zone *zone, uint64_t tag)
+{
+	struct kafka *kafka = kafka_of(store);
+
+	pthread_mutex_lock(&kafka->mutex);
+	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
+	enum status status = !at || at->produce_partition < 0 ? STATUS_RETRY : kafka_ask(kafka, at->produce_partition, tag, false);
+	pthread_mutex_unlock(&kafka->mutex);
+	return status;
+}
+
+/* ---- any thread ---- */
+
+static void
+kafka_wake(struct store *store)
+{
+	kafka_wake_poll(kafka_of(store));
+}
+
+/* ---- commit: positions are noted, nothing is written ---- */
+
+static void
+note_fate(struct kafka *kafka, struct kafka_handed *handed, const struct store_fate *fate)
+{
+	struct kafka_zone *at = handed->at;
+
+	if (handed->flight) {
+		if (fate->fate == REPLAY_APPLIED && fate->version == 1)
+			at->own_first = true;
+		kafka_remove_flight(kafka, handed->flight);
+		handed->flight = NULL;
+	}
+	if (fate->fate == REPLAY_UNKNOWN)
+		at->stopped = true;
+	if (!at->stopped)
+		at->next_offset = handed->offset + 1;
+	if (fate->fate != REPLAY_APPLIED)
+		return;
+	at->version = fate->version;
+	at->kept_changes++;
+}
+
+static enum status
+kafka_commit(struct store *store, const struct store_fate *fates, size_t count, char *reason)
+{
+	struct kafka *kafka = kafka_of(store);
+	size_t kept = 0;
+
+	(void)reason;
+	pthread_mutex_lock(&kafka->mutex);
+	for (size_t i = 0, next = 0; i < count; i++) {
+		struct kafka_handed *handed = &kafka->handed[next];
+		while (next < kafka->handed_count &&
+		       (!handed->at || handed->at->zone != fates[i].record->zone || (uint64_t)handed->offset != fates[i].record->position))
+			handed = &kafka->handed[++next];
+		invariant(next < kafka->handed_count);
+		note_fate(kafka, handed, &fates[i]);
+		handed->at = NULL; /* judged */
+		next++;
+		kept++;
+	}
+	pthread_mutex_unlock(&kafka->mutex);
+	atomic_store(&store->position, atomic_load(&store->position) + kept);
+	return STATUS_OK;
+}
+
+/* A record of another history: skipped where ours was compared with the log, else compared first (events.md "A change whose base"). */
+static enum replay_fate
+kafka_diverged(struct store *store, const struct store_record *record)
+{
+	struct kafka *kafka = kafka_of(store);
+
+	pthread_mutex_lock(&kafka->mutex);
+	struct kafka_zone *at = kafka_find(kafka, record->zone->text, strlen(record->zone->text));
+	bool verified = !at || (at->verified && kafka->doubts_seen == atomic_load(&kafka->doubts));
+	if (!verified && at->phase == KAFKA_LIVE) {
+		at->phase = KAFKA_HELD;
+		kafka_want_open(kafka, at);
+	}
+	pthread_mutex_unlock(&kafka->mutex);
+	return verified ? REPLAY_SKIPPED : REPLAY_DIVERGED;
+}
+
+/* ---- snapshots ---- */
+
+/* When the next one is due, for a zone that has changed since the last: 0 where it is not. */
+static uint64_t
+snapshot_due(struct kafka *kafka, const struct kafka_zone *at, const struct kafka_manifest *manifest)
+{
+	uint64_t now_ms = clock_monotonic_ms(), interval_ms = atomic_load(&kafka->snapshot_interval_ms);
+	uint64_t age_ms = (clock_wall_us() - manifest->time_us) / 1000;
+	uint32_t tenth_ms = (uint32_t)(interval_ms / 10 < 600000 ? interval_ms / 10 : 600000) + 1;
+
+	if (!manifest->id[0])
+		return at->own_first ? now_ms : now_ms + 500 + random_below(tenth_ms < 5000 ? tenth_ms : 5000);
+	if (at->kept_changes >= atomic_load(&kafka->snapshot_changes) || (at->kept_changes && age_ms >= interval_ms))
+		return now_ms + random_below(tenth_ms);
+	return 0;
+}
+
+static void
+kafka_checkpoint(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle)
+{
+	struct kafka *kafka = kafka_of(store);
+	struct kafka_place place;
+
+	(void)idle;
+	pthread_mutex_lock(&kafka->mutex);
+	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
+	if (!at || at->phase != KAFKA_LIVE || !at->ready || at->stopped || version->version != at->version || at->shooting || at->opening) {
+		pthread_mutex_unlock(&kafka->mutex);
+		return;
+	}
+	const struct kafka_partition *partition = &kafka->partitions[at->partition];
+	if (!at->due_ms)
+		at->due_ms = snapshot_due(kafka, at, &at->manifest);
+	bool due = at->shots_wanted != at->shots_done || at->shot_asked || (at->due_ms && at->due_ms <= clock_monotonic_ms());
+	due = due && partition->last_offset != KAFKA_NONE && partition->position > partition->last_offset && partition->position >= at->next_offset;
+	if (due) {
+		place = (struct kafka_place){.partition = at->partition, .offset = partition->last_offset};
+		memcpy(place.last, partition->last, sizeof place.last);
+		at->shot = kafka_worker_shot(version, replay, &place);
+		if (at->shot) {
+			at->shot->asked = at->shots_wanted;
+			at->shooting = true;
+			at->shot_asked = false;
+			at->due_ms = 0;
+			at->shot->changes = at->kept_changes;
+			at->kept_changes = 0;
+			kafka->worker_wanted = true;
+			pthread_cond_signal(&kafka->worker_news);
+		}
+	}
+	pthread_mutex_unlock(&kafka->mutex);
+}
+
+static enum status
+kafka_snapshot_now(struct store *store, struct zone *zone, char *reason)
+{
+	struct kafka *kafka = kafka_of(store);
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 120;
+	pthread_mutex_lock(&kafka->mutex);
+	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
+	unsigned wanted = at ? ++at->shots_wanted : 0;
+	atomic_store(&store->round, true);
+	kafka_wake_poll(kafka);
+	int late = 0;
+	while (at && (int)(at->shots_done - wanted) < 0 && !late) {
+		late = pthread_cond_timedwait(&kafka->drop_news, &kafka->mutex, &until);
+		at = kafka_find(kafka, zone->text, strlen(zone->text));
+	}
+	enum status status = !at ? STATUS_NOT_FOUND : late ? STATUS_TIMEOUT : at->shot_status;
+	snprintf(reason, STORE_REASON_SIZE, "%s", !at ? "the zone is not served" : late ? "the brokers do not take it" : at->shot_reason);
+	pthread_mutex_unlock(&kafka->mutex);
+	return status;
+}
+
+static enum status
+kafka_save_snapshot(struct store *store, struct zone *zone, const struct zone_version *version, struct arena *arena, struct change_snapshot *out,
+                    char *reason)
+{
+	char id[KAFKA_ID_TEXT];
+	enum status status = kafka_write_chunks(kafka_of(store), zone->text, version, id, out, reason);
+
+	if (!status && !(out->id = arena_text(arena, id)))
+		status = STATUS_LIMIT;
+	return status;
+}
+
+static enum status
+kafka_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *wanted, struct draft *draft, char *reason)
+{
+	return kafka_snapshot_load(kafka_of(store), zone->text, wanted, draft, reason);
+}
+
+/* ---- history: of what was applied here ---- */
+
+static enum status
+kafka_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each, void *context)
+{
+	(void)store, (void)zone, (void)from, (void)to, (void)each, (void)context;
+	return STATUS_NOT_FOUND;
+}
+
+static uint64_t
+kafka_oldest(struct store *store, struct zone *zone)
+{
+	(void)store, (void)zone;
+	return UINT64_MAX;
+}
+
+static enum status
+kafka_content_at(struct store *store, struct zone *zone, uint64_t version, struct draft *draft, char *reason)
+{
+	(void)store, (void)zone, (void)version, (void)draft;
+	snprintf(reason, STORE_REASON_SIZE, "no history is kept here");
+	return STATUS_NOT_FOUND;
+}
+
+/* ---- open and close ---- */
+
+static void
+free_kafka(struct kafka *kafka)
+{
+	if (kafka->consumer_queue)
+		rd_kafka_queue_destroy(kafka->consumer_queue);
+	if (kafka->consumer) {
+		rd_kafka_consumer_close(kafka->consumer);
+		rd_kafka_destroy(kafka->consumer);
+	}
+	if (kafka->updates)
+		rd_kafka_topic_destroy(kafka->updates);
+	if (kafka->producer)
+		rd_kafka_destroy(kafka->producer);
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (struct kafka_zone *at = kafka->buckets[i], *next; at; at = next) {
+			next = at->next;
+			kafka_forget_flights(kafka, at->zone, NULL);
+			free_zone(at);
+		}
+	for (struct kafka_barrier *list[] = {kafka->asked, kafka->waiting}, **each = list; each < list + 2; each++)
+		for (struct kafka_barrier *barrier = *each, *next; barrier; barrier = next) {
+			next = barrier->next;
+			free(barrier);
+		}
+	for (size_t i = 0; i < kafka->property_count; i++) {
+		free((char *)(uintptr_t)kafka->properties[i].name);
+		free((char *)(uintptr_t)kafka->properties[i].value);
+	}
+	kafka_snapshot_free(kafka);
+	free(kafka->properties);
+	free(kafka->partitions);
+	free(kafka->buckets);
+	free(kafka->brokers);
+	free(kafka->updates_topic);
+	free(kafka->snapshots_topic);
+	free(kafka->store.name);
+	pthread_mutex_destroy(&kafka->mutex);
+	pthread_rwlock_destroy(&kafka->producer_lock);
+	pthread_cond_destroy(&kafka->worker_news);
+	pthread_cond_destroy(&kafka->asker_news);
+	pthread_cond_destroy(&kafka->drop_news);
+	free(kafka);
+}
+
+static void
+end_threads(struct kafka *kafka)
+{
+	atomic_store(&kafka->stop, true);
+	pthread_mutex_lock(&kafka->mutex);
+	pthread_cond_broadcast(&kafka->worker_news);
+	pthread_cond_broadcast(&kafka->asker_news);
+	pthread_mutex_unlock(&kafka->mutex);
+	pthread_join(kafka->worker, NULL);
+	pthread_join(kafka->asker, NULL);
+}
+
+static void
+kafka_close(struct store *store)
+{
+	struct kafka *kafka = kafka_of(store);
+
+	rd_kafka_flush(kafka->producer, 3000);
+	end_threads(kafka);
+	kafka_poll_finish(kafka);
+	free_kafka(kafka);
+}
+
+static const struct store_ops kafka_ops = {
+	.type = "kafka",
+	.add_zone = kafka_add_zone,
+	.drop_zone = kafka_drop_zone,
+	.append = kafka_append,
+	.barrier = kafka_barrier,
+	.poll = kafka_poll,
+	.wake = kafka_wake,
+	.commit = kafka_commit,
+	.diverged = kafka_diverged,
+	.checkpoint = kafka_checkpoint,
+	.read = kafka_read,
+	.oldest = kafka_oldest,
+	.content_at = kafka_content_at,
+	.load_snapshot = kafka_load_snapshot,
+	.save_snapshot = kafka_save_snapshot,
+	.snapshot_now = kafka_snapshot_now,
+	.close = kafka_close,
+};
+
+static bool
+copy_settings(struct kafka *kafka, const char *name, const struct kafka_settings *settings)
+{
+	kafka->store.name = strdup(name);
+	kafka->brokers = strdup(settings->brokers);
+	kafka->updates_topic = strdup(settings->updates_topic);
+	kafka->snapshots_topic = strdup(settings->snapshots_topic);
+	atomic_store(&kafka->snapshot_changes, settings->snapshot_changes);
+	atomic_store(&kafka->snapshot_interval_ms, settings->snapshot_interval_ms);
+	kafka->create_topics = settings->create_topics;
+	kafka->partitions_wanted = settings->partitions;
+	kafka->replication_wanted = settings->replication;
+	kafka->bucket_count = 64;
+	kafka->buckets = calloc(kafka->bucket_count, sizeof *kafka->buckets);
+	kafka->properties = calloc(settings->property_count + 1, sizeof *kafka->properties);
+	if (!kafka->store.name || !kafka->brokers || !kafka->updates_topic || !kafka->snapshots_topic || !kafka->buckets || !kafka->properties)
+		return false;
+	for (size_t i = 0; i < settings->property_count; i++) {
+		kafka->properties[i] = (struct kafka_property){strdup(settings->properties[i].name), strdup(settings->properties[i].value)};
+		kafka->property_count++;
+		if (!kafka->properties[i].name || !kafka->properties[i].value)
+			return false;
+	}
+	return true;
+}
+
+static enum status
+open_clients(struct kafka *kafka, char *reason)
+{
+	enum status status = kafka_client_new(kafka, KAFKA_PRODUCER, &kafka->producer, reason);
+
+	if (!status)
+		status = kafka_client_new(kafka, KAFKA_CONSUMER, &kafka->consumer, reason);
+	if (status)
+		return status;
+	kafka->consumer_queue = rd_kafka_queue_get_consumer(kafka->consumer);
+	kafka->updates = rd_kafka_topic_new(kafka->producer, kafka->updates_topic, NULL);
+	return kafka->updates ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static enum status
+start_threads(struct kafka *kafka)
+{
+	if (pthread_create(&kafka->worker, NULL, kafka_worker_run, kafka) != 0)
+		return STATUS_IO;
+	if (pthread_create(&kafka->asker, NULL, kafka_barrier_run, kafka) == 0)
+		return STATUS_OK;
+	atomic_store(&kafka->stop, true);
+	pthread_join(kafka->worker, NULL);
+	return STATUS_IO;
+}
+
+enum status
+kafka_open(const char *name, const struct kafka_settings *settings, struct kv *kv, struct store **store, char *reason)
+{
+	struct kafka *kafka = calloc(1, sizeof *kafka);
+
+	if (!kafka)
+		return STATUS_NO_MEMORY;
+	pthread_mutex_init(&kafka->mutex, NULL);
+	pthread_rwlock_init(&kafka->producer_lock, NULL);
+	pthread_cond_init(&kafka->worker_news, NULL);
+	pthread_cond_init(&kafka->asker_news, NULL);
+	pthread_cond_init(&kafka->drop_news, NULL);
+	kafka->store.ops = &kafka_ops;
+	kafka->kv = kv;
+	atomic_store(&kafka->margin_ms, -1);
+	snprintf(reason, STORE_REASON_SIZE, "no memory");
+	enum status status = copy_settings(kafka, name, settings) ? open_clients(kafka, reason) : STATUS_NO_MEMORY;
+	if (!status)
+		status = start_threads(kafka);
+	if (status)
+		free_kafka(kafka);
+	else
+		*store = &kafka->store;
+	return status;
+}
+
+void
+kafka_set_snapshots(struct store *store, uint64_t changes, uint64_t interval_ms)
+{
+	atomic_store(&kafka_of(store)->snapshot_changes, changes);
+	atomic_store(&kafka_of(store)->snapshot_interval_ms, interval_ms);
+}
+
+double
+kafka_snapshot_age_s(struct store *store, const struct zone *zone)
+{
+	struct kafka *kafka = kafka_of(store);
+	double age_s = -1;
+
+	pthread_mutex_lock(&kafka->mutex);
+	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
+	if (at && at->manifest.id[0])
+		age_s = (double)(clock_wall_us() - at->manifest.time_us) / 1e6;
+	pthread_mutex_unlock(&kafka->mutex);
+	return age_s;
+}
+
+double
+kafka_retention_margin_s(struct store *store)
+{
+	int64_t margin_ms = atomic_load(&kafka_of(store)->margin_ms);
+	return margin_ms < 0 ? -1 : (double)margin_ms / 1000;
+}

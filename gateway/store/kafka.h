@@ -1,0 +1,44 @@
+/*
+ * The store contract over Kafka (events.md "Kafka: two topics"): changes in the updates topic, full zones in the snapshots topic.
+ *
+ * kafka.c           append, poll, commit
+ * kafka_client.c    librdkafka's settings; the topics: checked or created
+ * kafka_reader.c    a part of a topic, read once
+ * kafka_barrier.c   the thread that asks the brokers where the logs end
+ * kafka_worker.c    the thread that opens zones and takes snapshots
+ * kafka_snapshot.c  manifests and chunks
+ *
+ * Threads, errors: store/store.h.
+ */
+#ifndef ZONEGATE_STORE_KAFKA_H
+#define ZONEGATE_STORE_KAFKA_H
+
+#include "store/kv.h"
+#include "store/store.h"
+
+struct kafka_property { const char *name, *value; };
+
+struct kafka_settings {
+	const char *brokers;               /* host:port,host:port */
+	const char *updates_topic, *snapshots_topic;
+	uint64_t snapshot_changes, snapshot_interval_ms;
+	bool create_topics;
+	unsigned partitions, replication;  /* of topics that are created */
+	const struct kafka_property *properties; size_t property_count;
+};
+
+/*
+ * Nothing waits for a broker here: what cannot be reached is tried again, for ever, by threads of the store.
+ * settings  borrowed
+ * kv        borrowed, must outlive the store; NULL: no local copy, no history
+ * STATUS_INVALID with a reason: a property that librdkafka does not take, or that is not for the user to choose.
+ */
+MUST_USE enum status kafka_open(const char *name, const struct kafka_settings *settings, struct kv *kv, struct store **store, char *reason);
+
+/* For metrics and status; any thread. A margin that is not known is -1. */
+double kafka_snapshot_age_s(struct store *store, const struct zone *zone); /* negative: there is none */
+double kafka_retention_margin_s(struct store *store);
+/* Reload: what may change while the store is open. */
+void kafka_set_snapshots(struct store *store, uint64_t changes, uint64_t interval_ms);
+
+#endif

@@ -1,0 +1,526 @@
+#include "store/kafka_internal.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include <librdkafka/rdkafka.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AGAIN_MS 500          /* after what may work the next time */
+#define TICK_MS 500
+#define RETENTION_MS 60000
+
+/* ---- a zone's beginning ---- */
+
+void
+kafka_worker_free_opened(struct kafka_opened *opened)
+{
+	if (!opened)
+		return;
+	if (opened->replay) {
+		replay_free(opened->replay);
+		draft_drop(&opened->draft);
+	}
+	free(opened);
+}
+
+static enum status PRINTF_LIKE(3, 4)
+cannot_serve(struct kafka_opened *opened, enum status status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(opened->reason, sizeof opened->reason, format, args);
+	va_end(args);
+	opened->status = status;
+	return STATUS_OK;
+}
+
+/* Does the log still have everything after the manifest, and is it the log that the manifest was made from? NOT_FOUND: no. */
+static enum status
+check_place(struct kafka *kafka, const struct kafka_place *place, int64_t low, int64_t high, uint64_t version, char *reason)
+{
+	uint8_t last[DIGEST_SHA256_SIZE];
+
+	if (place->offset + 1 < low) {
+		snprintf(reason, STORE_REASON_SIZE, "changes after version %llu are missing: its snapshot ends at offset %lld of partition %d, "
+		         "and the log begins at %lld: snapshots must be more frequent than the expiry of topic %s", (unsigned long long)version,
+		         (long long)place->offset, (int)place->partition, (long long)low, kafka->updates_topic);
+		return STATUS_NOT_FOUND;
+	}
+	if (place->offset >= high) {
+		snprintf(reason, STORE_REASON_SIZE, "changes up to version %llu are missing: its snapshot ends at offset %lld of partition %d of "
+		         "topic %s, and the log ends at %lld", (unsigned long long)version, (long long)place->offset, (int)place->partition,
+		         kafka->updates_topic, (long long)high - 1);
+		return STATUS_NOT_FOUND;
+	}
+	if (place->offset < low) /* the last record that it covers has just expired: nothing is missing */
+		return STATUS_OK;
+	enum status status = kafka_reader_digest(kafka, place->partition, place->offset, last, reason);
+	if (!status && memcmp(last, place->last, sizeof last) != 0) {
+		snprintf(reason, STORE_REASON_SIZE, "its snapshot of version %llu was made from another log: offset %lld of partition %d is not the same record",
+		         (unsigned long long)version, (long long)place->offset, (int)place->partition);
+		status = STATUS_NOT_FOUND;
+	}
+	return status;
+}
+
+static enum status
+begin_empty(struct kafka_opened *opened, const struct zone *zone)
+{
+	opened->replay = replay_new();
+	if (!opened->replay || draft_begin(&opened->draft, NULL, zone->name) != STATUS_OK) {
+		replay_free(opened->replay);
+		opened->replay = NULL;
+		return STATUS_NO_MEMORY;
+	}
+	return STATUS_OK;
+}
+
+/* Without a snapshot that fits: the whole log, if it is whole. */
+static enum status
+open_from_log(struct kafka *kafka, struct kafka_opened *opened, const struct zone *zone, int64_t low, const char *why)
+{
+	if (low > 0 && why[0])
+		return cannot_serve(opened, STATUS_NOT_FOUND, "%s", why);
+	if (low > 0)
+		return cannot_serve(opened, STATUS_NOT_FOUND, "there is no snapshot of it, and partition %d of topic %s begins at offset %lld: it cannot be told "
+		                    "whether it is new (contrib/kafka/new-zone says so)", (int)opened->partition, kafka->updates_topic, (long long)low);
+	opened->next_offset = 0;
+	return begin_empty(opened, zone);
+}
+
+static enum status
+open_from_snapshot(struct kafka *kafka, struct kafka_opened *opened, const struct kafka_zone *at)
+{
+	enum status status = begin_empty(opened, at->zone);
+
+	if (status)
+		return status;
+	opened->next_offset = opened->manifest.place.offset + 1;
+	status = kafka_snapshot_content(kafka, at->text, &opened->manifest, &opened->draft, opened->replay, opened->reason);
+	if (status == STATUS_OK || status == STATUS_NO_MEMORY)
+		return status;
+	replay_free(opened->replay);
+	opened->replay = NULL;
+	draft_drop(&opened->draft);
+	opened->status = STATUS_INVALID;
+	return STATUS_OK;
+}
+
+/* OK: `opened` says how the zone begins, or why it cannot be served. Else the same again may work. */
+static enum status
+open_zone(struct kafka *kafka, const struct kafka_zone *at, struct kafka_opened *opened, char *reason)
+{
+	char why[STORE_REASON_SIZE] = "";
+	int64_t low, high;
+	bool known = kafka_snapshot_newest(kafka, at->text, &opened->manifest);
+
+	opened->partition = known ? opened->manifest.place.partition : kafka_client_partition(at->text, at->text_length, kafka->partition_count);
+	if (opened->partition < 0 || opened->partition >= kafka->partition_count)
+		return cannot_serve(opened, STATUS_NOT_FOUND, "its snapshot names partition %d, which topic %s does not have", (int)opened->partition,
+		                    kafka->updates_topic);
+	enum status status = kafka_client_bounds(kafka, kafka->updates_topic, opened->partition, &low, &high, reason);
+	if (status)
+		return status;
+	opened->target = high;
+	if (!known)
+		return open_from_log(kafka, opened, at->zone, low, why);
+	status = opened->manifest.place.offset == KAFKA_NONE ? STATUS_OK
+		: check_place(kafka, &opened->manifest.place, low, high, opened->manifest.version, why);
+	if (status == STATUS_NOT_FOUND)
+		return open_from_log(kafka, opened, at->zone, low, why);
+	if (status) {
+		memcpy(reason, why, sizeof why);
+		return status;
+	}
+	return open_from_snapshot(kafka, opened, at);
+}
+
+/* ---- all that wait to be opened ---- */
+
+/* Under the mutex: the next zone that waits and was not looked at in this round. */
+static struct kafka_zone *
+next_opening(struct kafka *kafka, uint64_t round)
+{
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
+			if (at->opening && at->round != round) {
+				at->round = round;
+				return at;
+			}
+	return NULL;
+}
+
+/* Those that the follower wants to drop are let go. */
+static void
+let_go(struct kafka *kafka)
+{
+	pthread_mutex_lock(&kafka->mutex);
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
+			if (at->dropped && at->opening) {
+				at->opening = false;
+				pthread_cond_broadcast(&kafka->drop_news);
+			}
+	pthread_mutex_unlock(&kafka->mutex);
+}
+
+static bool
+any_opening(struct kafka *kafka)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&kafka->mutex);
+	for (size_t i = 0; i < kafka->bucket_count && !any; i++)
+		for (const struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
+			any = any || at->opening;
+	pthread_mutex_unlock(&kafka->mutex);
+	return any;
+}
+
+static enum status
+want_chunks(struct kafka *kafka, bool wanted)
+{
+	enum status status = STATUS_OK;
+
+	pthread_mutex_lock(&kafka->mutex);
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
+			if (!status && at->opening)
+				status = kafka_snapshot_want(kafka, at->text, wanted);
+	pthread_mutex_unlock(&kafka->mutex);
+	return status;
+}
+
+static enum status
+open_one(struct kafka *kafka, struct kafka_zone *at, char *reason)
+{
+	struct kafka_opened *opened = calloc(1, sizeof *opened);
+
+	if (!opened)
+		return STATUS_NO_MEMORY;
+	enum status status = open_zone(kafka, at, opened, reason);
+	pthread_mutex_lock(&kafka->mutex);
+	if (status || at->dropped) {
+		kafka_worker_free_opened(opened);
+	} else {
+		kafka_worker_free_opened(at->opened);
+		at->opened = opened;
+		at->opening = false;
+		atomic_store(&kafka->opened_any, true);
+		enum status dropped = kafka_snapshot_want(kafka, at->text, false);
+		(void)dropped; /* nothing is allocated for that */
+	}
+	pthread_mutex_unlock(&kafka->mutex);
+	kafka_wake_poll(kafka);
+	return status;
+}
+
+static bool
+open_zones(struct kafka *kafka)
+{
+	char reason[STORE_REASON_SIZE] = "no memory";
+	uint64_t round = ++kafka->rounds;
+	struct kafka_zone *at;
+
+	let_go(kafka);
+	if (!any_opening(kafka))
+		return true;
+	enum status status = kafka_client_topics(kafka, reason);
+	if (!status)
+		status = kafka_worker_check_retention(kafka, reason);
+	if (!status)
+		status = want_chunks(kafka, true);
+	if (!status)
+		status = kafka_snapshot_read(kafka, reason);
+	while (!status && !atomic_load(&kafka->stop)) {
+		pthread_mutex_lock(&kafka->mutex);
+		at = next_opening(kafka, round);
+		pthread_mutex_unlock(&kafka->mutex);
+		if (!at)
+			break;
+		status = open_one(kafka, at, reason);
+		let_go(kafka);
+	}
+	if (!status)
+		return true;
+	if (!atomic_load(&kafka->stop))
+		log_limited(status == STATUS_RETRY ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "zones not opened", "store=%s reason=%s", kafka->store.name, reason);
+	return false;
+}
+
+/* ---- snapshots ---- */
+
+static void
+add_name(void *context, const uint8_t *name, uint64_t version)
+{
+	struct kafka_window *window = context;
+	size_t size = name_size(name);
+
+	if (window->failed || window->names_size + 9 + size > window->names_room) {
+		size_t room = window->names_room * 2 + 4096;
+		uint8_t *names = window->failed ? NULL : realloc(window->names, room);
+		if (!names) {
+			window->failed = true;
+			return;
+		}
+		window->names = names;
+		window->names_room = room;
+	}
+	uint8_t *at = window->names + window->names_size;
+	memcpy(at, &version, 8);
+	at[8] = (uint8_t)size;
+	memcpy(at + 9, name, size);
+	window->names_size += 9 + size;
+}
+
+struct kafka_shot *
+kafka_worker_shot(const struct zone_version *version, const struct replay *replay, const struct kafka_place *place)
+{
+	struct kafka_shot *shot = calloc(1, sizeof *shot);
+
+	if (!shot)
+		return NULL;
+	struct kafka_window *window = &shot->window;
+	shot->place = *place;
+	replay_get(replay, &window->state);
+	window->first = version->version > REPLAY_WINDOW ? version->version - REPLAY_WINDOW : 0;
+	while (window->first < version->version && !replay_id_at(replay, window->first, shot->place.last)) /* used as a place to write to */
+		window->first++;
+	memcpy(shot->place.last, place->last, sizeof place->last);
+	window->id_count = (size_t)(version->version - window->first + 1);
+	window->ids = calloc(window->id_count, VERSION_ID_SIZE);
+	replay_each_name(replay, add_name, window);
+	bool good = window->ids && !window->failed;
+	for (size_t i = 0; good && i < window->id_count; i++)
+		good = replay_id_at(replay, window->first + i, window->ids[i]);
+	if (good) {
+		shot->version = version_pin(version);
+		return shot;
+	}
+	kafka_worker_free_shot(shot);
+	return NULL;
+}
+
+void
+kafka_worker_free_shot(struct kafka_shot *shot)
+{
+	if (!shot)
+		return;
+	if (shot->version)
+		version_unpin(shot->version);
+	free(shot->window.ids);
+	free(shot->window.names);
+	free(shot);
+}
+
+/* Another gateway may have been quicker: then its snapshot is ours, unless a person asked. */
+static enum status
+shoot_one(struct kafka *kafka, struct kafka_zone *at, const struct kafka_shot *shot, struct kafka_manifest *manifest, char *reason)
+{
+	enum status status = kafka_client_topics(kafka, reason);
+
+	if (!status)
+		status = kafka_snapshot_read(kafka, reason);
+	if (status)
+		return status;
+	bool asked = shot->asked != at->shots_done, newer = kafka_snapshot_newest(kafka, at->text, manifest);
+	if (newer && !asked && strcmp(manifest->id, at->manifest.id) != 0 && manifest->place.partition == shot->place.partition)
+		return STATUS_EXISTS;
+	return kafka_write_snapshot(kafka, at->text, shot, manifest, reason);
+}
+
+static void
+end_shot(struct kafka *kafka, struct kafka_zone *at, struct kafka_shot *shot, enum status status, const struct kafka_manifest *manifest,
+         const char *reason)
+{
+	pthread_mutex_lock(&kafka->mutex);
+	if (status == STATUS_OK || status == STATUS_EXISTS) {
+		at->manifest = *manifest;
+		if (status == STATUS_EXISTS)
+			at->kept_changes += shot->version->version > manifest->version ? shot->version->version - manifest->version : 0;
+	} else {
+		at->kept_changes += shot->changes;
+		at->due_ms = clock_monotonic_ms() + 5000;
+	}
+	at->shot_status = status == STATUS_EXISTS ? STATUS_OK : status;
+	snprintf(at->shot_reason, sizeof at->shot_reason, "%s", reason);
+	at->shots_done = shot->asked;
+	at->shooting = false;
+	pthread_cond_broadcast(&kafka->drop_news);
+	pthread_mutex_unlock(&kafka->mutex);
+	kafka_worker_free_shot(shot);
+}
+
+static void
+shoot_zones(struct kafka *kafka)
+{
+	struct kafka_manifest manifest;
+	char reason[STORE_REASON_SIZE];
+
+	while (!atomic_load(&kafka->stop)) {
+		struct kafka_zone *at = NULL;
+		struct kafka_shot *shot = NULL;
+		pthread_mutex_lock(&kafka->mutex);
+		for (size_t i = 0; i < kafka->bucket_count && !shot; i++)
+			for (at = kafka->buckets[i]; at && !shot; at = shot ? at : at->next)
+				if (at->shot) {
+					shot = at->shot;
+					at->shot = NULL;
+					break;
+				}
+		pthread_mutex_unlock(&kafka->mutex);
+		if (!shot)
+			return;
+		uint64_t begun_ms = clock_monotonic_ms();
+		reason[0] = '\0';
+		enum status status = shoot_one(kafka, at, shot, &manifest, reason);
+		if (status == STATUS_OK)
+			log_info("snapshot", "zone=%s version=%llu records=%llu chunks=%u ms=%llu", at->text, (unsigned long long)manifest.version,
+			         (unsigned long long)manifest.records, manifest.chunks, (unsigned long long)(clock_monotonic_ms() - begun_ms));
+		else if (status != STATUS_EXISTS)
+			log_limited(LOG_LEVEL_ERROR, "snapshot failed", "zone=%s reason=%s", at->text, reason);
+		end_shot(kafka, at, shot, status, &manifest, reason);
+	}
+}
+
+/* ---- retention ---- */
+
+enum status
+kafka_worker_check_retention(struct kafka *kafka, char *reason)
+{
+	int64_t retention_ms;
+	uint64_t interval_ms = atomic_load(&kafka->snapshot_interval_ms);
+
+	if (!kafka_client_topic_number(kafka, kafka->updates_topic, "retention.ms", &retention_ms))
+		return STATUS_OK; /* said when the topic was checked */
+	if (retention_ms < 0 || interval_ms + interval_ms / 10 < (uint64_t)retention_ms)
+		return STATUS_OK;
+	snprintf(reason, STORE_REASON_SIZE, "store %s: topic %s keeps changes for %lld s only (retention.ms), and snapshots are taken every %llu s: "
+	         "set snapshot-every: {interval: …} to less, or retention.ms to more", kafka->store.name, kafka->updates_topic,
+	         (long long)retention_ms / 1000, (unsigned long long)interval_ms / 1000);
+	return STATUS_INVALID;
+}
+
+/* How long until the log no longer reaches back to this manifest, by time and by what is left of its length. */
+static int64_t
+margin_of(const struct kafka_manifest *manifest, int64_t low, int64_t high, int64_t retention_ms, bool by_size)
+{
+	int64_t age_ms = (int64_t)(clock_wall_us() - manifest->time_us) / 1000;
+
+	if (manifest->place.offset + 1 >= high)
+		return retention_ms;
+	int64_t margin_ms = retention_ms - age_ms;
+	if (by_size && high > low) {
+		int64_t part_ms = (int64_t)((double)retention_ms * (double)(manifest->place.offset + 1 - low) / (double)(high - low));
+		margin_ms = part_ms < margin_ms ? part_ms : margin_ms;
+	}
+	return margin_ms > 0 ? margin_ms : 0;
+}
+
+static int64_t
+margin_of_zones(struct kafka *kafka, int32_t partition, int64_t low, int64_t high, int64_t retention_ms, bool by_size)
+{
+	int64_t least_ms = retention_ms;
+
+	pthread_mutex_lock(&kafka->mutex);
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next) {
+			if (at->produce_partition != partition || !at->manifest.id[0])
+				continue;
+			int64_t margin_ms = margin_of(&at->manifest, low, high, retention_ms, by_size);
+			if (margin_ms < retention_ms / 2 && !at->shooting)
+				at->shot_asked = true;
+			least_ms = margin_ms < least_ms ? margin_ms : least_ms;
+		}
+	pthread_mutex_unlock(&kafka->mutex);
+	return least_ms;
+}
+
+static void
+check_margin(struct kafka *kafka)
+{
+	int64_t retention_ms, retention_bytes = -1, low, high;
+	char reason[STORE_REASON_SIZE];
+
+	if (!kafka_client_topic_number(kafka, kafka->updates_topic, "retention.ms", &retention_ms))
+		return;
+	(void)!kafka_client_topic_number(kafka, kafka->updates_topic, "retention.bytes", &retention_bytes);
+	if (kafka_worker_check_retention(kafka, reason) == STATUS_INVALID)
+		log_error("retention too short", "store=%s reason=%s", kafka->store.name, reason);
+	if (retention_ms < 0)
+		retention_ms = INT64_C(3650) * 86400000;
+	int64_t least_ms = retention_ms;
+	for (int32_t i = 0; i < kafka->partition_count; i++) {
+		if (kafka_client_bounds(kafka, kafka->updates_topic, i, &low, &high, reason) != STATUS_OK)
+			return;
+		int64_t margin_ms = margin_of_zones(kafka, i, low, high, retention_ms, retention_bytes >= 0);
+		least_ms = margin_ms < least_ms ? margin_ms : least_ms;
+	}
+	atomic_store(&kafka->margin_ms, least_ms);
+	if (least_ms < retention_ms / 4)
+		log_error("snapshots too old", "store=%s margin_s=%lld reason=%s", kafka->store.name, (long long)least_ms / 1000,
+		          "the updates topic will soon no longer reach back to them");
+}
+
+/* ---- the thread ---- */
+
+/* A snapshot that is due is taken by the follower's next round. */
+static bool
+look_at_due(struct kafka *kafka)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	bool due = false;
+
+	pthread_mutex_lock(&kafka->mutex);
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (const struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
+			due = due || (!at->shooting && (at->shot_asked || (at->due_ms && at->due_ms <= now_ms)));
+	pthread_mutex_unlock(&kafka->mutex);
+	return due;
+}
+
+static void
+wait_for_work(struct kafka *kafka, unsigned at_most_ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += (long)at_most_ms % 1000 * 1000000;
+	until.tv_sec += at_most_ms / 1000 + until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	if (!kafka->worker_wanted && !atomic_load(&kafka->stop))
+		pthread_cond_timedwait(&kafka->worker_news, &kafka->mutex, &until);
+}
+
+void *
+kafka_worker_run(void *context)
+{
+	struct kafka *kafka = context;
+	bool again = false;
+
+	while (!atomic_load(&kafka->stop)) {
+		pthread_mutex_lock(&kafka->mutex);
+		wait_for_work(kafka, again ? AGAIN_MS : TICK_MS);
+		bool wanted = kafka->worker_wanted || again;
+		kafka->worker_wanted = false;
+		pthread_mutex_unlock(&kafka->mutex);
+		if (wanted) {
+			again = !open_zones(kafka);
+			if (!again)
+				shoot_zones(kafka);
+		}
+		uint64_t now_ms = clock_monotonic_ms();
+		if (kafka->topics_checked && !again && now_ms - kafka->retention_checked_ms >= RETENTION_MS) {
+			kafka->retention_checked_ms = now_ms;
+			check_margin(kafka);
+		}
+		if (look_at_due(kafka)) {
+			atomic_store(&kafka->store.round, true);
+			kafka_wake_poll(kafka);
+		}
+	}
+	return NULL;
+}
