@@ -8,7 +8,8 @@ add_type(struct compose *compose, const struct node *node, const uint8_t *owner,
 
 	if (!node_rrset(node, type, &rrset))
 		return true;
-	return compose_rrset(compose, SECTION_ADDITIONAL, owner, type, rrset.ttl_s, rrset.packed, rrset.packed_size, rrset.count);
+	return compose_rrset(compose, SECTION_ADDITIONAL, owner, type, rrset.ttl_s, rrset.packed, rrset.packed_size,
+			     rrset.count);
 }
 
 /* The node that answers for a name of ours, glue included; NULL: nothing to add. */

@@ -13,8 +13,8 @@
 
 /*
  * Fill answer, authority, additional; AA, TC and RCODE.
- * msg       a query of class IN for a type that is no meta type but ANY, for a name within version's zone; for DS at an apex whose
- *           parent zone is ours too the caller gives the parent's version
+ * msg       a query of class IN for a type that is no meta type but ANY, for a name within version's zone; for DS at
+ *           an apex whose parent zone is ours too the caller gives the parent's version
  * tcp       ANY over TCP gets all RRsets, over UDP one of them (RFC 8482)
  */
 void answer_query(const struct message *msg, const struct zone_version *version, bool tcp, struct compose *compose);

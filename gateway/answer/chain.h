@@ -11,8 +11,8 @@
 #include "answer/state.h"
 
 /*
- * Put the CNAME of `node` into the answer and go on to its target. True: look up answer->name, which is the target now.
- * False: the answer ends here (target outside of the zone, a loop, the bound, no room).
+ * Put the CNAME of `node` into the answer and go on to its target. True: look up answer->name, which is the target
+ * now. False: the answer ends here (target outside of the zone, a loop, the bound, no room).
  */
 bool chain_cname(struct answer *answer, const struct node *node);
 /* The same for a DNAME above the name: the DNAME, then the CNAME that it makes. False also for YXDOMAIN. */

@@ -3,7 +3,7 @@
  *
  * Threads:   any; no state.
  * Memory:    nothing is allocated.
- * Standards: RFC 8482 4.1; RFC 4892 (id.server), RFC 1035 (class CH).
+ * Standards: RFC 8482 4.1.
  */
 #ifndef ZONEGATE_ANSWER_META_H
 #define ZONEGATE_ANSWER_META_H

@@ -11,8 +11,9 @@
 #include "zone/lookup.h"
 
 /*
- * CNAMEs and DNAMEs followed in one answer: as many as BIND does (max-query-restarts); the resolver goes on from there. Names that a DNAME
- * makes longer and longer are each compressed with a pointer to the one before, and dnspython follows 16 pointers at most.
+ * CNAMEs and DNAMEs followed in one answer: as many as BIND does (max-query-restarts); the resolver goes on from
+ * there. Names that a DNAME makes longer and longer are each compressed with a pointer to the one before, and
+ * dnspython follows 16 pointers at most.
  */
 #define ANSWER_LINKS 11
 
@@ -35,7 +36,8 @@ struct answer {
 static inline bool
 answer_is_below_dname(const struct lookup *found)
 {
-	return found->dname != NULL && (found->zone_cut == NULL || found->dname->name_size < found->zone_cut->name_size);
+	return found->dname != NULL &&
+	       (found->zone_cut == NULL || found->dname->name_size < found->zone_cut->name_size);
 }
 
 /* The owner for compose: NULL is the question's name, whose case is kept. */

@@ -6,7 +6,7 @@
 #include "wire/rdata.h"
 #include <stdlib.h>
 
-/* 64 KiB of UPDATE whose names are all pointers grow to some 3 MiB; evaluating it again after a lost race takes that once more. */
+/* 64 KiB of UPDATE whose names are all pointers grow to some 3 MiB; evaluated again after a lost race, to twice that. */
 #define UPDATE_ARENA_CAP (16u << 20)
 #define UPDATE_UDP_SIZE 512 /* "at most 512 bytes on UDP": what the clients' libraries read */
 
@@ -65,21 +65,22 @@ ixfr_serial(const struct message *msg, uint32_t *serial)
 	if (record.type != TYPE_SOA || record.class_ != CLASS_IN || owner_size != msg->qname_size ||
 	    memcmp(owner, msg->qname, owner_size) != 0)
 		return false;
-	if (rdata_expand(msg->wire, msg->size, record.rdata, record.rdata_size, TYPE_SOA, soa, sizeof soa, &end) != STATUS_OK)
+	if (rdata_expand(msg->wire, msg->size, record.rdata, record.rdata_size, TYPE_SOA, soa, sizeof soa, &end) !=
+	    STATUS_OK)
 		return false;
 	*serial = rdata_soa_serial(soa, end);
 	return true;
 }
 
-/* An IXFR answer that says "this is the version": over UDP, where no more fits, and to who is up to date (RFC 1995 2, 4). */
+/* "This is the version": to an IXFR over UDP, where no more fits, and to who is up to date (RFC 1995 2, 4). */
 static enum dispatch_result
 answer_soa(struct exchange *exchange, const struct zone_version *version)
 {
 	struct rrset soa;
 
 	exchange->compose.flags |= FLAG_AA;
-	if (version_soa(version, &soa) &&
-	    !compose_rrset(&exchange->compose, SECTION_ANSWER, NULL, TYPE_SOA, soa.ttl_s, soa.packed, soa.packed_size, soa.count))
+	if (version_soa(version, &soa) && !compose_rrset(&exchange->compose, SECTION_ANSWER, NULL, TYPE_SOA, soa.ttl_s,
+							 soa.packed, soa.packed_size, soa.count))
 		exchange->compose.flags |= FLAG_TC;
 	return DISPATCH_ANSWER;
 }
@@ -142,7 +143,7 @@ is_meta(uint16_t type)
 	return (type >= 128 && type <= 254) || type == TYPE_OPT;
 }
 
-/* The zone that answers: the closest one above the name, but for DS at its apex the one above that (RFC 4035 3.1.4.1). */
+/* The closest zone above the name answers, but for DS at its apex the one above that (RFC 4035 3.1.4.1). */
 static inline const struct zone *
 zone_of_query(const struct table *table, const struct message *msg)
 {
@@ -151,7 +152,8 @@ zone_of_query(const struct table *table, const struct message *msg)
 	if (msg->qtype != TYPE_DS || zone == NULL || zone->name_size != msg->qname_size || msg->qname_labels == 0)
 		return zone;
 	size_t label = msg->qname[0] + 1u;
-	const struct zone *parent = table_find(table, msg->qname + label, msg->qname_size - label, msg->qname_labels - 1u);
+	const struct zone *parent =
+		table_find(table, msg->qname + label, msg->qname_size - label, msg->qname_labels - 1u);
 	return parent != NULL ? parent : zone;
 }
 
@@ -213,9 +215,10 @@ refuse_update(struct exchange *exchange, struct zone *zone, const char *verdict)
 	if (zone != NULL)
 		stat_add_shared(&zone->updates[rcode < 23 ? rcode : 23], 1);
 	if (exchange->dispatch->serve->audit != NULL)
-		audit_refused(exchange->dispatch->serve->audit, exchange->msg, (const struct sockaddr *)&exchange->peer->remote,
-		              (enum update_transport)exchange->peer->transport, key_text(&exchange->tsig, text), rcode, verdict,
-		              exchange->ede.code == EDE_NONE ? "" : exchange->ede.text);
+		audit_refused(exchange->dispatch->serve->audit, exchange->msg,
+			      (const struct sockaddr *)&exchange->peer->remote,
+			      (enum update_transport)exchange->peer->transport, key_text(&exchange->tsig, text), rcode,
+			      verdict, exchange->ede.code == EDE_NONE ? "" : exchange->ede.text);
 	return DISPATCH_ANSWER;
 }
 
@@ -329,7 +332,9 @@ dispatch_update(struct exchange *exchange)
 {
 	const struct message *msg = exchange->msg;
 	struct policy_requestor who = requestor(exchange);
-	struct zone *zone = msg->qclass == CLASS_IN ? table_exact(exchange->dispatch->serve->table, msg->qname, msg->qname_size) : NULL;
+	struct zone *zone = msg->qclass == CLASS_IN
+				    ? table_exact(exchange->dispatch->serve->table, msg->qname, msg->qname_size)
+				    : NULL;
 
 	if (zone == NULL) { /* RFC 2136 3.1.2 */
 		refuse_because(exchange, RCODE_NOTAUTH, EDE_NOT_AUTHORITATIVE, "not a zone of this server");
@@ -337,7 +342,9 @@ dispatch_update(struct exchange *exchange)
 	}
 	const struct update_settings *settings = atomic_load_explicit(&zone->update_settings, memory_order_acquire);
 	if (settings == NULL || !update_could_allow(settings, &who)) {
-		refuse_because(exchange, RCODE_REFUSED, EDE_PROHIBITED, who.key_name != NULL ? "no rule for this key" : "no rule for unsigned updates from this address");
+		refuse_because(exchange, RCODE_REFUSED, EDE_PROHIBITED,
+			       who.key_name != NULL ? "no rule for this key"
+						    : "no rule for unsigned updates from this address");
 		return refuse_update(exchange, zone, "policy");
 	}
 	if (zone_current(zone) == NULL) {
@@ -376,7 +383,8 @@ limit_of(const struct message *msg, const struct serve_settings *settings, enum 
 
 /* OPT and header; then the signature. The answer's size, or 0 where it cannot be signed. */
 static size_t
-finish(struct compose *compose, struct edns_reply *reply, const struct ede *ede, struct tsig *tsig, uint8_t *buffer, size_t room)
+finish(struct compose *compose, struct edns_reply *reply, const struct ede *ede, struct tsig *tsig, uint8_t *buffer,
+       size_t room)
 {
 	if (reply != NULL) {
 		reply->rcode = compose->rcode;
@@ -403,7 +411,8 @@ choose(struct exchange *exchange, enum parse_verdict verdict)
 	}
 	if (verdict == PARSE_FORMERR || (msg->edns.present && msg->edns.bad_cookie)) { /* RFC 7873 5.2.2 */
 		refuse(exchange, RCODE_FORMERR);
-		return message_opcode(msg) == OPCODE_UPDATE ? refuse_update(exchange, NULL, "formerr") : DISPATCH_ANSWER;
+		return message_opcode(msg) == OPCODE_UPDATE ? refuse_update(exchange, NULL, "formerr")
+							    : DISPATCH_ANSWER;
 	}
 	if (msg->edns.present && msg->edns.version > 0)
 		return refuse(exchange, RCODE_BADVERS); /* RFC 6891 6.1.3 */
@@ -425,8 +434,9 @@ count(struct serve_counters *counters, enum transport transport, unsigned rcode)
 
 /* Anything but a plain query that one of our zones answers. */
 static __attribute__((noinline)) enum dispatch_result
-answer_special(const struct dispatch *dispatch, const struct dispatch_request *request, const struct serve_settings *settings,
-               uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream)
+answer_special(const struct dispatch *dispatch, const struct dispatch_request *request,
+	       const struct serve_settings *settings, uint8_t *buffer, size_t room, size_t *answer_size,
+	       struct stream **stream)
 {
 	const struct message *msg = &request->msg;
 	enum transport transport = request->peer->transport;
@@ -459,7 +469,8 @@ answer_special(const struct dispatch *dispatch, const struct dispatch_request *r
 		return result;
 	if (message_opcode(msg) != OPCODE_UPDATE)
 		count(dispatch->counters, transport, exchange.compose.rcode);
-	*answer_size = finish(&exchange.compose, opt != NULL ? &reply : NULL, &exchange.ede, &exchange.tsig, buffer, room);
+	*answer_size =
+		finish(&exchange.compose, opt != NULL ? &reply : NULL, &exchange.ede, &exchange.tsig, buffer, room);
 	return *answer_size > 0 ? DISPATCH_ANSWER : DISPATCH_DROP;
 }
 
@@ -474,7 +485,8 @@ dispatch_prepare(const struct dispatch *dispatch, const uint8_t *wire, size_t si
 	request->far = request->plain = false;
 	request->verdict = parse_message(wire, size, msg);
 	if (request->verdict != PARSE_OK || message_opcode(msg) != OPCODE_QUERY || msg->tsig_offset != 0 ||
-	    msg->qclass != CLASS_IN || is_meta(msg->qtype) || (msg->edns.present && (msg->edns.version > 0 || msg->edns.bad_cookie)))
+	    msg->qclass != CLASS_IN || is_meta(msg->qtype) ||
+	    (msg->edns.present && (msg->edns.version > 0 || msg->edns.bad_cookie)))
 		return;
 	const struct zone *zone = zone_of_query(dispatch->serve->table, msg);
 	const struct zone_version *version = zone != NULL ? zone_current(zone) : NULL;
@@ -529,7 +541,8 @@ dispatch_message(const struct dispatch *dispatch, const uint8_t *wire, size_t si
 }
 
 enum dispatch_result
-dispatch_pending(const struct dispatch *dispatch, struct pending *pending, uint8_t *buffer, size_t room, size_t *answer_size)
+dispatch_pending(const struct dispatch *dispatch, struct pending *pending, uint8_t *buffer, size_t room,
+		 size_t *answer_size)
 {
 	const struct serve_settings *settings = atomic_load_explicit(&dispatch->serve->settings, memory_order_acquire);
 	struct update_request *request = &pending->update;

@@ -2,7 +2,8 @@
  * Parse, verify, choose by opcode, sign, hand back: the only file that sees all of an exchange.
  *
  * Threads:   a worker's; the caller holds an RCU section (QSBR: between two quiescent states).
- * Memory:    writes into the caller's buffer; allocates only for an UPDATE whose signature and sender have been accepted.
+ * Memory:    writes into the caller's buffer; allocates only for an UPDATE whose signature and sender have been
+ *            accepted.
  */
 #ifndef ZONEGATE_SERVE_DISPATCH_H
 #define ZONEGATE_SERVE_DISPATCH_H
@@ -20,8 +21,9 @@ struct dispatch {
 };
 
 /*
- * A message on its way through, in three steps, so that what a large zone keeps far away in memory is on its way for several messages
- * at once: dispatch_prepare for each, dispatch_approach for each, dispatch_answer for each. All in one RCU section.
+ * A message on its way through, in three steps, so that what a large zone keeps far away in memory is on its way for
+ * several messages at once: dispatch_prepare for each, dispatch_approach for each, dispatch_answer for each. All in
+ * one RCU section.
  */
 struct dispatch_request {
 	const struct peer *peer;              /* the caller's, as the next two: before dispatch_answer */
@@ -38,7 +40,8 @@ struct dispatch_request {
 /* How many messages to take through the steps together. */
 #define DISPATCH_GROUP 16
 
-void dispatch_prepare(const struct dispatch *dispatch, const uint8_t *wire, size_t size, struct dispatch_request *request);
+void dispatch_prepare(const struct dispatch *dispatch, const uint8_t *wire, size_t size,
+		      struct dispatch_request *request);
 
 static inline void
 dispatch_approach(const struct dispatch_request *request)
@@ -55,12 +58,13 @@ enum dispatch_result dispatch_answer(const struct dispatch *dispatch, const stru
                                      uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream);
 
 /* All three for one message. */
-enum dispatch_result dispatch_message(const struct dispatch *dispatch, const uint8_t *wire, size_t size, const struct peer *peer,
-                                      void *connection, uint64_t connection_serial,
-                                      uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream);
+enum dispatch_result dispatch_message(const struct dispatch *dispatch, const uint8_t *wire, size_t size,
+				      const struct peer *peer, void *connection, uint64_t connection_serial,
+				      uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream);
 
 /* The answer to an UPDATE whose outcome stands; DISPATCH_ANSWER or DISPATCH_DROP. Frees nothing. */
-enum dispatch_result dispatch_pending(const struct dispatch *dispatch, struct pending *pending, uint8_t *buffer, size_t room, size_t *answer_size);
+enum dispatch_result dispatch_pending(const struct dispatch *dispatch, struct pending *pending, uint8_t *buffer,
+				      size_t room, size_t *answer_size);
 void dispatch_pending_free(struct pending *pending);
 
 #endif

@@ -125,7 +125,8 @@ bind_address(int fd, struct listener_address *address)
 	if (address->address.ss_family == AF_INET6 && !set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1))
 		return false;
 	/* All workers' sockets share the port; the kernel spreads clients over them. */
-	if (!set(fd, SOL_SOCKET, SO_REUSEPORT, 1) || bind(fd, (const struct sockaddr *)&address->address, address->size) != 0)
+	if (!set(fd, SOL_SOCKET, SO_REUSEPORT, 1) ||
+	    bind(fd, (const struct sockaddr *)&address->address, address->size) != 0)
 		return false;
 	/* Port 0 (tests): the others take the port that this one got. */
 	return getsockname(fd, (struct sockaddr *)&address->address, &address->size) == 0;
@@ -166,7 +167,8 @@ open_tcp(struct listener_address *address)
 	int fd = socket(address->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	/* SO_REUSEADDR: a restart does not wait for old connections to be forgotten. */
-	if (fd >= 0 && (!set(fd, SOL_SOCKET, SO_REUSEADDR, 1) || !bind_address(fd, address) || listen(fd, BACKLOG) != 0)) {
+	if (fd >= 0 &&
+	    (!set(fd, SOL_SOCKET, SO_REUSEADDR, 1) || !bind_address(fd, address) || listen(fd, BACKLOG) != 0)) {
 		int saved = errno;
 		close(fd);
 		errno = saved;
@@ -233,7 +235,8 @@ open_one(struct listener_address *addresses, size_t count, struct listener_socke
 }
 
 enum status
-listener_open(const struct listener_address *addresses, size_t count, unsigned workers, struct listener_sockets **sockets, char *reason)
+listener_open(const struct listener_address *addresses, size_t count, unsigned workers,
+	      struct listener_sockets **sockets, char *reason)
 {
 	struct listener_sockets *opened = calloc(workers, sizeof *opened);
 	struct listener_address *copies = calloc(count + 1, sizeof *copies);

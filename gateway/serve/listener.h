@@ -16,7 +16,10 @@
 
 struct listener_address { struct sockaddr_storage address; socklen_t size; };
 
-/* One worker's sockets: for each address a UDP and a TCP socket, non-blocking, SO_REUSEPORT; wildcard addresses with IP_PKTINFO. */
+/*
+ * One worker's sockets: for each address a UDP and a TCP socket, non-blocking, SO_REUSEPORT; wildcard addresses with
+ * IP_PKTINFO.
+ */
 struct listener_sockets {
 	size_t count;
 	int *udp, *tcp;
@@ -25,7 +28,8 @@ struct listener_sockets {
 };
 
 /* Sockets for `workers` workers: an array of that many; all or nothing. */
-MUST_USE enum status listener_open(const struct listener_address *addresses, size_t count, unsigned workers, struct listener_sockets **sockets, char *reason);
+MUST_USE enum status listener_open(const struct listener_address *addresses, size_t count, unsigned workers,
+				   struct listener_sockets **sockets, char *reason);
 void listener_close(struct listener_sockets *sockets, unsigned workers);
 /* "address@port" with the port optional (default 53): strict. */
 MUST_USE enum status listener_parse(const char *text, unsigned default_port, struct listener_address *address);

@@ -38,6 +38,13 @@ struct serve_counters {
 	stat_counter tcp_accepted, tcp_open, tcp_refused;
 };
 
+/* What one worker takes on. */
+struct worker_limits {
+	unsigned tcp_clients;          /* connections a worker */
+	unsigned tcp_clients_address;  /* connections a client address, a worker */
+	unsigned tcp_idle_ms;
+};
+
 /* Where an answer goes. */
 struct peer {
 	struct sockaddr_storage remote, local; /* local: address asked, for UDP (RFC 2181 4) */
@@ -52,7 +59,7 @@ enum dispatch_result {
 	DISPATCH_STREAM,   /* *stream is to be pulled (TCP only) */
 };
 
-/* Handed to the transport when an UPDATE's outcome stands: compose, sign and send it there, on the worker's own thread. */
+/* Handed to the transport when an UPDATE's outcome stands: composed, signed and sent on the worker's own thread. */
 struct pending {
 	struct update_request update;  /* first: update.release's argument is this */
 	struct tsig tsig;

@@ -27,7 +27,7 @@ struct tcp_connection {
 	const struct tcp_layer *layer;
 	void *layer_state;
 	int fd;                    /* -1: closed */
-	uint64_t serial;           /* another one for each use of this memory: a pending knows by it whether its client is still there */
+	uint64_t serial;           /* changes with each use of this memory: tells a pending if its client is still there */
 	struct peer peer;
 	struct tcp_address *address;
 	struct tcp_connection *older, *newer; /* by progress; `newer` also links the lists of closed and free ones */
@@ -377,7 +377,8 @@ take_group(struct tcp_connection *connection, const uint8_t *bytes, size_t size)
 	unsigned count = 0, taken = 0;
 
 	while (count < DISPATCH_GROUP && (length = whole_message(bytes + at, size - at)) > 0) {
-		dispatch_prepare(connection->tcp->dispatch, bytes + at + LENGTH_SIZE, length - LENGTH_SIZE, &requests[count]);
+		dispatch_prepare(connection->tcp->dispatch, bytes + at + LENGTH_SIZE, length - LENGTH_SIZE,
+				 &requests[count]);
 		end[count++] = at += length;
 	}
 	for (unsigned i = 0; i < count; i++)
@@ -450,7 +451,8 @@ tcp_readable(struct tcp_connection *connection)
 		resume(connection);
 		return;
 	}
-	ssize_t size = connection->layer->receive(connection->fd, connection->layer_state, tcp->in + have, TCP_IN_SIZE - have);
+	ssize_t size =
+		connection->layer->receive(connection->fd, connection->layer_state, tcp->in + have, TCP_IN_SIZE - have);
 	if (size < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			close_connection(connection);
@@ -614,8 +616,9 @@ tcp_acceptable(struct source *source, uint32_t events)
 			continue;
 		}
 		if ((errno == EMFILE || errno == ENFILE) && evict(listener->tcp)) {
-			log_limited(LOG_LEVEL_WARNING, "tcp", "no file descriptor left: an idle connection was closed connections=%u",
-			            listener->tcp->open);
+			log_limited(LOG_LEVEL_WARNING, "tcp",
+				    "no file descriptor left: an idle connection was closed connections=%u",
+				    listener->tcp->open);
 			continue;
 		}
 		if (errno != ECONNABORTED && errno != EINTR)
@@ -631,7 +634,8 @@ tcp_listen(struct tcp *tcp, int fd, const struct tcp_layer *layer)
 
 	if (listener == NULL)
 		return STATUS_NO_MEMORY;
-	*listener = (struct tcp_listener){.source.ready = tcp_acceptable, .tcp = tcp, .layer = layer, .fd = fd, .next = tcp->listeners};
+	*listener = (struct tcp_listener){
+		.source.ready = tcp_acceptable, .tcp = tcp, .layer = layer, .fd = fd, .next = tcp->listeners};
 	if (epoll_ctl(tcp->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
 		free(listener);
 		return STATUS_IO;
@@ -651,7 +655,8 @@ tcp_answer(struct tcp *tcp, struct pending *pending)
 	(*tcp->in_flight)--;
 	if (connection->serial == pending->connection_serial && connection->fd >= 0) {
 		connection->pending--;
-		if (dispatch_pending(tcp->dispatch, pending, tcp->scratch + LENGTH_SIZE, MESSAGE_MAX_SIZE, &size) == DISPATCH_ANSWER) {
+		if (dispatch_pending(tcp->dispatch, pending, tcp->scratch + LENGTH_SIZE, MESSAGE_MAX_SIZE, &size) ==
+		    DISPATCH_ANSWER) {
 			bytes_put_u16(tcp->scratch, (uint16_t)size);
 			if (!keep_unsent(connection, tcp->scratch, LENGTH_SIZE + size))
 				close_connection(connection);

@@ -2,11 +2,12 @@
  * DNS over TCP: pipelining, answers out of order, one send for many answers, limits for each client.
  *
  * Threads:   the worker's.
- * Memory:    an idle connection has no buffers. Bytes come and go through two buffers of the worker; what cannot be used or sent
- *            at once is kept with the connection: at most TCP_IN_SIZE in and TCP_OUT_LIMIT + TCP_OUT_SIZE out.
- * Limits:    struct worker_limits; TCP_PENDING UPDATEs on their way a connection; a connection that has not sent a whole message,
- *            nor taken what is there for it, for tcp_idle_ms is closed. Where no more connections may be, the one that has been
- *            idle longest makes room.
+ * Memory:    an idle connection has no buffers. Bytes come and go through two buffers of the worker; what cannot be
+ *            used or sent at once is kept with the connection: at most TCP_IN_SIZE in and TCP_OUT_LIMIT +
+ *            TCP_OUT_SIZE out.
+ * Limits:    struct worker_limits; TCP_PENDING UPDATEs on their way a connection; a connection that has not sent a
+ *            whole message, nor taken what is there for it, for tcp_idle_ms is closed. Where no more connections may
+ *            be, the one that has been idle longest makes room.
  * Standards: RFC 7766; RFC 9210. What is beneath a connection is a struct tcp_layer, so that TLS can be.
  */
 #ifndef ZONEGATE_SERVE_TCP_H
@@ -14,7 +15,6 @@
 
 #include "serve/dispatch.h"
 #include "serve/source.h"
-#include "serve/worker.h"
 #include <sys/types.h>
 
 #define TCP_IN_SIZE (128u << 10)             /* a message of 65,535 octets fits with what follows it */
@@ -35,7 +35,8 @@ struct tcp_layer {
 extern const struct tcp_layer tcp_plain;
 
 /* NULL: no memory. in_flight: as in udp.h. */
-struct tcp *tcp_new(const struct dispatch *dispatch, int epoll_fd, const struct worker_limits *limits, unsigned *in_flight);
+struct tcp *tcp_new(const struct dispatch *dispatch, int epoll_fd, const struct worker_limits *limits,
+		    unsigned *in_flight);
 /* Closes all connections. */
 void tcp_free(struct tcp *tcp);
 /* Accept from a listening socket, which stays the caller's. */

@@ -229,7 +229,8 @@ answer_group(struct udp *udp, const struct udp_socket *socket, unsigned first, u
 		request->peer = &udp->peers[i];
 		request->connection = NULL;
 		request->connection_serial = socket->index;
-		enum dispatch_result result = dispatch_answer(udp->dispatch, request, udp->out_iov[answers].iov_base, UDP_OUT_SIZE, &size, &stream);
+		enum dispatch_result result = dispatch_answer(udp->dispatch, request, udp->out_iov[answers].iov_base,
+							      UDP_OUT_SIZE, &size, &stream);
 		if (result == DISPATCH_ANSWER)
 			put_answer(udp, answers++, &udp->peers[i], size);
 		else if (result == DISPATCH_LATER)
@@ -284,7 +285,8 @@ udp_answer(struct udp *udp, struct pending *list)
 			size_t size;
 			list = list->next;
 			batch[taken++] = pending;
-			if (dispatch_pending(udp->dispatch, pending, udp->out_iov[answers].iov_base, UDP_OUT_SIZE, &size) == DISPATCH_ANSWER)
+			if (dispatch_pending(udp->dispatch, pending, udp->out_iov[answers].iov_base, UDP_OUT_SIZE,
+					     &size) == DISPATCH_ANSWER)
 				put_answer(udp, answers++, &pending->peer, size);
 		}
 		invariant(index < udp->socket_count);

@@ -17,7 +17,7 @@
 
 struct udp;
 
-/* The sockets stay the caller's. in_flight counts requests that dispatch answered with DISPATCH_LATER. NULL: no memory. */
+/* The sockets stay the caller's. in_flight counts requests that are DISPATCH_LATER. NULL: no memory. */
 struct udp *udp_new(const struct dispatch *dispatch, const struct listener_sockets *sockets, unsigned *in_flight);
 void udp_free(struct udp *udp);
 /* For epoll: the source of the socket of that index. */

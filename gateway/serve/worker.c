@@ -60,7 +60,8 @@ give_back(struct pending *pending)
 
 	do
 		pending->next = newest;
-	while (!atomic_compare_exchange_weak_explicit(&mailbox->newest, &newest, pending, memory_order_release, memory_order_relaxed));
+	while (!atomic_compare_exchange_weak_explicit(&mailbox->newest, &newest, pending, memory_order_release,
+						      memory_order_relaxed));
 	if (newest == NULL)
 		wake(mailbox);
 }
@@ -167,7 +168,8 @@ worker_open(struct worker *worker, const struct worker_limits *limits)
 {
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	worker->mailbox.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (worker->epoll_fd < 0 || worker->mailbox.fd < 0 || !watch(worker, worker->mailbox.fd, &worker->mailbox.source))
+	if (worker->epoll_fd < 0 || worker->mailbox.fd < 0 ||
+	    !watch(worker, worker->mailbox.fd, &worker->mailbox.source))
 		return STATUS_IO;
 	worker->udp = udp_new(&worker->dispatch, worker->sockets, &worker->in_flight);
 	worker->tcp = tcp_new(&worker->dispatch, worker->epoll_fd, limits, &worker->in_flight);
@@ -197,7 +199,8 @@ worker_free(struct worker *worker)
 }
 
 enum status
-worker_start(const struct serve *serve, unsigned number, struct listener_sockets *sockets, const struct worker_limits *limits, struct worker **worker)
+worker_start(const struct serve *serve, unsigned number, struct listener_sockets *sockets,
+	     const struct worker_limits *limits, struct worker **worker)
 {
 	struct worker *started = calloc(1, sizeof *started);
 

@@ -26,7 +26,8 @@ enum status
 stream_next(struct stream *stream, uint8_t *buffer, size_t room, size_t *size)
 {
 	size_t reserved = tsig_room(&stream->tsig);
-	struct stream_message message = {.base = buffer, .at = buffer + MESSAGE_HEADER_SIZE, .end = buffer + room - reserved};
+	struct stream_message message = {
+		.base = buffer, .at = buffer + MESSAGE_HEADER_SIZE, .end = buffer + room - reserved};
 
 	require(room >= MESSAGE_MAX_SIZE);
 	*size = 0;

@@ -22,8 +22,8 @@ struct stream_message {
 /* The head of every kind's own struct. */
 struct stream {
 	/*
-	 * Put records into the message as long as they fit whole. *ended after the last one. A message that got no record and is not
-	 * the end: STATUS_LIMIT.
+	 * Put records into the message as long as they fit whole. *ended after the last one. A message that got no
+	 * record and is not the end: STATUS_LIMIT.
 	 */
 	enum status (*fill)(struct stream *stream, struct stream_message *message, bool *ended);
 	void (*release)(struct stream *stream); /* frees the kind's own, and the struct */
@@ -37,8 +37,8 @@ struct stream {
 void stream_init(struct stream *stream, const struct message *msg, const struct tsig *tsig);
 
 /*
- * The next message into `buffer` (65,535 octets), signed; *size 0: the stream has ended. Pulled only when the connection has
- * sent most of what it has: a slow reader costs one message of memory.
+ * The next message into `buffer` (65,535 octets), signed; *size 0: the stream has ended. Pulled only when the
+ * connection has sent most of what it has: a slow reader costs one message of memory.
  */
 MUST_USE enum status stream_next(struct stream *stream, uint8_t *buffer, size_t room, size_t *size);
 void stream_free(struct stream *stream);

@@ -1,6 +1,7 @@
 /*
- * Any bytes as a message to a server with a zone that has everything: the answer must be well formed, have the request's id and
- * fit its limit; a transfer is pulled to its end; an UPDATE that is accepted comes back and is answered.
+ * Any bytes as a message to a server with a zone that has everything: the answer must be well formed, have the
+ * request's id and fit its limit; a transfer is pulled to its end; an UPDATE that is accepted comes back and is
+ * answered.
  *
  * The first octet chooses: 1 TCP, 2 signed by a key of ours, 4 the UPDATE's outcome is to be dropped.
  */
@@ -65,8 +66,8 @@ audit_update(struct audit *audit, const struct update_request *request, const ch
 }
 
 void
-audit_refused(struct audit *audit, const struct message *msg, const struct sockaddr *client, enum update_transport transport,
-              const char *key, unsigned rcode, const char *verdict, const char *reason)
+audit_refused(struct audit *audit, const struct message *msg, const struct sockaddr *client,
+	      enum update_transport transport, const char *key, unsigned rcode, const char *verdict, const char *reason)
 {
 	(void)audit; (void)msg; (void)client; (void)transport; (void)key; (void)rcode;
 	require(verdict != NULL && reason != NULL);
@@ -101,7 +102,8 @@ start(void)
 	atomic_store(&serve.settings, &settings);
 	transfer->allow_transfer = acl_new();
 	update->allow_update = acl_new();
-	require(acl_add(transfer->allow_transfer, "key k.", reason) == STATUS_OK && acl_add(update->allow_update, "key k.", reason) == STATUS_OK);
+	require(acl_add(transfer->allow_transfer, "key k.", reason) == STATUS_OK &&
+		acl_add(update->allow_update, "key k.", reason) == STATUS_OK);
 	atomic_store(&zone->transfer_settings, transfer);
 	atomic_store(&zone->update_settings, update);
 	require(table_add(serve.table, zone) == STATUS_OK);
@@ -185,9 +187,11 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	size--;
 	memcpy(wire, bytes + 1, size);
 	/* Only what has no signature yet, and can be found to have one afterwards. */
-	is_signed = is_signed && parse_message(wire, size, &msg) == PARSE_OK && msg.tsig_offset == 0 && msg.sig0_offset == 0;
+	is_signed = is_signed && parse_message(wire, size, &msg) == PARSE_OK && msg.tsig_offset == 0 &&
+		    msg.sig0_offset == 0;
 	if (is_signed)
-		require(tsig_sign_request(&tsig, keyring_at(settings.keys, 0), wire, &size, sizeof wire, NOW_S) == STATUS_OK);
+		require(tsig_sign_request(&tsig, keyring_at(settings.keys, 0), wire, &size, sizeof wire, NOW_S) ==
+			STATUS_OK);
 	send_message(wire, size, tcp, is_signed ? &tsig : NULL);
 	return 0;
 }

@@ -105,9 +105,11 @@ every_record_is_there_once_and_the_soa_twice(void **state) /* RFC 5936 2.2 */
 static void
 the_case_of_the_question_does_not_change_the_zone(void **state) /* RFC 5936 3.4 */
 {
-	struct zone_version *version = zone_text_load(com, "@ 3600 SOA ns hm 7 3600 900 604800 300\n@ 3600 NS ns\nns 60 A 192.0.2.1\n");
+	struct zone_version *version =
+		zone_text_load(com, "@ 3600 SOA ns hm 7 3600 900 604800 300\n@ 3600 NS ns\nns 60 A 192.0.2.1\n");
 	unsigned messages;
-	char *plain = transfer(version, "example.com.", &messages), *mixed = transfer(version, "eXAMPLE.Com.", &messages);
+	char *plain = transfer(version, "example.com.", &messages),
+	     *mixed = transfer(version, "eXAMPLE.Com.", &messages);
 
 	(void)state;
 	assert_string_equal(plain, mixed);
@@ -119,7 +121,8 @@ the_case_of_the_question_does_not_change_the_zone(void **state) /* RFC 5936 3.4 
 static void
 the_root_zone_can_be_transferred(void **state)
 {
-	struct zone_version *version = zone_text_load(root, "@ 60 SOA ns. hm. 7 3600 900 604800 300\n@ 60 NS ns.\nns. 60 A 192.0.2.1\n");
+	struct zone_version *version =
+		zone_text_load(root, "@ 60 SOA ns. hm. 7 3600 900 604800 300\n@ 60 NS ns.\nns. 60 A 192.0.2.1\n");
 	unsigned messages;
 	char *text = transfer(version, ".", &messages);
 
@@ -141,7 +144,8 @@ large_zones_take_full_messages_and_lose_nothing(void **state)
 	used = (size_t)sprintf(zone, "@ 3600 SOA ns hm 7 3600 900 604800 300\n@ 3600 NS ns\n");
 	/* Some with many records at a name, so that messages end within RRsets too. */
 	for (unsigned i = 0; i < 4000; i++) {
-		used += (size_t)sprintf(zone + used, "host%u 60 A 10.0.%u.%u\nhost%u 60 TXT \"%0*u\"\n", i, i >> 8, i & 255, i, (int)(i % 200) + 1, i);
+		used += (size_t)sprintf(zone + used, "host%u 60 A 10.0.%u.%u\nhost%u 60 TXT \"%0*u\"\n", i, i >> 8,
+					i & 255, i, (int)(i % 200) + 1, i);
 		if (i % 100 == 0)
 			for (unsigned k = 0; k < 50; k++)
 				used += (size_t)sprintf(zone + used, "many%u 60 MX %u mx%u\n", i, k, k);
@@ -153,7 +157,8 @@ large_zones_take_full_messages_and_lose_nothing(void **state)
 		lines += *at == '\n';
 	assert_int_equal(lines, version->records + 1);
 	for (const char *at = text, *line = NULL; *at != '\0'; line = at, at = strchr(at, '\n') + 1)
-		assert_true(line == NULL || strncmp(line, at, (size_t)(strchr(at, '\n') - at) + 1) != 0); /* sorted: none comes twice */
+		assert_true(line == NULL ||
+			    strncmp(line, at, (size_t)(strchr(at, '\n') - at) + 1) != 0); /* sorted: none comes twice */
 	assert_true(messages >= 8 && messages <= 20);
 	free(text);
 	free(zone);

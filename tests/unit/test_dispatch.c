@@ -1,4 +1,4 @@
-/* One message in, one out: what is refused, how, and that signed requests get signed answers. The committer is a fake. */
+/* One message in, one out: what is refused, how; signed requests get signed answers. The committer is a fake. */
 #include "tests/unit/cmocka.h"
 #include "base/clock.h"
 #include "base/rcu.h"
@@ -29,8 +29,8 @@ audit_update(struct audit *audit, const struct update_request *request, const ch
 }
 
 void
-audit_refused(struct audit *audit, const struct message *msg, const struct sockaddr *client, enum update_transport transport,
-              const char *key, unsigned rcode, const char *verdict, const char *reason)
+audit_refused(struct audit *audit, const struct message *msg, const struct sockaddr *client,
+	      enum update_transport transport, const char *key, unsigned rcode, const char *verdict, const char *reason)
 {
 	(void)audit; (void)msg; (void)client; (void)transport; (void)key; (void)rcode; (void)verdict; (void)reason;
 	refused_audited++;
@@ -133,7 +133,8 @@ send_message(const uint8_t *wire, size_t size, enum transport transport)
 	peer.transport = transport;
 	stream = NULL;
 	answer_size = 0;
-	return dispatch_message(&dispatch, wire, size, &peer, NULL, 0, answer, transport == TRANSPORT_UDP ? 4096 : 65535, &answer_size, &stream);
+	return dispatch_message(&dispatch, wire, size, &peer, NULL, 0, answer,
+				transport == TRANSPORT_UDP ? 4096 : 65535, &answer_size, &stream);
 }
 
 /* The flags and records of the answer, then "EDE n text" if it has one. */
@@ -153,7 +154,8 @@ read_answer(void)
 		if (value == NULL || code != EDNS_OPTION_EDE)
 			break;
 		size_t used = strlen(text);
-		snprintf(text + used, sizeof text - used, "EDE %u %.*s\n", bytes_get_u16(value), size - 2, (const char *)value + 2);
+		snprintf(text + used, sizeof text - used, "EDE %u %.*s\n", bytes_get_u16(value), size - 2,
+			 (const char *)value + 2);
 	}
 	return text;
 }
@@ -210,7 +212,8 @@ static void
 a_name_of_ours_is_answered_and_others_are_refused(void **state)
 {
 	(void)state;
-	assert_string_equal(ask("ns.example.com.", "A", TRANSPORT_UDP), "AA NOERROR\nA ns.example.com. 3600 A 192.0.2.53\n");
+	assert_string_equal(ask("ns.example.com.", "A", TRANSPORT_UDP),
+			    "AA NOERROR\nA ns.example.com. 3600 A 192.0.2.53\n");
 	assert_string_equal(ask("example.net.", "A", TRANSPORT_UDP), "REFUSED\nEDE 20 not in a zone of this server\n");
 	assert_string_equal(ask("x.empty.test.", "A", TRANSPORT_UDP), "SERVFAIL\nEDE 14 the zone is not ready\n");
 }
@@ -219,11 +222,14 @@ static void
 the_closest_zone_answers_but_the_parent_has_the_ds(void **state) /* RFC 4035 3.1.4.1 */
 {
 	(void)state;
-	assert_string_equal(ask("ns.child.example.com.", "A", TRANSPORT_UDP), "AA NOERROR\nA ns.child.example.com. 3600 A 192.0.2.53\n");
+	assert_string_equal(ask("ns.child.example.com.", "A", TRANSPORT_UDP),
+			    "AA NOERROR\nA ns.child.example.com. 3600 A 192.0.2.53\n");
 	assert_string_equal(ask("child.example.com.", "DS", TRANSPORT_UDP),
-	                    "AA NOERROR\nA child.example.com. 3600 DS 1 8 2 0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF\n");
-	assert_string_equal(ask("example.com.", "DS", TRANSPORT_UDP),
-	                    "AA NOERROR\nN example.com. 300 SOA ns.example.com. hostmaster.example.com. 7 3600 900 604800 300\n");
+			    "AA NOERROR\nA child.example.com. 3600 DS 1 8 2 "
+			    "0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF\n");
+	assert_string_equal(
+		ask("example.com.", "DS", TRANSPORT_UDP),
+		"AA NOERROR\nN example.com. 300 SOA ns.example.com. hostmaster.example.com. 7 3600 900 604800 300\n");
 }
 
 static void
@@ -327,7 +333,8 @@ a_transfer_needs_tcp_a_zone_and_permission(void **state)
 {
 	(void)state;
 	assert_string_equal(ask("example.com.", "AXFR", TRANSPORT_UDP), "REFUSED\nEDE 21 AXFR is for TCP\n");
-	assert_string_equal(ask("ns.example.com.", "AXFR", TRANSPORT_TCP), "NOTAUTH\nEDE 20 not a zone of this server\n");
+	assert_string_equal(ask("ns.example.com.", "AXFR", TRANSPORT_TCP),
+			    "NOTAUTH\nEDE 20 not a zone of this server\n");
 	assert_string_equal(ask("example.com.", "AXFR", TRANSPORT_TCP), "REFUSED\nEDE 18 not in allow-transfer\n");
 }
 
@@ -370,7 +377,8 @@ make_ixfr(uint32_t serial, struct tsig *tsig, uint8_t *out)
 static void
 ixfr_over_udp_and_to_who_is_up_to_date_is_one_soa(void **state) /* RFC 1995 2, 4 */
 {
-	static const char soa[] = "AA NOERROR\nA example.com. 3600 SOA ns.example.com. hostmaster.example.com. 7 3600 900 604800 300\n";
+	static const char soa[] =
+		"AA NOERROR\nA example.com. 3600 SOA ns.example.com. hostmaster.example.com. 7 3600 900 604800 300\n";
 	uint8_t query[600];
 	struct tsig tsig;
 
@@ -409,9 +417,11 @@ an_update_without_permission_ends_at_the_door(void **state)
 	unsigned audited = refused_audited;
 
 	(void)state;
-	assert_int_equal(send_message(update, make_update("example.com.", NULL, NULL, update), TRANSPORT_UDP), DISPATCH_ANSWER);
+	assert_int_equal(send_message(update, make_update("example.com.", NULL, NULL, update), TRANSPORT_UDP),
+			 DISPATCH_ANSWER);
 	assert_string_equal(read_answer(), "REFUSED\n");
-	assert_int_equal(send_message(update, make_update("example.net.", NULL, NULL, update), TRANSPORT_UDP), DISPATCH_ANSWER);
+	assert_int_equal(send_message(update, make_update("example.net.", NULL, NULL, update), TRANSPORT_UDP),
+			 DISPATCH_ANSWER);
 	assert_string_equal(read_answer(), "NOTAUTH\n");
 	assert_int_equal(submitted, 0);
 	assert_int_equal(refused_audited, audited + 2);

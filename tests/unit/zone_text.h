@@ -1,8 +1,8 @@
 /*
  * Zones from text and responses to text, for tests.
  *
- * A zone is lines "OWNER TTL TYPE RDATA", owners relative to the apex. A response is "FLAGS RCODE", then a line for each record:
- * the section's letter (A answer, N authority, D additional), owner, TTL, TYPE, RDATA.
+ * A zone is lines "OWNER TTL TYPE RDATA", owners relative to the apex. A response is "FLAGS RCODE", then a line for
+ * each record: the section's letter (A answer, N authority, D additional), owner, TTL, TYPE, RDATA.
  */
 #ifndef ZONEGATE_TESTS_UNIT_ZONE_TEXT_H
 #define ZONEGATE_TESTS_UNIT_ZONE_TEXT_H
@@ -33,7 +33,8 @@ zone_text_add(struct draft *draft, const uint8_t *apex, const char *line)
 
 	if (rdata == NULL || sscanf(line, "%299s %u %15s %n", owner, &ttl_s, type_text, &at) < 3 || at == 0)
 		zone_text_fail("zone", line, "OWNER TTL TYPE RDATA");
-	if (name_from_text(owner, strlen(owner), apex, name) != STATUS_OK || rrtype_from_text(type_text, &type) != STATUS_OK)
+	if (name_from_text(owner, strlen(owner), apex, name) != STATUS_OK ||
+	    rrtype_from_text(type_text, &type) != STATUS_OK)
 		zone_text_fail("zone", line, "owner or type");
 	name_lower(name, name);
 	if (present_parse(type, line + at, strlen(line + at), apex, rdata, RDATA_MAX_SIZE, &size, reason) != STATUS_OK)
@@ -82,7 +83,8 @@ zone_text_query(const char *name, const char *type_text, unsigned edns_size, uin
 	uint8_t wire[NAME_MAX_SIZE];
 	uint16_t type;
 
-	if (name_from_text(name, strlen(name), (const uint8_t *)"", wire) != STATUS_OK || rrtype_from_text(type_text, &type) != STATUS_OK)
+	if (name_from_text(name, strlen(name), (const uint8_t *)"", wire) != STATUS_OK ||
+	    rrtype_from_text(type_text, &type) != STATUS_OK)
 		zone_text_fail("query", name, type_text);
 	writer_u16(&writer, 0x1234);
 	writer_u16(&writer, 0);
@@ -109,8 +111,10 @@ zone_text_record(const struct message *msg, const struct record *record, char le
 	uint8_t name[NAME_MAX_SIZE], *rdata = malloc(RDATA_MAX_SIZE);
 	size_t size, next;
 
-	if (text == NULL || rdata == NULL || name_parse(msg->wire, msg->size, record->owner, name, &size, &next) != STATUS_OK ||
-	    rdata_expand(msg->wire, msg->size, record->rdata, record->rdata_size, record->type, rdata, RDATA_MAX_SIZE, &size) != STATUS_OK ||
+	if (text == NULL || rdata == NULL ||
+	    name_parse(msg->wire, msg->size, record->owner, name, &size, &next) != STATUS_OK ||
+	    rdata_expand(msg->wire, msg->size, record->rdata, record->rdata_size, record->type, rdata, RDATA_MAX_SIZE,
+			 &size) != STATUS_OK ||
 	    present_rdata(record->type, rdata, size, text, PRESENT_TEXT_SIZE, &size) != STATUS_OK)
 		zone_text_fail("response", "record", "cannot be read");
 	int length = snprintf(out, room, "%c %s %u %s %s\n", letter, name_to_text(name, owner), record->ttl_s,
@@ -132,8 +136,8 @@ zone_text_response(const uint8_t *wire, size_t size, char *out, size_t room)
 
 	if (parse_response(wire, size, &msg) != PARSE_OK)
 		zone_text_fail("response", "parse_response", "not well formed");
-	size_t used = (size_t)snprintf(out, room, "%s%s%s\n", msg.flags & FLAG_AA ? "AA " : "", msg.flags & FLAG_TC ? "TC " : "",
-	                               rcode_text(msg.flags & FLAG_RCODE));
+	size_t used = (size_t)snprintf(out, room, "%s%s%s\n", msg.flags & FLAG_AA ? "AA " : "",
+				       msg.flags & FLAG_TC ? "TC " : "", rcode_text(msg.flags & FLAG_RCODE));
 	for (enum section section = SECTION_ANSWER; section < SECTION_COUNT; section++) {
 		size_t offset = msg.start[section];
 		for (unsigned left = msg.count[section]; left > 0; left--) {
