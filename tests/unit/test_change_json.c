@@ -85,15 +85,14 @@ each_optional_member_survives_the_way_there_and_back(void **state)
 		{"\"store\":true", ",\"reads\":[],\"ops\":[{\"op\":\"DEL\",\"record\":\"@\",\"type\":\"MX\"}],\"serial\":4294967295,\"exclusive\":true"},
 		{"\"gateway\":\"gw\",\"command\":\"import\"", ",\"exclusive\":true,\"snapshot\":{\"id\":\"a1b2\",\"chunks\":17,\"records\":1000000,"
 			"\"sha256\":\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}"},
-		{"\"key\":\"a\\\"b\\\\c\\u0001\\u00e9\"", ",\"removed\":true"},
+		{"\"gateway\":\"\303\251 \360\237\220\247\",\"key\":\"a\\\"b\\\\c\\u0001\\u007f\"", ",\"removed\":true"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char text[1024];
 		struct change change;
 		snprintf(text, sizeof text, head, rows[i].origin, rows[i].rest);
 		assert_int_equal(decode(text, &change), STATUS_OK);
-		if (i < ARRAY_SIZE(rows) - 1)
-			assert_encodes(&change, text);
+		assert_encodes(&change, text);
 	}
 }
 
