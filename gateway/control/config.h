@@ -69,6 +69,7 @@ struct config_zone {
 	const uint8_t *name;              /* wire, lower case */
 	const char *text;
 	unsigned line;
+	unsigned store_line;
 	const char *store;                /* a name in stores; never NULL once loaded */
 	const char *file; unsigned file_line;
 	int serial;                       /* enum serial_rule */

@@ -59,6 +59,16 @@ struct key_entry {
 	const char *file, *name, *algorithm, *secret;
 };
 
+/* Where a key of a map is, for a mistake that is found later. */
+static unsigned
+schema_line_of(const struct config_node *map, const char *key)
+{
+	for (size_t i = 0; i < map->count; i += 2)
+		if (strcmp(map->items[i].text, key) == 0)
+			return map->items[i].line;
+	return map->line;
+}
+
 static const struct config_field key_fields[] = {
 	FIELD(key_entry, file, "file", config_read_path),
 	FIELD(key_entry, name, "name", config_read_string),
@@ -78,7 +88,10 @@ schema_add_key(struct config_reader *in, const struct config_node *node, const s
 		return config_read_fail(in, node->line, "keys: a key is {file} or {name, algorithm, secret}");
 	if (entry->name) {
 		enum status status = keyring_add(keys, entry->name, entry->algorithm, entry->secret, reason);
-		return status == STATUS_OK || config_read_fail(in, node->line, "%s", reason);
+		const char *wrong = status == STATUS_EXISTS                  ? "name"
+				    : !algorithm_from_text(entry->algorithm) ? "algorithm"
+									     : "secret";
+		return status == STATUS_OK || config_read_fail(in, schema_line_of(node, wrong), "%s", reason);
 	}
 	if (in->options->no_files)
 		return true;
@@ -325,6 +338,22 @@ static const struct {
 	[CONFIG_STORE_ETCD] = {{etcd_fields, ARRAY_SIZE(etcd_fields)}, offsetof(struct config_store, etcd)},
 };
 
+/* A store without a type: perhaps "type" is misspelt. True: every key is known to some type. */
+static bool
+schema_find_unknown(struct config_reader *in, const struct config_node *node, const struct config_store *store)
+{
+	for (size_t i = 0; i < node->count; i += 2) {
+		bool known = false;
+		for (size_t type = 0; type < ARRAY_SIZE(type_maps) && node->items[i].kind == CONFIG_SCALAR; type++)
+			for (size_t k = 0; k < type_maps[type].map.count; k++)
+				known = known || strcmp(type_maps[type].map.fields[k].name, node->items[i].text) == 0;
+		if (!known && node->items[i].kind == CONFIG_SCALAR)
+			return config_read_fail(in, node->items[i].line, "unknown key \"%.100s\" in store %s",
+						node->items[i].text, store->name);
+	}
+	return true;
+}
+
 static bool
 schema_read_type(struct config_reader *in, const struct config_node *node, struct config_store *store)
 {
@@ -341,7 +370,8 @@ schema_read_type(struct config_reader *in, const struct config_node *node, struc
 			store->line = node->items[i].line;
 			return true;
 		}
-	return config_read_fail(in, node->line, "store %s: type is missing", store->name);
+	return schema_find_unknown(in, node, store) &&
+	       config_read_fail(in, node->line, "store %s: type is missing", store->name);
 }
 
 static bool

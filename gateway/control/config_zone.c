@@ -93,6 +93,14 @@ zone_read_allow_update(struct config_reader *in, const struct config_field *fiel
 }
 
 static bool
+zone_read_store(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		void *target)
+{
+	((struct config_zone *)((char *)target - field->offset))->store_line = node->line;
+	return config_read_string(in, field, node, target);
+}
+
+static bool
 zone_read_file(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
 {
 	((struct config_zone *)((char *)target - field->offset))->file_line = node->line;
@@ -120,7 +128,7 @@ zone_read_here(struct config_reader *in, const struct config_field *field, const
 
 static const struct config_field zone_fields[] = {
 	FIELD(config_zone, name, "name", config_read_name, .required = true),
-	FIELD(config_zone, store, "store", config_read_string),
+	FIELD(config_zone, store, "store", zone_read_store),
 	FIELD(config_zone, file, "file", zone_read_file),
 	FIELD(config_zone, serial, "serial", config_read_word, .detail = serial_words),
 	FIELD(config_zone, update_policy, "update-policy", zone_read_policy),
@@ -218,7 +226,8 @@ zone_check_store(struct config_reader *in, const struct config *main, struct con
 		return true;
 	}
 	if (!config_find_store(main, zone->store))
-		return config_read_fail(in, zone->line, "zone %s: store %s is not in stores", zone->text, zone->store);
+		return config_read_fail(in, zone->store_line, "zone %s: store %s is not in stores", zone->text,
+					zone->store);
 	return true;
 }
 

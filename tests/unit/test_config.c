@@ -153,7 +153,7 @@ a_mistake_has_its_line(void **state)
 	assert_wrong("log:\n  audit:\n", "z:2: audit has no value");
 	assert_wrong("zones:\n  - name: a.test\n  - name: A.test.\n", "z:3: zone a.test. is given twice");
 	assert_wrong("zones:\n  - file: x\n", "z:2: zones: name is missing");
-	assert_wrong("zones:\n  - name: a.test\n    store: b\n", "z:2: zone a.test.: store b is not in stores");
+	assert_wrong("zones:\n  - name: a.test\n    store: b\n", "z:3: zone a.test.: store b is not in stores");
 	assert_wrong("zones:\n  - name: a.test\n    strict: yes\n",
 		     "z:3: strict: true or false is expected, not \"yes\"");
 	assert_wrong("zones:\n  - name: a.test\n    update-timeout: 2\n",
