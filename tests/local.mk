@@ -9,6 +9,7 @@ UNIT_TESTS = \
 	tests/unit/test_audit \
 	tests/unit/test_axfr \
 	tests/unit/test_bytes \
+	tests/unit/test_change \
 	tests/unit/test_change_json \
 	tests/unit/test_check \
 	tests/unit/test_clock \
@@ -20,8 +21,10 @@ UNIT_TESTS = \
 	tests/unit/test_draft \
 	tests/unit/test_edns \
 	tests/unit/test_embedded \
+	tests/unit/test_follower \
 	tests/unit/test_hash \
 	tests/unit/test_keyring \
+	tests/unit/test_kv \
 	tests/unit/test_line \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
@@ -50,6 +53,7 @@ UNIT_TESTS = \
 	tests/wire/test_wire
 
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz_change_json \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_dispatch \
 	tests/fuzz/fuzz_keyfile \
@@ -63,8 +67,13 @@ FUZZ_TARGETS = \
 # The suite of all stores, and its helpers.
 STORE_SUITE = tests/store/suite.c tests/store/suite.h tests/store/suite_text.c
 tests_unit_test_change_json_SOURCES = tests/unit/test_change_json.c tests/store/suite.h tests/store/suite_text.c
+tests_unit_test_change_SOURCES = tests/unit/test_change.c tests/store/suite.h tests/store/suite_text.c
+tests_unit_test_follower_SOURCES = tests/unit/test_follower.c tests/store/suite.h tests/store/suite_text.c
 tests_unit_test_embedded_SOURCES = tests/unit/test_embedded.c $(STORE_SUITE)
 tests_unit_test_memory_SOURCES = tests/unit/test_memory.c $(STORE_SUITE)
+
+# replay_change against a model of the rule.
+tests_model_replay_driver_SOURCES = tests/model/replay_driver.c tests/store/suite.h tests/store/suite_text.c
 
 # Scripts that read the sources.
 STYLE_TESTS = \
@@ -87,7 +96,7 @@ check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += $(FUZZ_TARGETS)
 LDADD = tests/fuzz/libreplay.a $(CMOCKA_LIBS) $(ZONEGATE_LIBS)
 if HAVE_CMOCKA
-check_PROGRAMS += $(UNIT_TESTS)
+check_PROGRAMS += $(UNIT_TESTS) tests/model/replay_driver
 TESTS += $(UNIT_TESTS)
 else
 check-local:
@@ -97,6 +106,11 @@ endif
 
 if HAVE_PYTHON3
 TESTS += $(STYLE_TESTS)
+if !FUZZERS
+if HAVE_CMOCKA
+TESTS += tests/model/replay_model.py
+endif
+endif
 endif
 
 TEST_EXTENSIONS = .py

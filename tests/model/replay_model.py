@@ -177,9 +177,9 @@ def run(driver, seed, count, reach, quiet):
 
 def main():
     driver = os.environ.get("REPLAY_DRIVER", "tests/model/replay_driver")
-    runs, seed = (int(sys.argv[1]) if len(sys.argv) > 1 else 60), (int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    runs, seed = (int(sys.argv[1]) if len(sys.argv) > 1 else 40), (int(sys.argv[2]) if len(sys.argv) > 2 else 1)
     applied = sum(run(driver, seed + i, 150, 12, False) for i in range(runs))
-    applied += run(driver, seed, 30000, 10000, True)      # past the window
+    applied += run(driver, seed, 20000, 10000, True)      # past the window
     print("%d logs, %d changes applied: the same" % (runs + 1, applied))
 
 
