@@ -109,7 +109,7 @@ def test_a_full_disk(make_gateway):
     g = make_gateway(start=False)
     small = os.path.join(g.dir, "small")
     os.mkdir(small)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", small]).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", small]).returncode:
         pytest.skip("cannot mount a tmpfs here")
     try:
         g.write_config(CONFIG.replace("state-dir: state", "state-dir: small/state"))

@@ -99,9 +99,9 @@ def raw_rcode(gateway, m, patch=lambda wire: wire):
     """Sign and send what dnspython would not write: its wire form, patched."""
     m.tsig = None
     wire = patch(m.to_wire())
-    key, now = KEYS[dns.name.from_text("dhcp.")], int(time.time())
+    key, now = dns.tsig.Key("dhcp.", SECRET, "hmac-sha256"), int(time.time())
     empty = dns.rdtypes.ANY.TSIG.TSIG(ANY, dns.rdatatype.TSIG, dns.tsig.HMAC_SHA256, now, 300, b"", m.id, 0, b"")
-    tsig = dns.tsig.sign(wire, dns.tsig.Key("dhcp.", key.secret, "hmac-sha256"), empty, now)[0].to_wire()
+    tsig = dns.tsig.sign(wire, key, empty, now)[0].to_wire()
     wire += dns.name.from_text("dhcp.").to_wire() + struct.pack("!HHIH", 250, 255, 0, len(tsig)) + tsig
     wire = wire[:10] + struct.pack("!H", 1) + wire[12:]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:

@@ -22,7 +22,7 @@ def example(name):
 def place(net, make_gateway):
     """The gateway of contrib/examples/zonegate-dhcp.yaml, within the server's namespace."""
     config = example("zonegate-dhcp.yaml").replace("5300", "PORT")
-    g = make_gateway(config, {"2.0.192.in-addr.arpa.zone": REVERSE}, wrap=net.inside(net.server), start=False)
+    g = make_gateway(config, {"2.0.192.in-addr.arpa.zone": REVERSE}, wrap=net.inside(net.server), start=False, port=53)
     g.start()
     g.net = net
     g.dig = lambda *a: net.run(net.server, "dig", "@127.0.0.1", "-p", g.port, "+norec", "+short", *a).stdout.split("\n")
@@ -40,7 +40,8 @@ class Client:
         self.net.run(ns, "ip", "link", "set", self.dev, "up")
         script = os.path.join(place.dir, "udhcpc.sh")
         with open(script, "w") as f:
-            f.write('#!/bin/sh\n[ "$1" != bound ] || echo "$ip" >%s/lease-$interface\n' % place.dir)
+            # The address must be there: a release is sent from it.
+            f.write('#!/bin/sh\n[ "$1" = bound ] || exit 0\nbusybox ip addr add "$ip/24" dev "$interface"\necho "$ip" >%s/lease-$interface\n' % place.dir)
         os.chmod(script, 0o755)
         self.lease_file = os.path.join(place.dir, "lease-" + self.dev)
         self.proc = subprocess.Popen(self.net.inside(ns) + ["busybox", "udhcpc", "-i", self.dev, "-f", "-R", "-t", "10", "-T", "1", "-s", script,
@@ -93,7 +94,7 @@ def kea(place):
 
 def dhcpd(place):
     with open(os.path.join(place.dir, "dhcpd.conf"), "w") as f:
-        f.write(example("dhcpd.conf").replace("port 5300", "port %d" % place.port))
+        f.write(example("dhcpd.conf"))
     open(os.path.join(place.dir, "dhcpd.leases"), "w").close()
     return [start(place, "dhcpd", ["dhcpd", "-4", "-f", "-d", "-user", "root", "-group", "root", "-cf", os.path.join(place.dir, "dhcpd.conf"), "-lf", os.path.join(place.dir, "dhcpd.leases"),
                                    "-pf", os.path.join(place.dir, "dhcpd.pid"), "zgv0"], "Server starting service|Sending on")]
