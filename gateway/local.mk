@@ -102,6 +102,12 @@ libzonegate_a_SOURCES += \
 # gateway/transfer/
 libzonegate_a_SOURCES += \
 	gateway/transfer/axfr.c gateway/transfer/axfr.h \
+	gateway/transfer/ixfr.c gateway/transfer/ixfr.h \
+	gateway/transfer/ixfr_history.c \
+	gateway/transfer/ixfr_zone.h \
+	gateway/transfer/notify.c gateway/transfer/notify.h \
+	gateway/transfer/record.h \
+	gateway/transfer/sequence.c gateway/transfer/sequence.h \
 	gateway/transfer/stream.c gateway/transfer/stream.h
 
 # gateway/serve/

@@ -129,11 +129,32 @@ hook_absent(void *context, struct zone *zone)
 }
 
 static void
-hook_state(void *context, struct zone *zone)
+hook_published(void *context, struct zone *zone, const struct zone_version *version)
 {
 	struct gateway *gateway = context;
 
-	(void)zone;
+	if (ixfr_published(gateway->ixfr, zone, version))
+		notify_zone(gateway->notify, zone, version);
+}
+
+/* A secondary that was told before its serial is known again would take the whole zone. */
+static void
+hook_history_read(void *context, struct zone *zone)
+{
+	const struct zone_version *version = zone_current(zone);
+
+	if (version)
+		notify_zone(((struct gateway *)context)->notify, zone, version);
+}
+
+static void
+hook_state(void *context, struct zone *zone)
+{
+	struct gateway *gateway = context;
+	const struct zone_version *version = zone_current(zone);
+
+	if (version && !ixfr_ready(gateway->ixfr, zone, version))
+		notify_zone(gateway->notify, zone, version);
 	pthread_mutex_lock(&gateway->mutex);
 	pthread_cond_broadcast(&gateway->changed);
 	pthread_mutex_unlock(&gateway->mutex);
@@ -160,7 +181,7 @@ gateway_open_store(struct gateway *gateway, const struct config_store *config, c
 		.barrier = hook_barrier,
 		.absent = hook_absent,
 		.state = hook_state,
-		.tick = hook_tick,
+		.tick = hook_tick, .published = hook_published,
 	};
 
 	require(row);
@@ -292,7 +313,10 @@ gateway_drop_zone(struct gateway *gateway, struct zone *zone)
 	table_set_state(zone, ZONE_REMOVED);
 	synchronize_rcu();
 	loader_forget(gateway->loader, zone);
+	ixfr_end_zone(gateway->ixfr, zone);
 	follower_drop(at->follower, zone);
+	ixfr_free_zone(zone);
+	notify_forget(gateway->notify, zone);
 	committer_zone_free(zone->committer);
 	zone->committer = NULL;
 	gateway_note(gateway, zone, NULL);
@@ -526,6 +550,8 @@ gateway_open(struct gateway *gateway, struct config *config, char *reason)
 	gateway->serve.committer = gateway->committer;
 	gateway->serve.version_text = "zonegate " PACKAGE_VERSION;
 	atomic_store(&gateway->serve.settings, settings_serve(config));
+	gateway->ixfr = must(ixfr_new(hook_history_read, gateway));
+	gateway->notify = must(notify_new(config->keys));
 	gateway->loader = loader_new(LOADER_THREADS, gateway_load_zone, gateway);
 	for (size_t i = 0; i < config->store_count && status == STATUS_OK; i++)
 		status = gateway_open_store(gateway, &config->stores[i], reason);
@@ -596,6 +622,8 @@ gateway_free_zones(struct gateway *gateway)
 	for (size_t i = 0; i < list.count; i++) {
 		struct zone *zone = list.items[i];
 		committer_zone_free(zone->committer);
+		ixfr_free_zone(zone);
+		notify_forget(gateway->notify, zone);
 		gateway_free_settings(atomic_load(&zone->update_settings), atomic_load(&zone->transfer_settings));
 		enum status status = table_remove(gateway->table, zone);
 		invariant(status == STATUS_OK);
@@ -610,12 +638,16 @@ gateway_close(struct gateway *gateway)
 		worker_stop(gateway->workers[i]);
 	if (gateway->loader)
 		loader_free(gateway->loader);
+	if (gateway->ixfr)
+		ixfr_stop(gateway->ixfr);
 	for (size_t i = 0; i < gateway->store_count; i++)
 		follower_stop(gateway->stores[i].follower);
 	if (gateway->table) {
 		gateway_free_zones(gateway);
 		committer_free(gateway->committer);
 		table_free(gateway->table);
+		ixfr_free(gateway->ixfr);
+		notify_free(gateway->notify);
 		settings_serve_free(atomic_load(&gateway->serve.settings));
 	}
 	if (gateway->kv)

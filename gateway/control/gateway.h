@@ -14,6 +14,8 @@
 #include "control/store_types.h"
 #include "serve/worker.h"
 #include "store/follower.h"
+#include "transfer/ixfr.h"
+#include "transfer/notify.h"
 #include "update/audit.h"
 #include <pthread.h>
 
@@ -40,6 +42,8 @@ struct gateway {
 	struct committer *committer;
 	struct serve serve;
 	struct loader *loader;
+	struct ixfr *ixfr;
+	struct notify *notify;
 	struct worker **workers; unsigned worker_count;
 	uint64_t started_us;
 	atomic_bool ready;                /* every zone that can be served is, and all sockets listen */

@@ -284,6 +284,29 @@ metrics_updates(struct gateway *gateway, FILE *out)
 	fprintf(out, "zonegate_update_retransmissions_total %" PRIu64 "\n", stat_read(&counters->retransmissions));
 }
 
+static void
+metrics_secondaries(struct gateway *gateway, FILE *out)
+{
+	const struct ixfr_counters *ixfr = ixfr_counters(gateway->ixfr);
+	const struct notify_counters *notify = notify_counters(gateway->notify);
+	const struct { const char *name, *type, *help; const stat_counter *counter; } rows[] = {
+		{"ixfr_incremental_total", "counter", "IXFR answered with differences.", &ixfr->incremental},
+		{"ixfr_whole_total", "counter", "IXFR over TCP answered with the whole zone.", &ixfr->whole},
+		{"ixfr_single_total", "counter", "IXFR over UDP answered with the SOA alone.", &ixfr->single},
+		{"notify_sent_total", "counter", "NOTIFY messages sent, retries included.", &notify->sent},
+		{"notify_retries_total", "counter", "NOTIFY messages sent again.", &notify->retries},
+		{"notify_acknowledged_total", "counter", "NOTIFY messages acknowledged.", &notify->acknowledged},
+		{"notify_refused_total", "counter", "Answers to NOTIFY that were no acknowledgement.", &notify->refused},
+		{"notify_failed_total", "counter", "NOTIFY messages that could not be sent.", &notify->failed},
+		{"notify_waiting", "gauge", "Secondaries that have not acknowledged the newest version yet.", &notify->waiting},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		metrics_head(out, rows[i].name, rows[i].type, rows[i].help);
+		fprintf(out, "zonegate_%s %" PRIu64 "\n", rows[i].name, stat_read(rows[i].counter));
+	}
+}
+
 void
 metrics_write(struct gateway *gateway, FILE *out)
 {
@@ -296,6 +319,7 @@ metrics_write(struct gateway *gateway, FILE *out)
 	metrics_connections(gateway, out);
 	metrics_tsig(gateway, out);
 	metrics_updates(gateway, out);
+	metrics_secondaries(gateway, out);
 	metrics_zones(gateway, out);
 	metrics_stores(gateway, out);
 	pthread_rwlock_unlock(&gateway->lock);

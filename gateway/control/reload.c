@@ -174,6 +174,7 @@ reload_server(struct gateway *gateway, struct config *config)
 	committer_set(gateway->committer, &committer);
 	keyring_inherit(config->keys, gateway->config->keys);
 	struct serve_settings *old = atomic_exchange(&gateway->serve.settings, settings_serve(config));
+	notify_set_keys(gateway->notify, config->keys);
 	synchronize_rcu();
 	settings_serve_free(old);
 	for (size_t i = 0; i < config->store_count; i++) {

@@ -2,6 +2,7 @@
 #include "answer/answer.h"
 #include "base/clock.h"
 #include "transfer/axfr.h"
+#include "transfer/ixfr.h"
 #include "update/audit.h"
 #include "wire/rdata.h"
 #include <stdlib.h>
@@ -85,18 +86,36 @@ answer_soa(struct exchange *exchange, const struct zone_version *version)
 	return DISPATCH_ANSWER;
 }
 
+/* RFC 1995 2: one message over UDP, or the SOA alone, which sends the client to TCP; 4: the whole zone where the serial is not known. */
 static enum dispatch_result
-start_transfer(struct exchange *exchange, const struct zone_version *version)
+start_incremental(struct exchange *exchange, struct zone *zone, const struct zone_version *version)
 {
 	const struct message *msg = exchange->msg;
 	uint32_t serial;
 
-	if (msg->qtype == TYPE_IXFR) {
-		if (!ixfr_serial(msg, &serial))
-			return refuse(exchange, RCODE_FORMERR);
-		if (exchange->peer->transport == TRANSPORT_UDP || (int32_t)(version->serial - serial) <= 0)
+	if (!ixfr_serial(msg, &serial))
+		return refuse(exchange, RCODE_FORMERR);
+	if ((int32_t)(version->serial - serial) <= 0)
+		return answer_soa(exchange, version);
+	if (exchange->peer->transport == TRANSPORT_UDP) {
+		if (!ixfr_compose(&exchange->compose, zone, version, serial))
 			return answer_soa(exchange, version);
+		exchange->compose.flags |= FLAG_AA;
+		return DISPATCH_ANSWER;
 	}
+	enum status status = ixfr_start(msg, &exchange->tsig, zone, version, serial, &exchange->stream);
+	if (status == STATUS_NOT_FOUND)
+		status = axfr_start(msg, &exchange->tsig, version, &exchange->stream);
+	return status == STATUS_OK ? DISPATCH_STREAM : refuse(exchange, RCODE_SERVFAIL);
+}
+
+static enum dispatch_result
+start_transfer(struct exchange *exchange, struct zone *zone, const struct zone_version *version)
+{
+	const struct message *msg = exchange->msg;
+
+	if (msg->qtype == TYPE_IXFR)
+		return start_incremental(exchange, zone, version);
 	if (axfr_start(msg, &exchange->tsig, version, &exchange->stream) != STATUS_OK)
 		return refuse(exchange, RCODE_SERVFAIL);
 	return DISPATCH_STREAM;
@@ -122,7 +141,7 @@ dispatch_transfer(struct exchange *exchange)
 	const struct zone_version *version = zone_current(zone);
 	if (version == NULL)
 		return refuse_because(exchange, RCODE_SERVFAIL, EDE_NOT_READY, "the zone is not ready");
-	return start_transfer(exchange, version);
+	return start_transfer(exchange, zone, version);
 }
 
 /* QTYPEs that are no data: all but ANY, which answer/ knows. */

@@ -1,12 +1,9 @@
 #include "transfer/axfr.h"
+#include "transfer/record.h"
 #include <stdlib.h>
 
 /* Nodes asked from memory before the first of them is read: some 100 ns each that would be waited for one after the other. */
 #define AHEAD 32
-#define POINTER 0xc000
-#define POINTER_LIMIT 0x4000      /* 14 bits of offset (RFC 1035 4.1.4) */
-#define RECORD_FIXED_SIZE 10      /* TYPE, CLASS, TTL, RDLENGTH */
-#define SOA_NUMBERS 20
 
 enum axfr_step { AXFR_SOA_FIRST, AXFR_NODES, AXFR_SOA_LAST, AXFR_ENDED };
 
@@ -40,93 +37,13 @@ transfer_settings_free(struct transfer_settings *settings)
 	free(settings);
 }
 
-/* ---- names ---- */
-
-/* `own` octets of labels, then the zone's name: a pointer to it if there is one in the message. The caller has made room. */
-static inline uint8_t *
-put_within(struct stream_message *message, uint8_t *at, const uint8_t *name, size_t own, const struct zone_version *version)
-{
-	if (own > 0)
-		memcpy(at, name, own);
-	at += own;
-	if (message->apex != 0) {
-		bytes_put_u16(at, (uint16_t)(POINTER | message->apex));
-		return at + 2;
-	}
-	size_t offset = (size_t)(at - message->base);
-	if (version->apex_size > 1 && offset < POINTER_LIMIT)
-		message->apex = (uint16_t)offset;
-	memcpy(at, version->apex, version->apex_size);
-	return at + version->apex_size;
-}
-
-/* A name in RDATA of a type that may be compressed (RFC 3597 4); its case is kept (RFC 5936 3.4). */
-static uint8_t *
-put_rdata_name(struct stream_message *message, uint8_t *at, const uint8_t *name, const struct zone_version *version, size_t *taken)
-{
-	size_t size = name_size(name), own = 0;
-
-	*taken = size;
-	while (size - own > version->apex_size)
-		own += name[own] + 1u;
-	if (size - own == version->apex_size && memcmp(name + own, version->apex, version->apex_size) == 0)
-		return put_within(message, at, name, own, version);
-	memcpy(at, name, size);
-	return at + size;
-}
-
-static uint8_t *
-put_rdata(struct stream_message *message, uint8_t *at, uint16_t type, struct rdata rdata, const struct zone_version *version)
-{
-	size_t taken;
-
-	switch (type) {
-	case TYPE_NS: case TYPE_CNAME: case TYPE_PTR:
-		return put_rdata_name(message, at, rdata.bytes, version, &taken);
-	case TYPE_MX:
-		memcpy(at, rdata.bytes, 2);
-		return put_rdata_name(message, at + 2, rdata.bytes + 2, version, &taken);
-	case TYPE_SOA:
-		at = put_rdata_name(message, at, rdata.bytes, version, &taken);
-		at = put_rdata_name(message, at, rdata.bytes + taken, version, &taken);
-		memcpy(at, rdata.bytes + rdata.size - SOA_NUMBERS, SOA_NUMBERS);
-		return at + SOA_NUMBERS;
-	default:
-		if (rdata.size > 0)
-			memcpy(at, rdata.bytes, rdata.size);
-		return at + rdata.size;
-	}
-}
-
 /* ---- records ---- */
 
-/* One record of `node`; false: no room. Room is measured without compression, which only saves. */
+/* One record of `node`; false: no room. */
 static inline bool
 put_record(struct axfr *axfr, struct stream_message *message, const struct node *node, const struct rrset *rrset, struct rdata rdata)
 {
-	const struct zone_version *version = axfr->version;
-	size_t most = node->name_size + version->apex_size + RECORD_FIXED_SIZE + rdata.size;
-	uint8_t *at = message->at;
-
-	/* Two octets more than a name takes are possible where the zone is the root, whose pointer is longer than itself. */
-	if ((size_t)(message->end - at) < most + 2)
-		return false;
-	if (axfr->owner != 0) {
-		bytes_put_u16(at, (uint16_t)(POINTER | axfr->owner));
-		at += 2;
-	} else {
-		size_t offset = (size_t)(at - message->base);
-		at = put_within(message, at, node_name(node), node->name_size, version);
-		if (offset < POINTER_LIMIT && node->name_size > 0)
-			axfr->owner = (uint16_t)offset;
-	}
-	bytes_put_u32(at, (uint32_t)rrset->type << 16 | CLASS_IN);
-	bytes_put_u32(at + 4, rrset->ttl_s);
-	uint8_t *data = at + RECORD_FIXED_SIZE;
-	message->at = put_rdata(message, data, rrset->type, rdata, version);
-	bytes_put_u16(data - 2, (uint16_t)(message->at - data));
-	message->count++;
-	return true;
+	return record_put(message, &axfr->owner, node_name(node), node->name_size, rrset->type, rrset->ttl_s, rdata, axfr->version);
 }
 
 static bool

@@ -32,6 +32,8 @@ struct zone {
 	/* What upper layers keep with a zone; opaque here, replaced at reload, read inside an RCU section. */
 	_Atomic(void *) update_settings;   /* struct update_settings, update/update.h */
 	_Atomic(void *) transfer_settings; /* struct transfer_settings, transfer/axfr.h */
+	_Atomic(void *) ixfr;              /* struct ixfr_zone, transfer/ixfr_zone.h */
+	void *notify;                      /* struct notify_zone, transfer/notify.c */
 	void *committer;                   /* struct committer_zone, update/committer.h */
 	void *store;                       /* struct store, store/store.h */
 	void *follower;                    /* struct follower_zone, store/follower.h */

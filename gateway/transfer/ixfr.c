@@ -1,0 +1,413 @@
+#include "transfer/ixfr.h"
+#include "transfer/ixfr_zone.h"
+#include "transfer/record.h"
+#include "zone/serial.h"
+#include <stdlib.h>
+
+#define UDP_SEQUENCES_SIZE 16384 /* sequences over this do not fit into any datagram, however well they compress */
+
+/* ---- a zone's sequences ---- */
+
+size_t
+ixfr_zone_limit(const struct zone_version *version)
+{
+	uint64_t size = version->records * IXFR_RECORD_SIZE;
+
+	return size < IXFR_LIMIT_MIN ? IXFR_LIMIT_MIN : size > IXFR_LIMIT_MAX ? IXFR_LIMIT_MAX : (size_t)size;
+}
+
+/* Made by the follower at its first need; the only one who writes the pointer. NULL: no memory, transfers are whole then. */
+static struct ixfr_zone *
+zone_of(struct ixfr *ixfr, struct zone *zone)
+{
+	struct ixfr_zone *at = atomic_load_explicit(&zone->ixfr, memory_order_acquire);
+
+	if (at != NULL)
+		return at;
+	at = calloc(1, sizeof *at);
+	if (at == NULL)
+		return NULL;
+	at->ixfr = ixfr;
+	at->zone = zone;
+	pthread_mutex_init(&at->mutex, NULL);
+	void *none = NULL;
+	if (atomic_compare_exchange_strong(&zone->ixfr, &none, at))
+		return at;
+	pthread_mutex_destroy(&at->mutex);
+	free(at);
+	return none;
+}
+
+static void
+drop_first(struct ixfr_zone *at)
+{
+	struct sequence *sequence = at->items[at->first++];
+
+	at->bytes -= sequence->size;
+	at->count--;
+	sequence_release(sequence);
+}
+
+void
+ixfr_zone_trim(struct ixfr_zone *at)
+{
+	size_t limit = ixfr_zone_limit(at->newest);
+
+	while (at->count > 0 && at->bytes > limit)
+		drop_first(at);
+}
+
+/* Nothing is known any more of what came before. */
+static void
+clear(struct ixfr_zone *at)
+{
+	while (at->count > 0)
+		drop_first(at);
+	at->first = 0;
+	if (at->newest != NULL)
+		version_unpin(at->newest);
+	at->newest = NULL;
+}
+
+static bool
+make_room(struct ixfr_zone *at)
+{
+	if (at->first + at->count < at->room)
+		return true;
+	if (at->first > at->room / 2) {
+		memmove(at->items, at->items + at->first, at->count * sizeof *at->items);
+		at->first = 0;
+		return true;
+	}
+	size_t room = at->room != 0 ? at->room * 2 : 16;
+	struct sequence **items = realloc(at->items, room * sizeof *items);
+	if (items == NULL)
+		return false;
+	at->items = items;
+	at->room = room;
+	return true;
+}
+
+static void
+push(struct ixfr_zone *at, struct sequence *sequence)
+{
+	at->items[at->first + at->count++] = sequence;
+	at->bytes += sequence->size;
+}
+
+/* `version` is now the newest; the mutex is held. */
+static void
+advance(struct ixfr_zone *at, const struct zone_version *version)
+{
+	struct sequence *sequence;
+
+	if (at->newest == version)
+		return;
+	bool known = at->newest != NULL;
+	bool same = known && at->newest->version == version->version && memcmp(at->newest->id, version->id, VERSION_ID_SIZE) == 0;
+	if (known && !same) {
+		known = serial_greater(version->serial, at->newest->serial) && version->version > at->newest->version && make_room(at) &&
+		        sequence_between(at->newest, version, ixfr_zone_limit(version), &sequence) == STATUS_OK;
+		if (known)
+			push(at, sequence);
+	}
+	if (!known)
+		clear(at);
+	struct zone_version *before = at->newest;
+	at->newest = version_pin(version);
+	if (before != NULL)
+		version_unpin(before);
+	ixfr_zone_trim(at);
+}
+
+static bool
+may_be_transferred(const struct zone *zone)
+{
+	const struct transfer_settings *settings = atomic_load_explicit(&zone->transfer_settings, memory_order_acquire);
+
+	return settings != NULL && settings->allow_transfer != NULL;
+}
+
+bool
+ixfr_published(struct ixfr *ixfr, struct zone *zone, const struct zone_version *version)
+{
+	struct ixfr_zone *at = may_be_transferred(zone) ? zone_of(ixfr, zone) : atomic_load_explicit(&zone->ixfr, memory_order_acquire);
+
+	if (at == NULL)
+		return true;
+	pthread_mutex_lock(&at->mutex);
+	if (at->ended || !may_be_transferred(zone))
+		clear(at);
+	else
+		advance(at, version);
+	bool reading = at->reading;
+	pthread_mutex_unlock(&at->mutex);
+	return !reading;
+}
+
+bool
+ixfr_ready(struct ixfr *ixfr, struct zone *zone, const struct zone_version *version)
+{
+	struct ixfr_zone *at;
+
+	ixfr_published(ixfr, zone, version);
+	at = atomic_load_explicit(&zone->ixfr, memory_order_acquire);
+	if (at == NULL || version->version <= 1) /* the first version is its loading */
+		return false;
+	return ixfr_history_add(at);
+}
+
+void
+ixfr_end_zone(struct ixfr *ixfr, struct zone *zone)
+{
+	struct ixfr_zone *at = zone_of(ixfr, zone);
+
+	if (at == NULL)
+		return;
+	ixfr_history_forget(at);
+	pthread_mutex_lock(&at->mutex);
+	at->ended = true;
+	clear(at);
+	pthread_mutex_unlock(&at->mutex);
+}
+
+void
+ixfr_free_zone(struct zone *zone)
+{
+	struct ixfr_zone *at = atomic_exchange(&zone->ixfr, NULL);
+
+	if (at == NULL)
+		return;
+	clear(at);
+	free(at->items);
+	pthread_mutex_destroy(&at->mutex);
+	free(at);
+}
+
+/* ---- from a serial to the newest ---- */
+
+struct span {
+	struct sequence **items; /* held; free() the array */
+	size_t count, bytes;
+	struct zone_version *newest; /* pinned */
+};
+
+/* The newest that begins with the serial: it may have come around. */
+static bool
+find(const struct ixfr_zone *at, uint32_t serial, size_t *index)
+{
+	for (size_t i = at->first + at->count; i-- > at->first;)
+		if (at->items[i]->from_serial == serial) {
+			*index = i;
+			return true;
+		}
+	return false;
+}
+
+static void
+span_end(struct span *span)
+{
+	for (size_t i = 0; i < span->count; i++)
+		sequence_release(span->items[i]);
+	free(span->items);
+	if (span->newest != NULL)
+		version_unpin(span->newest);
+}
+
+static enum status
+take_span(struct ixfr_zone *at, uint32_t serial, struct span *span)
+{
+	size_t index;
+
+	if (!find(at, serial, &index))
+		return STATUS_NOT_FOUND;
+	span->count = at->first + at->count - index;
+	span->items = malloc(span->count * sizeof *span->items);
+	if (span->items == NULL)
+		return STATUS_NO_MEMORY;
+	for (size_t i = 0; i < span->count; i++) {
+		span->items[i] = sequence_hold(at->items[index + i]);
+		span->bytes += span->items[i]->size;
+	}
+	span->newest = version_pin(at->newest);
+	return STATUS_OK;
+}
+
+static enum status
+span_from(struct zone *zone, const struct zone_version *version, uint32_t serial, struct span *span)
+{
+	struct ixfr_zone *at = atomic_load_explicit(&zone->ixfr, memory_order_acquire);
+
+	*span = (struct span){0};
+	if (at == NULL)
+		return STATUS_NOT_FOUND;
+	pthread_mutex_lock(&at->mutex);
+	/* It is served already, its follower just has not come here yet: who has seen it may rely on it. */
+	if (at->newest != NULL && version->version > at->newest->version)
+		advance(at, version);
+	enum status status = take_span(at, serial, span);
+	pthread_mutex_unlock(&at->mutex);
+	return status;
+}
+
+/* ---- the stream ---- */
+
+enum ixfr_step { IXFR_SOA_FIRST, IXFR_SEQUENCES, IXFR_SOA_LAST, IXFR_ENDED };
+
+struct ixfr_stream {
+	struct stream stream; /* first: stream.release's argument is this */
+	struct span span;
+	enum ixfr_step step;
+	/* Where the last message broke off. */
+	size_t index;
+	const uint8_t *at;
+	uint32_t left;        /* records of the sequence */
+	/* The owner that was written last in this message, and where. */
+	const uint8_t *name;
+	uint8_t own;
+	uint16_t owner;
+};
+
+static bool
+put(struct ixfr_stream *ixfr, struct stream_message *message, const struct sequence_record *record)
+{
+	if (message->count == UINT16_MAX)
+		return false;
+	if (ixfr->name == NULL || ixfr->own != record->own || memcmp(ixfr->name, record->name, record->own) != 0)
+		ixfr->owner = 0;
+	ixfr->name = record->name;
+	ixfr->own = record->own;
+	return record_put(message, &ixfr->owner, record->name, record->own, record->type, record->ttl_s, record->rdata, ixfr->span.newest);
+}
+
+/* RFC 1995 4: the newest SOA is the first record and the last. */
+static struct sequence_record
+newest_soa(const struct span *span)
+{
+	const struct sequence *last = span->items[span->count - 1];
+	const uint8_t *at = last->data + last->soa_offset;
+
+	return sequence_next(&at);
+}
+
+/* False: the message is full. */
+static bool
+put_sequences(struct ixfr_stream *ixfr, struct stream_message *message)
+{
+	for (; ixfr->index < ixfr->span.count; ixfr->index++) {
+		const struct sequence *sequence = ixfr->span.items[ixfr->index];
+		if (ixfr->at == NULL) {
+			ixfr->at = sequence->data;
+			ixfr->left = sequence->records;
+		}
+		for (; ixfr->left > 0; ixfr->left--) {
+			const uint8_t *at = ixfr->at;
+			struct sequence_record record = sequence_next(&at);
+			if (!put(ixfr, message, &record))
+				return false;
+			ixfr->at = at;
+		}
+		ixfr->at = NULL;
+	}
+	return true;
+}
+
+static enum status
+ixfr_fill(struct stream *stream, struct stream_message *message, bool *ended)
+{
+	struct ixfr_stream *ixfr = (struct ixfr_stream *)(void *)stream;
+	struct sequence_record soa = newest_soa(&ixfr->span);
+
+	ixfr->name = NULL;
+	if (ixfr->step == IXFR_SOA_FIRST && put(ixfr, message, &soa))
+		ixfr->step = IXFR_SEQUENCES;
+	if (ixfr->step == IXFR_SEQUENCES && put_sequences(ixfr, message))
+		ixfr->step = IXFR_SOA_LAST;
+	if (ixfr->step == IXFR_SOA_LAST && put(ixfr, message, &soa))
+		ixfr->step = IXFR_ENDED;
+	*ended = ixfr->step == IXFR_ENDED;
+	return message->count > 0 ? STATUS_OK : STATUS_LIMIT;
+}
+
+static void
+ixfr_release(struct stream *stream)
+{
+	struct ixfr_stream *ixfr = (struct ixfr_stream *)(void *)stream;
+
+	span_end(&ixfr->span);
+	free(ixfr);
+}
+
+enum status
+ixfr_start(const struct message *msg, const struct tsig *tsig, struct zone *zone, const struct zone_version *version, uint32_t serial,
+           struct stream **stream)
+{
+	struct ixfr_zone *at = atomic_load_explicit(&zone->ixfr, memory_order_acquire);
+	struct span span;
+	enum status status = span_from(zone, version, serial, &span);
+
+	if (at != NULL)
+		stat_add_shared(status == STATUS_OK ? &at->ixfr->counters.incremental : &at->ixfr->counters.whole, 1);
+	if (status != STATUS_OK)
+		return status;
+	struct ixfr_stream *ixfr = calloc(1, sizeof *ixfr);
+	if (ixfr == NULL) {
+		span_end(&span);
+		return STATUS_NO_MEMORY;
+	}
+	stream_init(&ixfr->stream, msg, tsig);
+	ixfr->stream.fill = ixfr_fill;
+	ixfr->stream.release = ixfr_release;
+	ixfr->span = span;
+	ixfr->step = IXFR_SOA_FIRST;
+	*stream = &ixfr->stream;
+	return STATUS_OK;
+}
+
+/* ---- one message ---- */
+
+static bool
+compose_one(struct compose *compose, const struct zone_version *version, const struct sequence_record *record)
+{
+	uint8_t owner[NAME_MAX_SIZE];
+
+	memcpy(owner, record->name, record->own);
+	memcpy(owner + record->own, version->apex, version->apex_size);
+	return compose_record(compose, SECTION_ANSWER, owner, record->type, CLASS_IN, record->ttl_s, record->rdata.bytes, record->rdata.size);
+}
+
+static bool
+compose_all(struct compose *compose, const struct span *span)
+{
+	struct sequence_record soa = newest_soa(span);
+	bool fits = compose_one(compose, span->newest, &soa);
+
+	for (size_t i = 0; fits && i < span->count; i++) {
+		const uint8_t *at = span->items[i]->data;
+		for (uint32_t left = span->items[i]->records; fits && left > 0; left--) {
+			struct sequence_record record = sequence_next(&at);
+			fits = compose_one(compose, span->newest, &record);
+		}
+	}
+	return fits && compose_one(compose, span->newest, &soa);
+}
+
+bool
+ixfr_compose(struct compose *compose, struct zone *zone, const struct zone_version *version, uint32_t serial)
+{
+	struct ixfr_zone *at = atomic_load_explicit(&zone->ixfr, memory_order_acquire);
+	struct compose_mark mark = compose_mark(compose);
+	struct span span;
+
+	if (span_from(zone, version, serial, &span) != STATUS_OK) {
+		if (at != NULL)
+			stat_add_shared(&at->ixfr->counters.single, 1);
+		return false;
+	}
+	bool fits = span.bytes <= UDP_SEQUENCES_SIZE && compose_all(compose, &span);
+	if (!fits)
+		compose_rewind(compose, mark);
+	stat_add_shared(fits ? &at->ixfr->counters.incremental : &at->ixfr->counters.single, 1);
+	span_end(&span);
+	return fits;
+}

@@ -1,0 +1,364 @@
+"""BIND, NSD and Knot as secondaries, by NOTIFY and IXFR, plain and signed, while the zone changes in every way and the gateway is stopped,
+killed and restarted: they have the same zone as the gateway at every point at which they are compared, and none of them takes a whole zone
+after its first."""
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+import dns.tsigkeyring
+import dns.update
+import dns.xfr
+import dns.zone
+import pytest
+
+from conftest import CONFIG, LONG, SECRET, ZONE, free_port, keyfile, run
+
+ORIGIN = "example.test."
+KEYS = dns.tsigkeyring.from_text({"dhcp.": SECRET})
+KEY = {"keyring": KEYS, "keyname": "dhcp.", "keyalgorithm": "hmac-sha256"}
+UPDATES = 100000 if LONG else 360
+POINTS = 100 if LONG else 9
+
+
+class Secondary:
+    """A server in a folder of its own, secondary for the zone."""
+
+    def __init__(self, folder, primary, signed):
+        self.dir = os.path.join(folder, self.name)
+        self.port = free_port()
+        self.primary, self.signed = primary, signed
+        self.log_path = os.path.join(self.dir, "log")
+        os.makedirs(self.dir)
+        os.chmod(self.dir, 0o777)
+        self.proc = None
+
+    def start(self):
+        with open(os.path.join(self.dir, "conf"), "w") as f:
+            f.write(self.config())
+        with open(self.log_path, "ab") as log:
+            self.proc = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir)
+        return self
+
+    def stop(self):
+        if self.proc and self.proc.poll() is None:
+            self.proc.terminate()
+            try:
+                self.proc.wait(10)
+            except subprocess.TimeoutExpired:
+                self.proc.kill()
+                self.proc.wait()
+        self.proc = None
+
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def wait(self, serial, seconds=30):
+        """Until it serves this serial."""
+        end, seen = time.monotonic() + seconds, None
+        while time.monotonic() < end:
+            seen = soa_serial(self.port)
+            if seen == serial:
+                return
+            assert self.proc.poll() is None, self.log()[-3000:]
+            time.sleep(0.02)
+        raise AssertionError("%s has serial %s, not %s:\n%s" % (self.name, seen, serial, self.log()[-3000:]))
+
+    def whole_zones(self):
+        """How many times it took the whole zone; None: its log does not say."""
+
+    def increments(self):
+        """How many times it took differences."""
+
+
+class Bind(Secondary):
+    name = "bind"
+
+    def config(self):
+        key = ' key "dhcp."' if self.signed else ""
+        return (keyfile() + """options { directory "%s"; listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; }; pid-file "pid";
+recursion no; notify no; dnssec-validation no; serial-query-rate 1000; session-keyfile "session.key"; min-refresh-time 1;
+min-retry-time 1; max-ixfr-ratio unlimited; };
+logging { channel all { stderr; severity debug 3; print-category yes; }; category default { null; }; category xfer-in { all; };
+category notify { all; }; category general { all; }; };
+controls { };
+zone "%s" { type secondary; primaries { 127.0.0.1 port %d%s; }; file "zone"; masterfile-format text; allow-transfer { any; };
+%s };
+""" % (self.dir, self.port, ORIGIN, self.primary.port, key, 'allow-notify { key "dhcp."; };' if self.signed else ""))
+
+    def command(self):
+        return ["named", "-f", "-n", "1", "-c", os.path.join(self.dir, "conf")]
+
+    def whole_zones(self):
+        return len(re.findall("got nonincremental response", self.log()))
+
+    def increments(self):
+        return len(re.findall("got incremental response", self.log()))
+
+
+class Nsd(Secondary):
+    name = "nsd"
+
+    def config(self):
+        key = "dhcp." if self.signed else "NOKEY"
+        return """server:
+    ip-address: 127.0.0.1@%d
+    server-count: 1
+    username: ""
+    zonesdir: "%s"
+    database: ""
+    pidfile: "%s/pid"
+    xfrdfile: "%s/xfrd.state"
+    xfrdir: "%s"
+    zonelistfile: "%s/zone.list"
+    xfrd-reload-timeout: 0
+    verbosity: 3
+key:
+    name: dhcp.
+    algorithm: hmac-sha256
+    secret: "%s"
+remote-control:
+    control-enable: no
+zone:
+    name: %s
+    zonefile: "zone"
+    allow-notify: 127.0.0.1 %s
+    request-xfr: 127.0.0.1@%d %s
+    provide-xfr: 127.0.0.1 NOKEY
+""" % (self.port, self.dir, self.dir, self.dir, self.dir, self.dir, SECRET, ORIGIN, key, self.primary.port, key)
+
+    def command(self):
+        return ["nsd", "-d", "-c", os.path.join(self.dir, "conf")]
+
+
+class Knot(Secondary):
+    name = "knot"
+
+    def config(self):
+        return """server:
+    listen: 127.0.0.1@%d
+    rundir: "%s"
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+log:
+  - target: stderr
+    any: info
+database:
+    storage: "%s"
+key:
+  - id: dhcp.
+    algorithm: hmac-sha256
+    secret: "%s"
+remote:
+  - id: gateway
+    address: 127.0.0.1@%d
+%sacl:
+  - id: notify
+    address: 127.0.0.1
+    action: notify
+%s  - id: transfer
+    address: 127.0.0.1
+    action: transfer
+zone:
+  - domain: %s
+    storage: "%s"
+    master: gateway
+    acl: [notify, transfer]
+""" % (self.port, self.dir, self.dir, SECRET, self.primary.port, "    key: dhcp.\n" if self.signed else "",
+            "    key: dhcp.\n" if self.signed else "", ORIGIN, self.dir)
+
+    def command(self):
+        return ["knotd", "-c", os.path.join(self.dir, "conf")]
+
+    def whole_zones(self):
+        return len(re.findall("AXFR, incoming.*(?:finished|receiving)", self.log()))
+
+    def increments(self):
+        return len(re.findall("IXFR, incoming.*finished", self.log()))
+
+
+SECONDARIES = (Bind, Nsd, Knot)
+
+
+def soa_serial(port):
+    query = dns.message.make_query(ORIGIN, "SOA")
+    try:
+        answer = dns.query.udp(query, "127.0.0.1", port=port, timeout=1)
+    except (dns.exception.Timeout, OSError):
+        return None
+    return answer.answer[0][0].serial if answer.answer else None
+
+
+def zone_of(port, **key):
+    zone = dns.zone.Zone(ORIGIN)
+    dns.query.inbound_xfr("127.0.0.1", zone, dns.message.make_query(ORIGIN, "AXFR"), port=port, lifetime=30) if not key else \
+        dns.query.inbound_xfr("127.0.0.1", zone, signed_query("AXFR"), port=port, lifetime=30)
+    return sorted((str(name), rrset.ttl, dns.rdatatype.to_text(rrset.rdtype), str(rdata).lower())
+                  for name, rrset in zone.iterate_rdatasets() for rdata in rrset)
+
+
+def signed_query(kind, serial=None):
+    query = dns.message.make_query(ORIGIN, kind)
+    query.use_tsig(KEYS, "dhcp.", algorithm="hmac-sha256")
+    return query
+
+
+def metric(gateway, name):
+    text = run("curl", "-s", "http://127.0.0.1:%d/metrics" % gateway.http).stdout
+    return int(float(re.search(r"^zonegate_%s(?:\{[^}]*\})? (\S+)$" % name, text, re.M).group(1)))
+
+
+class Changes:
+    """Random updates of every kind; the same for a given seed."""
+
+    def __init__(self, gateway, seed):
+        self.gateway, self.random, self.sent = gateway, random.Random(seed), 0
+
+    def name(self):
+        return "n%d" % self.random.randrange(40)
+
+    def rdata(self):
+        r = self.random
+        kind = r.choice(("A", "A", "AAAA", "TXT", "MX", "SRV"))
+        text = {"A": "10.0.0.%d", "AAAA": "2001:db8::%x", "TXT": '"text %d"', "MX": "10 mx%d", "SRV": "1 2 %d target"}[kind]
+        return kind, text % r.randrange(1, 30)
+
+    def add(self, u):
+        u.add(self.name(), self.random.choice((60, 60, 60, 300)), *self.rdata())
+
+    def delete(self, u):
+        r = self.random
+        if r.random() < 0.4:
+            u.delete(self.name())
+        elif r.random() < 0.5:
+            u.delete(self.name(), self.rdata()[0])
+        else:
+            u.delete(self.name(), *self.rdata())
+
+    def cname_swap(self, u):
+        name = self.name()
+        if self.random.random() < 0.5:
+            u.delete(name)
+            u.add(name, 120, "CNAME", "target%d" % self.random.randrange(9))
+        else:
+            u.delete(name, "CNAME")
+            u.add(name, 120, "A", "10.1.0.%d" % self.random.randrange(1, 250))
+
+    def ttl(self, u):
+        u.add("ttl", self.random.randrange(1, 86400), "A", "10.2.0.%d" % self.random.randrange(1, 5))
+
+    def glue(self, u):
+        child = "child%d" % self.random.randrange(4)
+        if self.random.random() < 0.3:
+            u.delete(child)
+            u.delete("ns." + child)
+        else:
+            u.replace(child, 600, "NS", "ns." + child, "ns2.elsewhere.test.")
+            u.replace("ns." + child, 600, "A", "10.3.0.%d" % self.random.randrange(1, 250))
+
+    def soa(self, u):
+        serial = (self.gateway.serial() + self.random.choice((1, 5, 1000))) & 0xffffffff
+        u.add("@", 300, "SOA", "ns1 hostmaster %d %d 600 604800 %d" % (serial, self.random.randrange(3600, 9999),
+                                                                       self.random.randrange(60, 900)))
+
+    def apex(self, u):
+        u.replace("@", 300, "TXT", '"apex %d"' % self.random.randrange(99))
+
+    def one(self):
+        u = dns.update.Update(ORIGIN, **KEY)
+        for _ in range(self.random.choice((1, 1, 1, 2, 5))):
+            self.random.choice((self.add, self.add, self.add, self.delete, self.delete, self.cname_swap, self.ttl, self.glue, self.apex))(u)
+        if self.random.random() < 0.03:
+            self.soa(u)
+        answer = dns.query.udp(u, "127.0.0.1", port=self.gateway.port, timeout=10)
+        assert answer.rcode() == dns.rcode.NOERROR, answer
+        self.sent += 1
+
+    def many(self, count):
+        for _ in range(count):
+            self.one()
+
+    def rollback(self):
+        version = metric(self.gateway, "zone_version")
+        self.gateway.ctl("rollback", ORIGIN, str(max(1, version - self.random.randrange(1, 12))))
+
+
+@pytest.fixture
+def start_secondaries(folder):
+    running = []
+
+    def start(make_gateway, signed, kinds=SECONDARIES, zone=ZONE):
+        for kind, program in ((Bind, "named"), (Nsd, "nsd"), (Knot, "knotd")):
+            if kind in kinds and not shutil.which(program) and not os.path.exists("/usr/sbin/" + program):
+                pytest.skip("%s is not installed" % program)
+        port = free_port()
+        primary = type("Primary", (), {"port": port})
+        secondaries = [kind(folder, primary, signed) for kind in kinds]
+        targets = ["{address: 127.0.0.1@%d, key: dhcp.}" % s.port if signed else "127.0.0.1@%d" % s.port for s in secondaries]
+        config = CONFIG.replace("    allow-transfer: [key dhcp., 127.0.0.1]\n", "    allow-transfer: [%s]\n    notify: [%s]\n"
+                                % ("key dhcp." if signed else "127.0.0.1", ", ".join(targets)))
+        g = make_gateway(config, files={"example.test.zone": zone}, port=port)
+        for s in secondaries:
+            running.append(s.start())
+        for s in secondaries:
+            s.wait(g.serial())
+        return g, secondaries
+    yield start
+    for s in running:
+        s.stop()
+
+
+def compare(gateway, secondaries, signed):
+    """All have the gateway's serial, soon, and the same records."""
+    serial = gateway.serial()
+    for s in secondaries:
+        s.wait(serial)
+    ours = zone_of(gateway.port, **(KEY if signed else {}))
+    for s in secondaries:
+        theirs = zone_of(s.port)
+        assert theirs == ours, "%s: only there %s, only here %s" % (s.name, sorted(set(theirs) - set(ours)), sorted(set(ours) - set(theirs)))
+
+
+@pytest.mark.parametrize("signed", [False, True], ids=["plain", "tsig"])
+def test_secondaries_follow_every_change_by_ixfr(make_gateway, start_secondaries, signed):
+    g, secondaries = start_secondaries(make_gateway, signed)
+    changes = Changes(g, 7 + signed)
+    whole = {s.name: s.whole_zones() for s in secondaries}
+    answered_whole = answered_incremental = 0
+    for point in range(POINTS):
+        changes.many(UPDATES // POINTS)
+        if point % 3 == 1:
+            changes.rollback()
+        if point % 3 == 2:
+            answered_whole += metric(g, "ixfr_whole_total")
+            answered_incremental += metric(g, "ixfr_incremental_total")
+            if point % 2:
+                g.kill()
+                g.start()
+            else:
+                g.restart()
+            changes.many(5)
+        compare(g, secondaries, signed)
+    answered_whole += metric(g, "ixfr_whole_total")
+    answered_incremental += metric(g, "ixfr_incremental_total")
+    assert answered_whole == 0 and answered_incremental >= POINTS
+    for s in secondaries:
+        if s.whole_zones() is not None:
+            assert s.whole_zones() == whole[s.name], s.log()[-3000:]
+            assert s.increments() >= POINTS - 2
+    assert metric(g, "notify_refused_total") == 0
