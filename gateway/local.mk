@@ -55,8 +55,17 @@ libzonegate_a_SOURCES += \
 	gateway/store/embedded_content.c \
 	gateway/store/embedded_data.c gateway/store/embedded_data.h \
 	gateway/store/embedded_keep.c \
+	gateway/store/embedded_mirror.c \
+	gateway/store/etcd.c gateway/store/etcd.h \
+	gateway/store/etcd_client.c gateway/store/etcd_client.h \
+	gateway/store/etcd_foreign.c \
+	gateway/store/etcd_history.c \
+	gateway/store/etcd_internal.h \
+	gateway/store/etcd_layout.c gateway/store/etcd_layout.h \
+	gateway/store/etcd_native.c \
 	gateway/store/follower.c gateway/store/follower.h \
 	gateway/store/follower_replay.c \
+	gateway/store/http.c gateway/store/http.h \
 	gateway/store/intake.c gateway/store/intake.h \
 	gateway/store/kafka.c gateway/store/kafka.h \
 	gateway/store/kafka_barrier.c \
@@ -69,7 +78,8 @@ libzonegate_a_SOURCES += \
 	gateway/store/kafka_write.c \
 	gateway/store/kv.c gateway/store/kv.h \
 	gateway/store/memory.c gateway/store/memory.h \
-	gateway/store/store.h
+	gateway/store/store.h \
+	gateway/store/warm.c gateway/store/warm.h
 
 # gateway/answer/
 libzonegate_a_SOURCES += \

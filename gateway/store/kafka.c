@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define FLIGHTS_MAX 65536
+#define MIRROR_EVERY 4000 /* changes: what a warm start replays at most */
 
 /* ---- zones ---- */
 
@@ -90,6 +91,14 @@ kafka_add_zone(struct store *store, struct zone *zone)
 	return status;
 }
 
+static void
+unlink_flight(struct kafka *kafka, struct kafka_flight *flight)
+{
+	*(flight->older ? &flight->older->newer : &kafka->oldest) = flight->newer;
+	*(flight->newer ? &flight->newer->older : &kafka->newest) = flight->older;
+	kafka->flight_count--;
+}
+
 /* Under the mutex: what is on its way for the zone finds nobody. */
 void
 kafka_forget_flights(struct kafka *kafka, const struct zone *zone, const struct store_sink *sink)
@@ -101,7 +110,7 @@ kafka_forget_flights(struct kafka *kafka, const struct zone *zone, const struct 
 				continue;
 			}
 			*link = flight->next;
-			kafka->flight_count--;
+			unlink_flight(kafka, flight);
 			if (flight->append.content)
 				draft_drop(flight->append.content);
 			if (sink)
@@ -114,7 +123,9 @@ static void
 free_zone(struct kafka_zone *at)
 {
 	kafka_worker_free_opened(at->opened);
+	kafka_worker_free_opened(at->kept);
 	kafka_worker_free_shot(at->shot);
+	kafka_worker_free_shot(at->mirror_shot);
 	free(at->text);
 	free(at);
 }
@@ -127,7 +138,7 @@ kafka_drop_zone(struct store *store, struct zone *zone)
 
 	pthread_mutex_lock(&kafka->mutex);
 	struct kafka_zone *at = kafka_find(kafka, zone->text, length);
-	while (at && (at->opening || at->shooting)) { /* the worker looks at `dropped` between two steps */
+	while (at && (at->opening || at->shooting || at->mirroring)) { /* the worker looks at `dropped` between two steps */
 		at->dropped = true;
 		pthread_cond_signal(&kafka->worker_news);
 		pthread_cond_wait(&kafka->drop_news, &kafka->mutex);
@@ -144,6 +155,8 @@ kafka_drop_zone(struct store *store, struct zone *zone)
 	for (size_t i = 0; i < kafka->handed_count; i++)
 		if (kafka->handed[i].at == at)
 			kafka->handed[i] = (struct kafka_handed){0};
+	if (at->known_here)
+		warm_drop(kafka->warm, zone);
 	free_zone(at);
 }
 
@@ -164,7 +177,7 @@ kafka_remove_flight(struct kafka *kafka, struct kafka_flight *flight)
 	while (*link != flight)
 		link = &(*link)->next;
 	*link = flight->next;
-	kafka->flight_count--;
+	unlink_flight(kafka, flight);
 	free(flight);
 }
 
@@ -207,6 +220,10 @@ kafka_append(struct store *store, const struct store_append *append)
 		struct kafka_flight **slot = kafka_flight_slot(kafka, flight->hash);
 		flight->next = *slot;
 		*slot = flight;
+		flight->serial = ++kafka->flight_serial;
+		flight->older = kafka->newest;
+		*(kafka->newest ? &kafka->newest->newer : &kafka->oldest) = flight;
+		kafka->newest = flight;
 		kafka->flight_count++;
 		status = produce(kafka, append, at, at->produce_partition);
 		if (status)
@@ -219,7 +236,7 @@ kafka_append(struct store *store, const struct store_append *append)
 }
 
 enum status
-kafka_ask(struct kafka *kafka, int32_t partition, uint64_t tag, bool doubt)
+kafka_ask(struct kafka *kafka, int32_t partition, const struct zone *zone, uint64_t tag, bool doubt)
 {
 	struct kafka_barrier *barrier = calloc(1, sizeof *barrier);
 
@@ -227,6 +244,8 @@ kafka_ask(struct kafka *kafka, int32_t partition, uint64_t tag, bool doubt)
 		return STATUS_NO_MEMORY;
 	barrier->tag = tag;
 	barrier->doubt = doubt;
+	barrier->zone = zone;
+	barrier->serial = kafka->flight_serial;
 	barrier->partition = partition;
 	barrier->target = KAFKA_NONE;
 	barrier->next = kafka->asked;
@@ -242,7 +261,7 @@ kafka_barrier(struct store *store, struct zone *zone, uint64_t tag)
 
 	pthread_mutex_lock(&kafka->mutex);
 	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
-	enum status status = !at || at->produce_partition < 0 ? STATUS_RETRY : kafka_ask(kafka, at->produce_partition, tag, false);
+	enum status status = !at || at->produce_partition < 0 ? STATUS_RETRY : kafka_ask(kafka, at->produce_partition, zone, tag, false);
 	pthread_mutex_unlock(&kafka->mutex);
 	return status;
 }
@@ -256,6 +275,22 @@ kafka_wake(struct store *store)
 }
 
 /* ---- commit: positions are noted, nothing is written ---- */
+
+/* The local copy takes all but a removal, after which it begins anew. */
+static void
+mirror(struct kafka *kafka, struct kafka_zone *at, int64_t offset, const struct store_fate *fate)
+{
+	const struct store_record *record = fate->record;
+	struct warm_place place = {.partition = at->partition, .offset = offset, .version = fate->version};
+
+	if (!at->mirrored)
+		return;
+	digest_sha256(record->record, record->size, place.last);
+	bool ops = memmem(record->record, record->size, "\"ops\":[", 7), removed = memmem(record->record, record->size, "\"removed\":true", 14);
+	bool snapshot = !ops && memmem(record->record, record->size, "\"snapshot\":{", 12);
+	at->mirrored = (ops || !removed) && warm_note(kafka->warm, fate, &place, snapshot, at->mirroring);
+	at->mirror_changes++;
+}
 
 static void
 note_fate(struct kafka *kafka, struct kafka_handed *handed, const struct store_fate *fate)
@@ -276,6 +311,7 @@ note_fate(struct kafka *kafka, struct kafka_handed *handed, const struct store_f
 		return;
 	at->version = fate->version;
 	at->kept_changes++;
+	mirror(kafka, at, handed->offset, fate);
 }
 
 static enum status
@@ -313,6 +349,7 @@ kafka_diverged(struct store *store, const struct store_record *record)
 	bool verified = !at || (at->verified && kafka->doubts_seen == atomic_load(&kafka->doubts));
 	if (!verified && at->phase == KAFKA_LIVE) {
 		at->phase = KAFKA_HELD;
+		at->distrust = true;
 		kafka_want_open(kafka, at);
 	}
 	pthread_mutex_unlock(&kafka->mutex);
@@ -336,40 +373,82 @@ snapshot_due(struct kafka *kafka, const struct kafka_zone *at, const struct kafk
 	return 0;
 }
 
+/* The state is that of a place in the log; false: not at the moment. Under the mutex. */
+static bool
+current_place(struct kafka *kafka, const struct kafka_zone *at, const struct zone_version *version, struct kafka_place *place)
+{
+	if (!at || at->phase != KAFKA_LIVE || !at->ready || at->stopped || version->version != at->version || at->opening)
+		return false;
+	const struct kafka_partition *partition = &kafka->partitions[at->partition];
+	if (partition->last_offset == KAFKA_NONE || partition->position <= partition->last_offset || partition->position < at->next_offset)
+		return false;
+	*place = (struct kafka_place){.partition = at->partition, .offset = partition->last_offset};
+	memcpy(place->last, partition->last, sizeof place->last);
+	return true;
+}
+
+static void
+take_shot(struct kafka *kafka, struct kafka_zone *at, const struct zone_version *version, const struct replay *replay,
+          const struct kafka_place *place)
+{
+	if (at->shooting)
+		return;
+	if (!at->due_ms)
+		at->due_ms = snapshot_due(kafka, at, &at->manifest);
+	if (at->shots_wanted == at->shots_done && !at->shot_asked && (!at->due_ms || at->due_ms > clock_monotonic_ms()))
+		return;
+	at->shot = kafka_worker_shot(version, replay, place);
+	if (!at->shot)
+		return;
+	at->shot->asked = at->shots_wanted;
+	at->shot->changes = at->kept_changes;
+	at->shooting = true;
+	at->shot_asked = false;
+	at->due_ms = 0;
+	at->kept_changes = 0;
+	kafka->worker_wanted = true;
+	pthread_cond_signal(&kafka->worker_news);
+}
+
+/* A local copy that is to begin; true: there is one, and its content may be kept. */
+static bool
+take_mirror(struct kafka *kafka, struct kafka_zone *at, const struct zone_version *version, const struct kafka_place *place, bool idle)
+{
+	struct warm_place mark = {.partition = place->partition, .offset = place->offset, .version = version->version};
+
+	if (!at->known_here || at->mirroring || !warm_history(kafka->warm))
+		return false;
+	if (!at->mirrored) {
+		at->mirror_shot = kafka_worker_shot(version, NULL, place);
+		at->mirrored = at->mirroring = at->mirror_shot != NULL;
+		kafka->worker_wanted = true;
+		pthread_cond_signal(&kafka->worker_news);
+		return false;
+	}
+	if (!idle && at->mirror_changes < MIRROR_EVERY)
+		return false;
+	memcpy(mark.last, place->last, sizeof mark.last);
+	warm_note_place(kafka->warm, at->zone, &mark);
+	at->mirror_changes = 0;
+	return true;
+}
+
 static void
 kafka_checkpoint(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle)
 {
 	struct kafka *kafka = kafka_of(store);
 	struct kafka_place place;
+	bool keep = false;
 
-	(void)idle;
 	pthread_mutex_lock(&kafka->mutex);
 	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
-	if (!at || at->phase != KAFKA_LIVE || !at->ready || at->stopped || version->version != at->version || at->shooting || at->opening) {
-		pthread_mutex_unlock(&kafka->mutex);
-		return;
-	}
-	const struct kafka_partition *partition = &kafka->partitions[at->partition];
-	if (!at->due_ms)
-		at->due_ms = snapshot_due(kafka, at, &at->manifest);
-	bool due = at->shots_wanted != at->shots_done || at->shot_asked || (at->due_ms && at->due_ms <= clock_monotonic_ms());
-	due = due && partition->last_offset != KAFKA_NONE && partition->position > partition->last_offset && partition->position >= at->next_offset;
-	if (due) {
-		place = (struct kafka_place){.partition = at->partition, .offset = partition->last_offset};
-		memcpy(place.last, partition->last, sizeof place.last);
-		at->shot = kafka_worker_shot(version, replay, &place);
-		if (at->shot) {
-			at->shot->asked = at->shots_wanted;
-			at->shooting = true;
-			at->shot_asked = false;
-			at->due_ms = 0;
-			at->shot->changes = at->kept_changes;
-			at->kept_changes = 0;
-			kafka->worker_wanted = true;
-			pthread_cond_signal(&kafka->worker_news);
-		}
+	if (current_place(kafka, at, version, &place)) {
+		take_shot(kafka, at, version, replay, &place);
+		keep = take_mirror(kafka, at, version, &place, idle);
 	}
 	pthread_mutex_unlock(&kafka->mutex);
+	if (keep)
+		warm_checkpoint(kafka->warm, zone, version, replay, idle);
 }
 
 static enum status
@@ -401,7 +480,7 @@ kafka_save_snapshot(struct store *store, struct zone *zone, const struct zone_ve
                     char *reason)
 {
 	char id[KAFKA_ID_TEXT];
-	enum status status = kafka_write_chunks(kafka_of(store), zone->text, version, id, out, reason);
+	enum status status = kafka_write_chunks(kafka_of(store), zone, version, id, out, reason);
 
 	if (!status && !(out->id = arena_text(arena, id)))
 		status = STATUS_LIMIT;
@@ -411,30 +490,47 @@ kafka_save_snapshot(struct store *store, struct zone *zone, const struct zone_ve
 static enum status
 kafka_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *wanted, struct draft *draft, char *reason)
 {
-	return kafka_snapshot_load(kafka_of(store), zone->text, wanted, draft, reason);
+	return kafka_snapshot_load(kafka_of(store), zone, wanted, draft, reason);
 }
 
 /* ---- history: of what was applied here ---- */
 
+/* The store that has it; NULL: none. */
+static struct store *
+history_of(struct kafka *kafka, const struct zone *zone)
+{
+	pthread_mutex_lock(&kafka->mutex);
+	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
+	bool kept = at && at->mirrored && !at->mirroring;
+	pthread_mutex_unlock(&kafka->mutex);
+	if (!kept)
+		return NULL;
+	kafka_worker_flush(kafka);
+	return warm_history(kafka->warm);
+}
+
 static enum status
 kafka_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each, void *context)
 {
-	(void)store, (void)zone, (void)from, (void)to, (void)each, (void)context;
-	return STATUS_NOT_FOUND;
+	struct store *history = history_of(kafka_of(store), zone);
+	return history ? history->ops->read(history, zone, from, to, each, context) : STATUS_NOT_FOUND;
 }
 
 static uint64_t
 kafka_oldest(struct store *store, struct zone *zone)
 {
-	(void)store, (void)zone;
-	return UINT64_MAX;
+	struct store *history = history_of(kafka_of(store), zone);
+	return history ? history->ops->oldest(history, zone) : UINT64_MAX;
 }
 
 static enum status
 kafka_content_at(struct store *store, struct zone *zone, uint64_t version, struct draft *draft, char *reason)
 {
-	(void)store, (void)zone, (void)version, (void)draft;
-	snprintf(reason, STORE_REASON_SIZE, "no history is kept here");
+	struct store *history = history_of(kafka_of(store), zone);
+
+	if (history)
+		return history->ops->content_at(history, zone, version, draft, reason);
+	snprintf(reason, STORE_REASON_SIZE, "the local copy is not there yet");
 	return STATUS_NOT_FOUND;
 }
 
@@ -469,6 +565,7 @@ free_kafka(struct kafka *kafka)
 		free((char *)(uintptr_t)kafka->properties[i].value);
 	}
 	kafka_snapshot_free(kafka);
+	warm_close(kafka->warm);
 	free(kafka->properties);
 	free(kafka->partitions);
 	free(kafka->buckets);
@@ -592,10 +689,11 @@ kafka_open(const char *name, const struct kafka_settings *settings, struct kv *k
 	pthread_cond_init(&kafka->asker_news, NULL);
 	pthread_cond_init(&kafka->drop_news, NULL);
 	kafka->store.ops = &kafka_ops;
-	kafka->kv = kv;
 	atomic_store(&kafka->margin_ms, -1);
 	snprintf(reason, STORE_REASON_SIZE, "no memory");
-	enum status status = copy_settings(kafka, name, settings) ? open_clients(kafka, reason) : STATUS_NO_MEMORY;
+	enum status status = copy_settings(kafka, name, settings) ? warm_open(name, kv, &kafka->warm, reason) : STATUS_NO_MEMORY;
+	if (!status)
+		status = open_clients(kafka, reason);
 	if (!status)
 		status = start_threads(kafka);
 	if (status)

@@ -264,7 +264,7 @@ delivery_failed(struct kafka *kafka, const rd_kafka_message_t *message)
 	struct kafka_flight *flight = find_flight(kafka, tag);
 	if (flight && flight->state == KAFKA_FLYING) {
 		snprintf(flight->reason, sizeof flight->reason, "%s", rd_kafka_err2str(message->err));
-		if (never || kafka_ask(kafka, message->partition, tag, true) != STATUS_OK) {
+		if (never || kafka_ask(kafka, message->partition, flight->append.zone, tag, true) != STATUS_OK) {
 			flight->state = KAFKA_LOST;
 			atomic_store(&kafka->lost_any, true);
 		} else {

@@ -11,6 +11,7 @@
 
 #include "base/digest.h"
 #include "store/kafka.h"
+#include "store/warm.h"
 #include <pthread.h>
 
 struct rd_kafka_s;
@@ -85,12 +86,20 @@ struct kafka_zone {
 	bool own_first;                 /* we made its first version: its snapshot is ours to take, at once */
 	/* under the mutex: */
 	bool opening, shooting;         /* the worker has it, or is about to */
-	uint64_t round;                 /* the worker's: when it was last looked at */
+	/* the worker's: */
+	uint64_t round;                 /* when it was last looked at */
+	struct kafka_opened *kept;      /* the local copy, read */
+	bool known_here, told_kept;     /* known to the local copy's store; served from it */
+	/* under the mutex again: */
 	bool dropped;                   /* the follower waits until the worker lets go of it */
 	int32_t produce_partition;      /* KAFKA_NONE: not known yet */
 	struct kafka_opened *opened;    /* what the worker has to say */
 	struct kafka_manifest manifest;
 	struct kafka_shot *shot;        /* to be written */
+	struct kafka_shot *mirror_shot; /* with which the local copy is to begin */
+	bool mirrored, mirroring;       /* there is a local copy; it is being begun */
+	bool distrust;                  /* do not begin with the local copy */
+	uint64_t mirror_changes;        /* since its content was kept */
 	unsigned shots_wanted, shots_done; /* zonegatectl snapshot */
 	enum status shot_status;
 	char shot_reason[STORE_REASON_SIZE];
@@ -106,6 +115,8 @@ struct kafka_opened {
 	int32_t partition;
 	int64_t next_offset, target;
 	bool from_warm;                 /* the brokers are away: what was last known */
+	bool mirrored;                  /* from the local copy, which goes on */
+	struct warm_place place;        /* of the local copy */
 	char reason[STORE_REASON_SIZE];
 };
 
@@ -117,7 +128,9 @@ struct kafka_partition {
 
 /* An append on its way. */
 struct kafka_flight {
-	struct kafka_flight *next;
+	struct kafka_flight *next;      /* in its bucket */
+	struct kafka_flight *older, *newer;
+	uint64_t serial;
 	uint64_t hash;
 	struct store_append append;
 	enum { KAFKA_FLYING, KAFKA_DOUBTFUL, KAFKA_LOST } state;
@@ -129,6 +142,8 @@ struct kafka_barrier {
 	struct kafka_barrier *next;
 	uint64_t tag;
 	bool doubt;                     /* the tag is that of a doubtful flight */
+	const struct zone *zone;        /* our own appends for it up to `serial` come first */
+	uint64_t serial;
 	int32_t partition;
 	int64_t target;
 	enum status status;
@@ -146,7 +161,7 @@ struct kafka {
 	bool create_topics;
 	unsigned partitions_wanted, replication_wanted;
 	struct kafka_property *properties; size_t property_count;
-	struct kv *kv;
+	struct warm *warm;
 	struct rd_kafka_s *producer, *consumer;
 	struct rd_kafka_topic_s *updates;  /* of the producer */
 	struct rd_kafka_queue_s *consumer_queue;
@@ -156,6 +171,7 @@ struct kafka {
 	_Atomic bool opened_any;        /* a zone has `opened` */
 	_Atomic bool waiting_any;       /* there are barriers whose target is known */
 	_Atomic bool mistrust;          /* the log is not the one that was read: all zones are built anew */
+	_Atomic uint64_t flushed_ms;
 	_Atomic uint64_t doubts;        /* how often a broker failed or a leader changed */
 	_Atomic int64_t margin_ms;      /* of retention; negative: not known */
 	pthread_mutex_t mutex;
@@ -165,6 +181,8 @@ struct kafka {
 	struct kafka_zone **buckets; size_t bucket_count, zone_count;
 	bool worker_wanted;             /* a zone is to be opened, a shot to be written */
 	struct kafka_flight *flights[KAFKA_FLIGHT_BUCKETS];
+	struct kafka_flight *oldest, *newest;
+	uint64_t flight_serial;
 	size_t flight_count;
 	struct kafka_barrier *asked;    /* to be asked for by the asker */
 	struct kafka_barrier *waiting;  /* their target is known, or they have failed */
@@ -193,7 +211,7 @@ struct kafka_zone *kafka_find(struct kafka *kafka, const char *text, size_t leng
 /* Ends a poll. */
 void kafka_wake_poll(struct kafka *kafka);
 /* Under the mutex: a barrier on a partition. */
-MUST_USE enum status kafka_ask(struct kafka *kafka, int32_t partition, uint64_t tag, bool doubt);
+MUST_USE enum status kafka_ask(struct kafka *kafka, int32_t partition, const struct zone *zone, uint64_t tag, bool doubt);
 
 /* Under the mutex, all of these. `sink`: who appended is told. */
 void kafka_forget_flights(struct kafka *kafka, const struct zone *zone, const struct store_sink *sink);
@@ -242,10 +260,12 @@ void *kafka_barrier_run(void *context);
 
 /* ---- kafka_worker.c ---- */
 void *kafka_worker_run(void *context);
+/* Write to the local copies what waits. Any thread. */
+void kafka_worker_flush(struct kafka *kafka);
 /* Can snapshots be more frequent than the expiry of the updates topic? STATUS_INVALID with a reason; STATUS_RETRY: not known. */
 MUST_USE enum status kafka_worker_check_retention(struct kafka *kafka, char *reason);
 void kafka_worker_free_opened(struct kafka_opened *opened);
-/* Content of a version and its window, for another thread. NULL: no memory. */
+/* Content of a version and its window (replay NULL: without), for another thread. NULL: no memory. */
 struct kafka_shot *kafka_worker_shot(const struct zone_version *version, const struct replay *replay, const struct kafka_place *place);
 void kafka_worker_free_shot(struct kafka_shot *shot);
 
@@ -267,7 +287,7 @@ MUST_USE enum status kafka_snapshot_content(struct kafka *kafka, const char *zon
 typedef enum status kafka_snapshot_old_fn(void *context, int32_t partition, const char *key);
 MUST_USE enum status kafka_snapshot_each_old(struct kafka *kafka, const char *zone, const char *id, kafka_snapshot_old_fn *each, void *context);
 /* What a change in the snapshot form refers to. Any thread. */
-MUST_USE enum status kafka_snapshot_load(struct kafka *kafka, const char *zone, const struct change_snapshot *wanted, struct draft *draft,
+MUST_USE enum status kafka_snapshot_load(struct kafka *kafka, struct zone *zone, const struct change_snapshot *wanted, struct draft *draft,
                                          char *reason);
 
 /* ---- kafka_write.c ---- */
@@ -275,7 +295,7 @@ MUST_USE enum status kafka_snapshot_load(struct kafka *kafka, const char *zone, 
 MUST_USE enum status kafka_write_snapshot(struct kafka *kafka, const char *zone, const struct kafka_shot *shot, struct kafka_manifest *manifest,
                                           char *reason);
 /* Chunks only, for a change in the snapshot form. Any thread. */
-MUST_USE enum status kafka_write_chunks(struct kafka *kafka, const char *zone, const struct zone_version *version, char id[KAFKA_ID_TEXT],
+MUST_USE enum status kafka_write_chunks(struct kafka *kafka, struct zone *zone, const struct zone_version *version, char id[KAFKA_ID_TEXT],
                                         struct change_snapshot *out, char *reason);
 
 #endif

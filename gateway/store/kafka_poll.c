@@ -72,7 +72,8 @@ begin_zone(struct kafka *kafka, struct kafka_zone *at, const struct kafka_opened
 	at->target = opened->target;
 	at->version = opened->draft.version->version;
 	at->kept_changes = at->version > opened->manifest.version ? at->version - opened->manifest.version : 0;
-	at->stopped = false;
+	at->stopped = at->distrust = false;
+	at->mirrored = opened->mirrored;
 	at->verified = !opened->from_warm;
 	at->ready = false;
 	if (opened->from_warm) {
@@ -161,6 +162,16 @@ take_ready(struct kafka *kafka, const struct store_sink *sink)
 
 /* ---- poll: appends and barriers ---- */
 
+/* Is something of the zone on its way that was appended before the barrier, and has not come? */
+static bool
+has_older(const struct kafka *kafka, const struct kafka_barrier *barrier)
+{
+	for (const struct kafka_flight *flight = kafka->oldest; flight && flight->serial <= barrier->serial; flight = flight->newer)
+		if (flight->append.zone == barrier->zone && !flight->handed)
+			return true;
+	return false;
+}
+
 /* Under the mutex: the barriers whose place has been reached, in a list of their own. */
 static struct kafka_barrier *
 reached(struct kafka *kafka)
@@ -169,7 +180,8 @@ reached(struct kafka *kafka)
 
 	for (struct kafka_barrier **link = &kafka->waiting, *barrier; (barrier = *link);) {
 		bool there = barrier->status || (barrier->partition < kafka->partition_room &&
-		                                 kafka->partitions[barrier->partition].position >= barrier->target);
+		                                 kafka->partitions[barrier->partition].position >= barrier->target &&
+		                                 (barrier->doubt || !has_older(kafka, barrier)));
 		if (!there) {
 			link = &barrier->next;
 			continue;
@@ -188,7 +200,7 @@ settle_doubt(struct kafka *kafka, const struct kafka_barrier *barrier)
 	for (size_t i = 0; i < KAFKA_FLIGHT_BUCKETS; i++)
 		for (struct kafka_flight *flight = kafka->flights[i]; flight; flight = flight->next)
 			if (flight->append.tag == barrier->tag && flight->state == KAFKA_DOUBTFUL) {
-				if (barrier->status && kafka_ask(kafka, barrier->partition, barrier->tag, true) == STATUS_OK)
+				if (barrier->status && kafka_ask(kafka, barrier->partition, barrier->zone, barrier->tag, true) == STATUS_OK)
 					return; /* asked again until the brokers answer */
 				flight->state = KAFKA_LOST;
 				atomic_store(&kafka->lost_any, true);
@@ -263,6 +275,7 @@ hold_zones(struct kafka *kafka, int32_t partition)
 		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
 			if (at->phase == KAFKA_LIVE && (partition == KAFKA_NONE || at->partition == partition)) {
 				at->phase = KAFKA_HELD;
+				at->distrust = true;
 				kafka_want_open(kafka, at);
 			}
 	pthread_mutex_unlock(&kafka->mutex);

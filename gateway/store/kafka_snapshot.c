@@ -643,9 +643,9 @@ read_fetched(struct fetch *fetch, struct draft *draft, char *reason)
 
 /* The chunks are somewhere in the partitions of the snapshots topic: all are read, and only these kept. */
 enum status
-kafka_snapshot_load(struct kafka *kafka, const char *zone, const struct change_snapshot *wanted, struct draft *draft, char *reason)
+kafka_snapshot_load(struct kafka *kafka, struct zone *zone, const struct change_snapshot *wanted, struct draft *draft, char *reason)
 {
-	struct fetch fetch = {.zone = {.wanted = true}, .text = zone, .wanted = wanted};
+	struct fetch fetch = {.zone = {.wanted = true}, .text = zone->text, .wanted = wanted};
 	struct kafka_manifest like = {.chunks = wanted->chunks};
 	int32_t count = kafka->snapshot_partition_count;
 	struct kafka_range *ranges = calloc((size_t)count + 1, sizeof *ranges);
@@ -664,6 +664,8 @@ kafka_snapshot_load(struct kafka *kafka, const char *zone, const struct change_s
 	}
 	if (!status && wanted->chunks)
 		status = read_fetched(&fetch, draft, reason);
+	for (uint32_t i = 0; !status && i < wanted->chunks; i++)
+		warm_put_chunk(kafka->warm, zone, wanted->id, i, fetch.zone.snapshots->chunks[i].bytes, fetch.zone.snapshots->chunks[i].size);
 	for (struct shelf_snapshot *snapshot = fetch.zone.snapshots, *next; snapshot; snapshot = next) {
 		next = snapshot->next;
 		free_snapshot(snapshot);

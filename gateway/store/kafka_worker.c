@@ -9,6 +9,7 @@
 
 #define AGAIN_MS 500          /* after what may work the next time */
 #define TICK_MS 500
+#define FLUSH_MS 400          /* less than the follower's idle second */
 #define RETENTION_MS 60000
 
 /* ---- a zone's beginning ---- */
@@ -80,7 +81,7 @@ begin_empty(struct kafka_opened *opened, const struct zone *zone)
 
 /* Without a snapshot that fits: the whole log, if it is whole. */
 static enum status
-open_from_log(struct kafka *kafka, struct kafka_opened *opened, const struct zone *zone, int64_t low, const char *why)
+open_from_log(struct kafka *kafka, struct kafka_opened *opened, struct zone *zone, int64_t low, const char *why)
 {
 	if (low > 0 && why[0])
 		return cannot_serve(opened, STATUS_NOT_FOUND, "%s", why);
@@ -88,6 +89,8 @@ open_from_log(struct kafka *kafka, struct kafka_opened *opened, const struct zon
 		return cannot_serve(opened, STATUS_NOT_FOUND, "there is no snapshot of it, and partition %d of topic %s begins at offset %lld: it cannot be told "
 		                    "whether it is new (contrib/kafka/new-zone says so)", (int)opened->partition, kafka->updates_topic, (long long)low);
 	opened->next_offset = 0;
+	char reason[STORE_REASON_SIZE];
+	opened->mirrored = warm_begin(kafka->warm, zone, NULL, NULL, reason) == STATUS_OK;
 	return begin_empty(opened, zone);
 }
 
@@ -109,9 +112,80 @@ open_from_snapshot(struct kafka *kafka, struct kafka_opened *opened, const struc
 	return STATUS_OK;
 }
 
+/* ---- from the local copy ---- */
+
+/* What is kept here, once for each time that a zone is opened. */
+static void
+load_kept(struct kafka *kafka, struct kafka_zone *at)
+{
+	if (!at->known_here)
+		at->known_here = warm_add(kafka->warm, at->zone) == STATUS_OK;
+	if (at->kept || at->distrust || !at->known_here)
+		return;
+	struct kafka_opened *kept = calloc(1, sizeof *kept);
+	if (kept && warm_load(kafka->warm, at->zone, &kept->draft, &kept->replay, &kept->place) == STATUS_OK) {
+		at->kept = kept;
+		return;
+	}
+	free(kept);
+	at->distrust = true; /* there is none */
+}
+
+/* True: it is decided by that, *status is the answer. */
+static bool
+open_from_kept(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *opened, bool known, int64_t low, int64_t high,
+               enum status *status, char *why)
+{
+	struct kafka_opened *kept = at->kept;
+	struct kafka_place place = {.partition = kept->place.partition, .offset = kept->place.offset};
+
+	memcpy(place.last, kept->place.last, sizeof place.last);
+	*status = STATUS_NOT_FOUND;
+	if (place.partition == opened->partition)
+		*status = check_place(kafka, &place, low, high, kept->place.version, why);
+	if (*status == STATUS_RETRY)
+		return true;
+	at->kept = NULL;
+	if (*status) { /* with chunks, the next time */
+		log_warning("local copy does not fit", "zone=%s reason=%s", at->text, why);
+		at->distrust = true;
+		kafka_worker_free_opened(kept);
+		*status = STATUS_RETRY;
+		return true;
+	}
+	if (!known)
+		opened->manifest = (struct kafka_manifest){.topic_partition = KAFKA_NONE};
+	opened->draft = kept->draft;
+	opened->replay = kept->replay;
+	opened->next_offset = place.offset + 1;
+	opened->mirrored = true;
+	free(kept);
+	return true;
+}
+
+/* The brokers are away: what was last known is served. */
+static void
+serve_kept(struct kafka *kafka)
+{
+	pthread_mutex_lock(&kafka->mutex);
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next) {
+			if (!at->opening || !at->kept || at->told_kept || at->opened || at->ready)
+				continue;
+			at->opened = at->kept;
+			at->kept = NULL;
+			at->told_kept = at->opened->from_warm = true;
+			at->opened->partition = at->opened->place.partition;
+			atomic_store(&kafka->opened_any, true);
+			log_warning("served as last known", "zone=%s version=%llu", at->text, (unsigned long long)at->opened->draft.version->version);
+		}
+	pthread_mutex_unlock(&kafka->mutex);
+	kafka_wake_poll(kafka);
+}
+
 /* OK: `opened` says how the zone begins, or why it cannot be served. Else the same again may work. */
 static enum status
-open_zone(struct kafka *kafka, const struct kafka_zone *at, struct kafka_opened *opened, char *reason)
+open_zone(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *opened, char *reason)
 {
 	char why[STORE_REASON_SIZE] = "";
 	int64_t low, high;
@@ -125,6 +199,10 @@ open_zone(struct kafka *kafka, const struct kafka_zone *at, struct kafka_opened 
 	if (status)
 		return status;
 	opened->target = high;
+	if (at->kept && open_from_kept(kafka, at, opened, known, low, high, &status, why)) {
+		memcpy(reason, why, sizeof why);
+		return status;
+	}
 	if (!known)
 		return open_from_log(kafka, opened, at->zone, low, why);
 	status = opened->manifest.place.offset == KAFKA_NONE ? STATUS_OK
@@ -180,6 +258,21 @@ any_opening(struct kafka *kafka)
 	return any;
 }
 
+static void
+load_all_kept(struct kafka *kafka)
+{
+	uint64_t round = ++kafka->rounds;
+	struct kafka_zone *at;
+
+	do {
+		pthread_mutex_lock(&kafka->mutex);
+		at = next_opening(kafka, round);
+		pthread_mutex_unlock(&kafka->mutex);
+		if (at && !at->dropped)
+			load_kept(kafka, at);
+	} while (at);
+}
+
 static enum status
 want_chunks(struct kafka *kafka, bool wanted)
 {
@@ -188,7 +281,7 @@ want_chunks(struct kafka *kafka, bool wanted)
 	pthread_mutex_lock(&kafka->mutex);
 	for (size_t i = 0; i < kafka->bucket_count; i++)
 		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			if (!status && at->opening)
+			if (!status && at->opening && !at->kept)
 				status = kafka_snapshot_want(kafka, at->text, wanted);
 	pthread_mutex_unlock(&kafka->mutex);
 	return status;
@@ -222,13 +315,17 @@ static bool
 open_zones(struct kafka *kafka)
 {
 	char reason[STORE_REASON_SIZE] = "no memory";
-	uint64_t round = ++kafka->rounds;
+	uint64_t round;
 	struct kafka_zone *at;
 
 	let_go(kafka);
 	if (!any_opening(kafka))
 		return true;
+	load_all_kept(kafka);
+	round = ++kafka->rounds;
 	enum status status = kafka_client_topics(kafka, reason);
+	if (status)
+		serve_kept(kafka);
 	if (!status)
 		status = kafka_worker_check_retention(kafka, reason);
 	if (!status)
@@ -285,6 +382,10 @@ kafka_worker_shot(const struct zone_version *version, const struct replay *repla
 		return NULL;
 	struct kafka_window *window = &shot->window;
 	shot->place = *place;
+	if (!replay) {
+		shot->version = version_pin(version);
+		return shot;
+	}
 	replay_get(replay, &window->state);
 	window->first = version->version > REPLAY_WINDOW ? version->version - REPLAY_WINDOW : 0;
 	while (window->first < version->version && !replay_id_at(replay, window->first, shot->place.last)) /* used as a place to write to */
@@ -383,6 +484,63 @@ shoot_zones(struct kafka *kafka)
 		else if (status != STATUS_EXISTS)
 			log_limited(LOG_LEVEL_ERROR, "snapshot failed", "zone=%s reason=%s", at->text, reason);
 		end_shot(kafka, at, shot, status, &manifest, reason);
+	}
+}
+
+/* ---- local copies ---- */
+
+void
+kafka_worker_flush(struct kafka *kafka)
+{
+	atomic_store(&kafka->flushed_ms, clock_monotonic_ms());
+	if (warm_flush(kafka->warm) == STATUS_OK)
+		return;
+	pthread_mutex_lock(&kafka->mutex); /* nothing is noted meanwhile */
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
+			at->mirrored = at->mirroring && at->mirrored;
+	warm_reset(kafka->warm);
+	pthread_mutex_unlock(&kafka->mutex);
+}
+
+static struct kafka_zone *
+next_mirror(struct kafka *kafka, struct kafka_shot **shot)
+{
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
+			if (at->mirror_shot) {
+				*shot = at->mirror_shot;
+				at->mirror_shot = NULL;
+				return at;
+			}
+	return NULL;
+}
+
+static void
+begin_mirrors(struct kafka *kafka)
+{
+	char reason[STORE_REASON_SIZE];
+	struct kafka_shot *shot;
+
+	while (!atomic_load(&kafka->stop)) {
+		pthread_mutex_lock(&kafka->mutex);
+		struct kafka_zone *at = next_mirror(kafka, &shot);
+		pthread_mutex_unlock(&kafka->mutex);
+		if (!at)
+			return;
+		struct warm_place place = {.partition = shot->place.partition, .offset = shot->place.offset, .version = shot->version->version};
+		memcpy(place.last, shot->place.last, sizeof place.last);
+		enum status status = warm_begin(kafka->warm, at->zone, shot->version, &place, reason);
+		if (status)
+			log_limited(LOG_LEVEL_WARNING, "local copy not begun", "zone=%s reason=%s", at->text, reason);
+		pthread_mutex_lock(&kafka->mutex);
+		at->mirrored = at->mirrored && !status;
+		at->mirroring = false;
+		warm_unpark(kafka->warm, at->zone);
+		pthread_cond_broadcast(&kafka->drop_news);
+		pthread_mutex_unlock(&kafka->mutex);
+		kafka_worker_free_shot(shot);
+		atomic_store(&kafka->store.round, true); /* its content and window are to be kept */
 	}
 }
 
@@ -511,7 +669,10 @@ kafka_worker_run(void *context)
 			again = !open_zones(kafka);
 			if (!again)
 				shoot_zones(kafka);
+			begin_mirrors(kafka);
 		}
+		if (clock_monotonic_ms() - atomic_load(&kafka->flushed_ms) >= FLUSH_MS)
+			kafka_worker_flush(kafka);
 		uint64_t now_ms = clock_monotonic_ms();
 		if (kafka->topics_checked && !again && now_ms - kafka->retention_checked_ms >= RETENTION_MS) {
 			kafka->retention_checked_ms = now_ms;

@@ -79,6 +79,7 @@ struct writing {
 	uint32_t chunks;
 	struct text first;    /* the first chunk, held back: a small zone is in its manifest */
 	bool first_sent;
+	struct zone *local;   /* its local copy gets the chunks too */
 	char *reason;
 };
 
@@ -148,6 +149,8 @@ send_chunk(struct writing *out, const void *bytes, size_t size)
 {
 	char key[NAME_TEXT_SIZE + KAFKA_ID_TEXT + 16];
 
+	if (out->local)
+		warm_put_chunk(out->kafka->warm, out->local, out->id, out->chunks, bytes, size);
 	snprintf(key, sizeof key, "%s/%s/%u", out->zone, out->id, out->chunks++);
 	digest_update(out->digest, bytes, size);
 	return send_record(out, out->partition, key, bytes, size);
@@ -337,7 +340,7 @@ kafka_write_snapshot(struct kafka *kafka, const char *zone, const struct kafka_s
 }
 
 enum status
-kafka_write_chunks(struct kafka *kafka, const char *zone, const struct zone_version *version, char id[KAFKA_ID_TEXT], struct change_snapshot *out,
+kafka_write_chunks(struct kafka *kafka, struct zone *zone, const struct zone_version *version, char id[KAFKA_ID_TEXT], struct change_snapshot *out,
                     char *reason)
 {
 	struct writing writing;
@@ -347,8 +350,9 @@ kafka_write_chunks(struct kafka *kafka, const char *zone, const struct zone_vers
 		snprintf(reason, STORE_REASON_SIZE, "the brokers cannot be reached");
 		return STATUS_RETRY;
 	}
-	enum status status = begin_writing(&writing, kafka, zone, reason);
-	writing.partition = kafka_client_partition(zone, strlen(zone), kafka->snapshot_partition_count);
+	enum status status = begin_writing(&writing, kafka, zone->text, reason);
+	writing.partition = kafka_client_partition(zone->text, strlen(zone->text), kafka->snapshot_partition_count);
+	writing.local = zone;
 	if (!status)
 		status = change_json_chunks(version, on_chunk, &writing, out);
 	if (!status)
