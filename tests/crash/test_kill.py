@@ -109,7 +109,7 @@ def test_a_full_disk(make_gateway):
     g = make_gateway(start=False)
     small = os.path.join(g.dir, "small")
     os.mkdir(small)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", small]).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", small]).returncode:
         pytest.skip("cannot mount a tmpfs here")
     try:
         g.write_config(CONFIG.replace("state-dir: state", "state-dir: small/state"))
@@ -125,11 +125,10 @@ def test_a_full_disk(make_gateway):
                 return "timeout"
         assert update("first", True) == "NOERROR"
         filler = os.path.join(small, "filler")
-        with open(filler, "wb") as f:
+        with open(filler, "wb", buffering=0) as f:
             try:
                 while True:
                     f.write(bytes(4096))
-                    f.flush()
             except OSError:
                 pass
         answered, failed = [], 0
