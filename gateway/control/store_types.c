@@ -1,5 +1,6 @@
 #include "control/store_types.h"
 #include "store/embedded.h"
+#include "store/etcd.h"
 #include "store/kafka.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,9 +67,51 @@ store_types_reconfigure_kafka(struct store *store, const struct config_store *co
 	kafka_set_snapshots(store, config->kafka.snapshot_changes, config->kafka.snapshot_interval_ms);
 }
 
+/* SOA and NS of zones of helix and skydns. Called with zone->control at rest (follower_add). */
+static void
+store_types_etcd_defaults(const struct zone *zone, struct etcd_defaults *out)
+{
+	const struct config_zone *config = zone->control;
+
+	*out = (struct etcd_defaults){.mname = config->soa_mname, .rname = config->soa_rname, .ns = config->ns, .ns_count = config->ns_count};
+}
+
+static enum status
+store_types_open_etcd(const struct config_store *config, struct kv *kv, struct store **store, char *reason)
+{
+	static const enum etcd_layout layouts[] = {
+		[CONFIG_LAYOUT_ZONEGATE] = ETCD_ZONEGATE, [CONFIG_LAYOUT_HELIX] = ETCD_HELIX, [CONFIG_LAYOUT_SKYDNS] = ETCD_SKYDNS,
+	};
+	const struct config_etcd *etcd = &config->etcd;
+	struct etcd_settings settings = {
+		.endpoints = etcd->endpoints.items,
+		.endpoint_count = etcd->endpoints.count,
+		.v2 = etcd->api == CONFIG_ETCD_V2,
+		.layout = layouts[etcd->layout],
+		.prefix = etcd->prefix,
+		.ttl_s = (uint32_t)etcd->ttl_s,
+		.ca = etcd->tls.ca,
+		.certificate = etcd->tls.certificate,
+		.key = etcd->tls.key,
+		.user = etcd->user,
+		.password_file = etcd->password_file,
+		.keep_history_s = config->keep_history_ms / 1000,
+		.defaults = store_types_etcd_defaults,
+	};
+	return etcd_open(config->name, &settings, kv, store, reason);
+}
+
+/* What a running store takes; endpoints, TLS and layout are of the connection. */
+static void
+store_types_reconfigure_etcd(struct store *store, const struct config_store *config)
+{
+	(void)store, (void)config;
+}
+
 static const struct store_types_row rows[] = {
 	{CONFIG_STORE_EMBEDDED, "embedded", store_types_open_embedded, store_types_reconfigure_embedded},
 	{CONFIG_STORE_KAFKA, "kafka", store_types_open_kafka, store_types_reconfigure_kafka},
+	{CONFIG_STORE_ETCD, "etcd", store_types_open_etcd, store_types_reconfigure_etcd},
 };
 
 const struct store_types_row *

@@ -41,7 +41,7 @@ struct follower_zone {
 	uint64_t changed_ms;        /* 0: checkpointed since */
 };
 
-enum event_kind { EVENT_LOADED, EVENT_ABSENT, EVENT_RECORD, EVENT_HELD, EVENT_FAILED, EVENT_READY, EVENT_BARRIER, EVENT_UNUSABLE };
+enum event_kind { EVENT_LOADED, EVENT_ABSENT, EVENT_RECORD, EVENT_HELD, EVENT_LOST, EVENT_FAILED, EVENT_READY, EVENT_BARRIER, EVENT_UNUSABLE };
 
 /* What a poll handed out, in order. */
 struct follower_event {
@@ -140,6 +140,12 @@ on_record(void *context, const struct store_record *record)
 	struct follower_event *event = new_event(context, EVENT_RECORD, record->zone);
 	event->record = *record;
 	event->tag = record->tag;
+}
+
+static void
+on_lost(void *context, struct zone *zone, uint64_t tag)
+{
+	new_event(context, EVENT_LOST, zone)->tag = tag;
 }
 
 static void
@@ -543,6 +549,10 @@ tell(struct follower *follower, const struct follower_event *event)
 	case EVENT_RECORD:
 		tell_judged(follower, event);
 		break;
+	case EVENT_LOST:
+		if (hooks->judged)
+			hooks->judged(hooks->context, event->zone, NULL, event->tag, REPLAY_SKIPPED, 0);
+		break;
 	case EVENT_FAILED:
 		if (hooks->failed && event->tag)
 			hooks->failed(hooks->context, event->tag, event->status, event->reason ? event->reason : "");
@@ -712,7 +722,7 @@ static bool
 poll_once(struct follower *follower, int timeout_ms)
 {
 	static const struct store_sink like = {
-		.loaded = on_loaded, .absent = on_absent, .record = on_record, .failed = on_failed,
+		.loaded = on_loaded, .absent = on_absent, .record = on_record, .lost = on_lost, .failed = on_failed,
 		.ready = on_ready, .barrier = on_barrier, .unusable = on_unusable,
 	};
 	struct store_sink sink = like;

@@ -268,7 +268,7 @@ set_options(struct http_call *call)
 }
 
 struct http_call *
-http_start(struct http *http, const struct http_request *request)
+http_send(struct http *http, const struct http_request *request)
 {
 	struct http_call *call = calloc(1, sizeof *call);
 

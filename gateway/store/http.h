@@ -2,7 +2,7 @@
  * HTTP requests to one of several servers that are the same service: many at once, connections kept, failover, time-outs, TLS.
  *
  * Threads:   a struct http belongs to one thread; http_wake: any.
- * Memory:    a call is made by http_start and freed after its `done`; what it got is lent until `done` returns.
+ * Memory:    a call is made by http_send and freed after its `done`; what it got is lent until `done` returns.
  * Errors:    an answer of any HTTP status is an answer. Without one: code 0 and a reason that says what to do.
  * Limits:    an answer of 1 GiB. A request that has certainly not been sent (nobody listens) goes to each endpoint in turn; one that may have
  *            been sent is given back: only its maker knows whether it may be sent twice.
@@ -50,7 +50,7 @@ MUST_USE enum status http_open(const struct http_settings *settings, struct http
 /* Calls under way end without `done`. */
 void http_close(struct http *http);
 /* NULL: no memory. */
-struct http_call *http_start(struct http *http, const struct http_request *request);
+struct http_call *http_send(struct http *http, const struct http_request *request);
 /* `done` will not be called. Not from a callback of the same call. */
 void http_cancel(struct http_call *call);
 /* Do what can be done; wait up to timeout_ms if nothing happens. Callbacks are called from here. */

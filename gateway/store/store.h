@@ -62,6 +62,8 @@ struct store_sink {
 	/* The store does not know the zone and its log reaches back to the beginning: it is new. Perhaps after `loaded` with nothing in it. */
 	void (*absent)(void *context, struct zone *zone);
 	void (*record)(void *context, const struct store_record *record);
+	/* An append that has lost its race before it came into the log: as a record that is skipped. */
+	void (*lost)(void *context, struct zone *zone, uint64_t tag);
 	/* An append that will not come back. */
 	void (*failed)(void *context, uint64_t tag, enum status status, const char *reason);
 	/* Everything that the log held when the zone was added, or when the barrier was asked for, has been handed out. */
@@ -117,6 +119,8 @@ struct store_ops {
 	                             struct change_snapshot *out, char *reason);
 	/* zonegatectl snapshot. STATUS_UNSUPPORTED with a reason where the store has none. */
 	enum status (*snapshot_now)(struct store *store, struct zone *zone, char *reason);
+	/* zonegatectl check: what is in the store and cannot be served; `each` returns false to stop. Any thread. NULL: nothing ever. */
+	void (*check)(struct store *store, struct zone *zone, bool (*each)(void *context, const char *key, const char *reason), void *context);
 	/* Zones made at run time (zonegatectl add): kept in the state directory: name to a JSON text of its settings; NULL text: removed. */
 	/* Wait until all is durable, then free. The follower has ended. */
 	void (*close)(struct store *store);

@@ -1,0 +1,972 @@
+#include "store/etcd_internal.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/rcu.h"
+#include "zone/change_json.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PROBE_MS 500       /* a member that hangs is left after two of them have had no answer */
+#define WATCH_RETRY_MS 100
+#define LAST_WAIT_MS 3000  /* at stop, for what is under way */
+#define BAD_KEYS 1000      /* remembered for zonegatectl check */
+#define ARENA_SIZE (256u << 20)
+
+static struct etcd *
+etcd_of(struct store *store)
+{
+	return (struct etcd *)store;
+}
+
+/* ---- zones ---- */
+
+static struct etcd_zone **
+bucket_of(struct etcd *etcd, const uint8_t *name)
+{
+	return &etcd->buckets[hash_bytes(name, name_size(name)) % ETCD_BUCKETS];
+}
+
+struct etcd_zone *
+etcd_find(struct etcd *etcd, const uint8_t *name)
+{
+	struct etcd_zone *at = *bucket_of(etcd, name);
+
+	while (at && !name_equal(at->name, name))
+		at = at->in_bucket;
+	return at;
+}
+
+struct etcd_zone *
+etcd_closest(struct etcd *etcd, const uint8_t *name)
+{
+	for (;; name += 1 + *name) {
+		struct etcd_zone *at = etcd_find(etcd, name);
+		if (at || !*name)
+			return at;
+	}
+}
+
+static struct etcd_zone *
+find_object(struct etcd *etcd, const struct zone *zone)
+{
+	struct etcd_zone *at = etcd->zones;
+
+	while (at && at->zone != zone)
+		at = at->next;
+	return at;
+}
+
+/* Names as in struct etcd_zone: MNAME, RNAME, NS…; what the configuration does not say is ns.dns.ZONE, hostmaster.ZONE. */
+static bool
+set_defaults(struct etcd_zone *at, const struct etcd_defaults *given)
+{
+	uint8_t ns[NAME_MAX_SIZE], rname[NAME_MAX_SIZE];
+
+	if (name_join((const uint8_t *)"\2ns\3dns", 7, at->name, ns) != STATUS_OK)
+		memcpy(ns, at->name, name_size(at->name));
+	if (name_join((const uint8_t *)"\12hostmaster", 11, at->name, rname) != STATUS_OK)
+		memcpy(rname, at->name, name_size(at->name));
+	const uint8_t *mname = given->mname ? given->mname : given->ns_count ? given->ns[0] : ns;
+	const uint8_t *mailbox = given->rname ? given->rname : rname;
+	at->defaults = malloc((given->ns_count + 3) * NAME_MAX_SIZE);
+	if (!at->defaults)
+		return false;
+	uint8_t *out = at->defaults;
+	memcpy(out, mname, name_size(mname));
+	out += name_size(mname);
+	memcpy(out, mailbox, name_size(mailbox));
+	out += name_size(mailbox);
+	for (size_t i = 0; i < (given->ns_count ? given->ns_count : 1); i++) {
+		const uint8_t *server = given->ns_count ? given->ns[i] : mname;
+		memcpy(out, server, name_size(server));
+		out += name_size(server);
+	}
+	at->defaults_size = (size_t)(out - at->defaults);
+	return true;
+}
+
+static void
+free_bad(struct etcd_zone *at)
+{
+	for (struct etcd_bad *bad = at->bad, *next; bad; bad = next) {
+		next = bad->next;
+		free(bad->key);
+		free(bad->reason);
+		free(bad);
+	}
+	at->bad = NULL;
+	at->bad_count = 0;
+}
+
+static void
+free_zone(struct etcd_zone *at)
+{
+	at->etcd->shape->free_zone(at);
+	free_bad(at);
+	etcd_text_free(&at->from);
+	free(at->defaults);
+	free(at->ring);
+	free(at);
+}
+
+bool
+etcd_came_back(struct etcd_zone *at)
+{
+	at->calls--;
+	if (!at->gone)
+		return true;
+	if (at->calls == 0)
+		free_zone(at);
+	return false;
+}
+
+static enum status
+put_item(struct etcd *etcd, const struct etcd_item *like)
+{
+	struct etcd_item *item = malloc(sizeof *item);
+
+	if (!item)
+		return STATUS_NO_MEMORY;
+	*item = *like;
+	item->etcd = etcd;
+	item->next = NULL;
+	pthread_mutex_lock(&etcd->mutex);
+	*etcd->inbox_end = item;
+	etcd->inbox_end = &item->next;
+	pthread_mutex_unlock(&etcd->mutex);
+	etcd_client_wake(etcd->client);
+	return STATUS_OK;
+}
+
+static enum status
+add_zone(struct store *store, struct zone *zone)
+{
+	struct etcd *etcd = etcd_of(store);
+	struct etcd_zone *at = calloc(1, sizeof *at);
+	struct etcd_defaults defaults = {0};
+
+	if (!at)
+		return STATUS_NO_MEMORY;
+	at->etcd = etcd;
+	at->zone = zone;
+	name_lower(zone->name, at->name);
+	at->labels = name_labels(at->name);
+	etcd_layout_zone(at->name, at->text);
+	if (etcd->settings.defaults)
+		etcd->settings.defaults(zone, &defaults);
+	if (!set_defaults(at, &defaults)) {
+		free(at);
+		return STATUS_NO_MEMORY;
+	}
+	enum status status = put_item(etcd, &(struct etcd_item){.kind = ETCD_ITEM_ZONE, .zone = zone, .at = at});
+	if (status) {
+		free(at->defaults);
+		free(at);
+	}
+	return status;
+}
+
+static void
+take_zone(struct etcd_item *item)
+{
+	struct etcd *etcd = item->etcd;
+	struct etcd_zone *at = item->at, **bucket = bucket_of(etcd, at->name);
+
+	pthread_mutex_lock(&etcd->mutex);
+	at->next = etcd->zones;
+	etcd->zones = at;
+	at->in_bucket = *bucket;
+	*bucket = at;
+	pthread_mutex_unlock(&etcd->mutex);
+	free(item);
+}
+
+static void
+drop_zone(struct store *store, struct zone *zone)
+{
+	struct etcd *etcd = etcd_of(store);
+	struct etcd_zone *at = find_object(etcd, zone), **link;
+
+	if (!at)
+		return;
+	pthread_mutex_lock(&etcd->mutex);
+	for (link = &etcd->zones; *link != at; link = &(*link)->next)
+		;
+	*link = at->next;
+	for (link = bucket_of(etcd, at->name); *link != at; link = &(*link)->in_bucket)
+		;
+	*link = at->in_bucket;
+	pthread_mutex_unlock(&etcd->mutex);
+	for (struct etcd_item *item = etcd->items; item; item = item->next)
+		if (item->at == at)
+			item->at = NULL;
+	at->gone = true;
+	if (at->calls == 0)
+		free_zone(at);
+}
+
+static enum status
+append(struct store *store, const struct store_append *given)
+{
+	return put_item(etcd_of(store), &(struct etcd_item){.kind = ETCD_ITEM_APPEND, .zone = given->zone, .append = *given, .tag = given->tag});
+}
+
+static enum status
+barrier(struct store *store, struct zone *zone, uint64_t tag)
+{
+	return put_item(etcd_of(store), &(struct etcd_item){.kind = ETCD_ITEM_BARRIER, .zone = zone, .tag = tag});
+}
+
+/* ---- fates ---- */
+
+static void
+unlink_item(struct etcd_item *item)
+{
+	struct etcd_item **link = &item->etcd->items;
+
+	while (*link && *link != item)
+		link = &(*link)->next;
+	if (*link)
+		*link = item->next;
+}
+
+void
+etcd_told(struct etcd_item *item)
+{
+	struct etcd *etcd = item->etcd;
+
+	unlink_item(item);
+	etcd->emitted = true;
+	item->at = NULL;
+	item->next = etcd->told;
+	etcd->told = item;
+}
+
+static void
+drop_content(struct etcd_item *item)
+{
+	if (item->append.content)
+		draft_drop(item->append.content);
+	item->append.content = NULL;
+}
+
+void
+etcd_fail(struct etcd_item *item, enum status status, const char *reason)
+{
+	const struct store_sink *sink = item->etcd->sink;
+
+	drop_content(item);
+	if (item->kind == ETCD_ITEM_BARRIER)
+		sink->barrier(sink->context, item->tag, status);
+	else
+		sink->failed(sink->context, item->tag, status, reason);
+	etcd_told(item);
+}
+
+void
+etcd_lost(struct etcd_item *item)
+{
+	const struct store_sink *sink = item->etcd->sink;
+
+	drop_content(item);
+	if (item->kind == ETCD_ITEM_BARRIER)
+		sink->barrier(sink->context, item->tag, item->status);
+	else
+		sink->lost(sink->context, item->zone, item->tag);
+	etcd_told(item);
+}
+
+struct etcd_item *
+etcd_find_item(struct etcd *etcd, const char *unique)
+{
+	struct etcd_item *item = etcd->items;
+
+	while (item && strcmp(item->unique, unique) != 0)
+		item = item->next;
+	return item;
+}
+
+/* Those that waited for the zone to be read up to a revision. */
+static void
+release_items(struct etcd *etcd)
+{
+	for (struct etcd_item *item = etcd->items, *next; item; item = next) {
+		next = item->next;
+		if (item->wanted && item->at && item->at->revision >= item->wanted)
+			etcd_lost(item);
+	}
+}
+
+/* ---- keys that are not served ---- */
+
+void
+etcd_forget_bad(struct etcd_zone *at, const char *key)
+{
+	pthread_mutex_lock(&at->etcd->mutex);
+	if (!key)
+		free_bad(at);
+	for (struct etcd_bad **link = &at->bad; *link; link = &(*link)->next)
+		if (strcmp((*link)->key, key) == 0) {
+			struct etcd_bad *bad = *link;
+			*link = bad->next;
+			free(bad->key);
+			free(bad->reason);
+			free(bad);
+			at->bad_count--;
+			break;
+		}
+	pthread_mutex_unlock(&at->etcd->mutex);
+}
+
+void
+etcd_note_bad(struct etcd_zone *at, const char *key, const char *reason)
+{
+	struct etcd_bad *bad;
+	char printable[400];
+
+	pthread_mutex_lock(&at->etcd->mutex);
+	for (bad = at->bad; bad && (strcmp(bad->key, key) != 0 || strcmp(bad->reason, reason) != 0); bad = bad->next)
+		;
+	bool known = bad != NULL;
+	if (!known && at->bad_count < BAD_KEYS && (bad = calloc(1, sizeof *bad))) {
+		bad->key = strdup(key);
+		bad->reason = strdup(reason);
+		if (bad->key && bad->reason) {
+			bad->next = at->bad;
+			at->bad = bad;
+			at->bad_count++;
+		} else {
+			free(bad->key);
+			free(bad->reason);
+			free(bad);
+		}
+	}
+	pthread_mutex_unlock(&at->etcd->mutex);
+	if (known)
+		return;
+	stat_add_shared(&at->etcd->store.unusable_records, 1);
+	log_limited(LOG_LEVEL_WARNING, "record in etcd is not served", "zone=%s key=%s reason=%s", at->zone->text,
+	            log_escape(key, strlen(key), printable, sizeof printable), reason);
+}
+
+void
+etcd_check(struct store *store, struct zone *zone, bool (*each)(void *context, const char *key, const char *reason), void *context)
+{
+	struct etcd *etcd = etcd_of(store);
+
+	pthread_mutex_lock(&etcd->mutex);
+	struct etcd_zone *at = find_object(etcd, zone);
+	for (struct etcd_bad *bad = at ? at->bad : NULL; bad; bad = bad->next)
+		if (!each(context, bad->key, bad->reason))
+			break;
+	pthread_mutex_unlock(&etcd->mutex);
+}
+
+/* ---- places ---- */
+
+void
+etcd_note_place(struct etcd_zone *at, uint64_t revision)
+{
+	struct etcd_place place = at->place;
+
+	place.revision = at->place.revision = revision;
+	pthread_mutex_lock(&at->etcd->mutex);
+	if (at->ring_end != place.version) {
+		at->ring_first = place.version;
+		at->ring_end = place.version;
+	}
+	size_t used = (size_t)(at->ring_end - at->ring_first);
+	if (used == at->ring_room && at->ring_room < ETCD_WINDOW) {
+		size_t room = at->ring_room ? at->ring_room * 2 : 16;
+		struct etcd_place *ring = malloc(room * sizeof *ring);
+		for (uint64_t v = at->ring_first; ring && v < at->ring_end; v++)
+			ring[v % room] = at->ring[v % at->ring_room];
+		if (ring) {
+			free(at->ring);
+			at->ring = ring;
+			at->ring_room = room;
+		}
+	}
+	if (at->ring_room && used == at->ring_room)
+		at->ring_first++;
+	if (at->ring_room)
+		at->ring[at->ring_end++ % at->ring_room] = place;
+	pthread_mutex_unlock(&at->etcd->mutex);
+}
+
+bool
+etcd_place_of(struct etcd_zone *at, uint64_t version, struct etcd_place *place)
+{
+	pthread_mutex_lock(&at->etcd->mutex);
+	bool known = at->ring_room && version >= at->ring_first && version < at->ring_end;
+	if (known)
+		*place = at->ring[version % at->ring_room];
+	pthread_mutex_unlock(&at->etcd->mutex);
+	return known;
+}
+
+void
+etcd_hand_out(struct etcd_zone *at, struct etcd_item *item, const struct change *change, const uint8_t *record, size_t size, uint64_t revision)
+{
+	struct etcd *etcd = at->etcd;
+	struct change *placed = change ? arena_copy(&etcd->arena, change, sizeof *change) : NULL;
+	struct store_record out = {.zone = at->zone, .record = record, .size = size, .tag = item ? item->tag : 0, .position = revision};
+
+	if (placed) { /* etcd has decided that nothing that it read has changed since its base: it follows the version before */
+		placed->base = at->place.version;
+		memcpy(placed->base_id, at->place.id, VERSION_ID_SIZE);
+		out.change = placed;
+		change_id(at->place.id, record, size, at->place.id);
+		at->place.version++;
+	}
+	if (item) {
+		out.content = item->append.content;
+		item->append.content = NULL;
+	}
+	etcd_note_place(at, revision);
+	atomic_store(&etcd->store.position, revision);
+	etcd->emitted = true;
+	etcd->sink->record(etcd->sink->context, &out);
+	if (item)
+		etcd_told(item);
+}
+
+/* ---- the connection ---- */
+
+void
+etcd_connected(struct etcd *etcd, const struct etcd_answer *answer)
+{
+	bool there = answer->outcome == ETCD_DONE || answer->outcome == ETCD_COMPARE;
+	bool was = atomic_load(&etcd->store.connected);
+
+	if (there && !was)
+		log_info("store connected", "store=%s endpoint=%s", etcd->store.name, etcd_client_endpoint(etcd->client));
+	else if (!there && was)
+		log_error("store not connected", "store=%s reason=%s", etcd->store.name, answer->reason);
+	else if (!there)
+		log_limited(LOG_LEVEL_DEBUG, "store not connected", "store=%s reason=%s", etcd->store.name, answer->reason);
+	atomic_store(&etcd->store.connected, there);
+}
+
+static void
+end_watch(struct etcd *etcd)
+{
+	if (etcd->watch)
+		etcd_watch_cancel(etcd->watch);
+	etcd->watch = NULL;
+	etcd->watch_alive = false;
+	etcd->watch_retry_ms = clock_monotonic_ms() + WATCH_RETRY_MS;
+}
+
+static void
+on_probe(void *context, const struct etcd_answer *answer)
+{
+	struct etcd *etcd = context;
+
+	etcd->probing = false;
+	if (answer->outcome == ETCD_DONE) {
+		etcd->probes_failed = 0;
+		if (!etcd->watched)
+			etcd->watched = answer->revision;
+		etcd_connected(etcd, answer);
+		return;
+	}
+	if (++etcd->probes_failed >= 2 || answer->outcome == ETCD_DENIED)
+		etcd_connected(etcd, answer);
+	etcd_client_next(etcd->client);
+	end_watch(etcd); /* it hangs on the member that does not answer */
+}
+
+/* A linearizable read: the member lives, and has a leader. */
+static void
+probe(struct etcd *etcd)
+{
+	struct etcd_text body = {0};
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (etcd->probing || now_ms < etcd->probe_ms)
+		return;
+	etcd->probe_ms = now_ms + PROBE_MS;
+	if (etcd->settings.v2) {
+		char path[1200];
+		snprintf(path, sizeof path, "/v2/keys%.1000s?quorum=true", etcd->settings.prefix);
+		etcd->probing = etcd_client_v2(etcd->client, "GET", path, NULL, ETCD_REQUEST_MS, on_probe, etcd) == STATUS_OK;
+		return;
+	}
+	ETCD_TEXT(&body, "{");
+	etcd_text_key(&body, etcd->settings.prefix);
+	ETCD_TEXT(&body, "}");
+	etcd->probing = etcd_client_post(etcd->client, "/v3/kv/range", &body, ETCD_REQUEST_MS, on_probe, etcd) == STATUS_OK;
+	etcd_text_free(&body);
+}
+
+/* ---- the watch ---- */
+
+static void
+add_group(struct etcd *etcd, uint64_t revision, struct etcd_kv *kvs, size_t count)
+{
+	struct etcd_group *group = calloc(1, sizeof *group);
+
+	invariant(group);
+	*group = (struct etcd_group){.revision = revision, .kvs = kvs, .count = count};
+	*etcd->groups_end = group;
+	etcd->groups_end = &group->next;
+}
+
+static void
+free_group(struct etcd_group *group)
+{
+	for (size_t i = 0; i < group->count; i++)
+		etcd_kv_free(&group->kvs[i]);
+	free(group->kvs);
+	free(group);
+}
+
+/* Events of a message, in groups of one revision. */
+static void
+take_events(struct etcd *etcd, const json_t *events)
+{
+	size_t count = json_array_size(events), first = 0;
+	struct etcd_kv *kvs = calloc(count + 1, sizeof *kvs), *some;
+
+	invariant(kvs);
+	for (size_t i = 0; i < count; i++) {
+		const json_t *event = json_array_get(events, i);
+		if (!etcd_client_kv(json_object_get(event, "kv"), &kvs[i]))
+			log_limited(LOG_LEVEL_ERROR, "event not understood", "store=%s", etcd->store.name);
+		kvs[i].deleted = json_object_get(event, "type") && strcmp(json_string_value(json_object_get(event, "type")), "DELETE") == 0;
+	}
+	while (first < count) {
+		size_t end = first;
+		while (end < count && kvs[end].revision == kvs[first].revision)
+			end++;
+		some = calloc(end - first, sizeof *some);
+		invariant(some);
+		memcpy(some, kvs + first, (end - first) * sizeof *some);
+		add_group(etcd, kvs[first].revision, some, end - first);
+		etcd->watched = kvs[first].revision > etcd->watched ? kvs[first].revision : etcd->watched;
+		first = end;
+	}
+	free(kvs);
+}
+
+static void
+on_watch(void *context, const json_t *result)
+{
+	struct etcd *etcd = context;
+
+	etcd->watch_alive = true;
+	if (json_is_true(json_object_get(result, "canceled"))) {
+		uint64_t compacted = etcd_client_number(result, "compact_revision");
+		log_warning("watch canceled", "store=%s compacted=%llu reason=%s", etcd->store.name, (unsigned long long)compacted,
+		            json_string_value(json_object_get(result, "cancel_reason")) ? json_string_value(json_object_get(result, "cancel_reason")) : "");
+		if (compacted) { /* what was missed is in the lists */
+			etcd->watched = etcd_client_number(json_object_get(result, "header"), "revision");
+			if (etcd->watched < compacted)
+				etcd->watched = compacted - 1;
+			for (struct etcd_zone *at = etcd->zones; at; at = at->next)
+				etcd_relist(at);
+		}
+		return;
+	}
+	const json_t *events = json_object_get(result, "events");
+	if (events)
+		take_events(etcd, events);
+}
+
+static void
+on_watch_ended(void *context, const struct etcd_answer *answer)
+{
+	struct etcd *etcd = context;
+
+	log_limited(LOG_LEVEL_INFO, "watch ended", "store=%s reason=%s", etcd->store.name, answer->reason);
+	etcd->watch = NULL;
+	etcd->watch_alive = false;
+	etcd->watch_retry_ms = clock_monotonic_ms() + WATCH_RETRY_MS;
+}
+
+static void
+keep_watch(struct etcd *etcd)
+{
+	struct etcd_text body = {0};
+	char prefix[1100];
+
+	if (etcd->watch || !etcd->watched || etcd->settings.v2 || clock_monotonic_ms() < etcd->watch_retry_ms)
+		return;
+	snprintf(prefix, sizeof prefix, "%.1024s/%s", etcd->settings.prefix, etcd->settings.layout == ETCD_ZONEGATE ? "zones/" : "");
+	ETCD_TEXT(&body, "{\"create_request\":{");
+	etcd_text_range(&body, prefix);
+	etcd_text_printf(&body, ",\"start_revision\":\"%llu\"}}", (unsigned long long)etcd->watched + 1);
+	etcd->watch = etcd_client_watch(etcd->client, &body, on_watch, on_watch_ended, etcd);
+	etcd_text_free(&body);
+}
+
+void
+etcd_relist(struct etcd_zone *at)
+{
+	if (at->state == ETCD_ZONE_NEW)
+		return;
+	at->relist = true;
+}
+
+void
+etcd_list_failed(struct etcd_zone *at, const struct etcd_answer *answer)
+{
+	at->etcd->shape->list_free(at);
+	at->state = ETCD_ZONE_NEW;
+	at->retry_ms = clock_monotonic_ms() + ETCD_RETRY_MS;
+	if (answer->outcome == ETCD_DENIED || answer->outcome == ETCD_REFUSED)
+		log_limited(LOG_LEVEL_ERROR, "zone not read from etcd", "zone=%s reason=%s", at->zone->text, answer->reason);
+	if (answer->outcome != ETCD_COMPACTED)
+		etcd_connected(at->etcd, answer);
+}
+
+/* ---- poll ---- */
+
+/* The zone that a key is of; NULL: none of ours. */
+static struct etcd_zone *
+zone_of_key(struct etcd *etcd, const struct etcd_kv *kv)
+{
+	size_t prefix = strlen(etcd->settings.prefix) + 1;
+	uint8_t name[NAME_MAX_SIZE], absolute[NAME_MAX_SIZE];
+	char unused[ETCD_LAYOUT_REASON_SIZE];
+
+	if (!kv->key || kv->key_size <= prefix)
+		return NULL;
+	const char *path = kv->key + prefix, *end = kv->key + kv->key_size, *slash;
+	if (etcd->settings.layout == ETCD_ZONEGATE) {
+		path += sizeof "zones/" - 1;
+		slash = path < end ? memchr(path, '/', (size_t)(end - path)) : NULL;
+		if (!slash || name_from_text(path, (size_t)(slash - path), NULL, name) != STATUS_OK)
+			return NULL;
+		return etcd_find(etcd, name);
+	}
+	if (end[-1] == '/')
+		end--;
+	/* A key whose end is no label (a type, or rubbish) still belongs to the zone above it. */
+	while (etcd_layout_name(path, (size_t)(end - path), absolute, unused) != STATUS_OK) {
+		slash = memrchr(path, '/', (size_t)(end - path));
+		if (!slash)
+			return NULL;
+		end = slash;
+	}
+	if (etcd->settings.layout == ETCD_HELIX && *absolute && memrchr(path, '/', (size_t)(end - path)) && end == kv->key + kv->key_size)
+		return etcd_closest(etcd, absolute + 1 + *absolute); /* without the type */
+	return etcd_closest(etcd, absolute);
+}
+
+static void
+take_group(struct etcd *etcd, struct etcd_group *group)
+{
+	struct etcd_zone *touched[16];
+	size_t count = 0;
+
+	for (size_t i = 0; i < group->count; i++) {
+		struct etcd_zone *at = zone_of_key(etcd, &group->kvs[i]);
+		size_t known = 0;
+		if (!at || at->state != ETCD_ZONE_LIVE || at->relist || group->revision <= at->revision)
+			continue;
+		while (known < count && touched[known] != at)
+			known++;
+		if (known == count && count == ARRAY_SIZE(touched)) { /* no gateway writes so; each is whole in itself */
+			etcd->shape->group(touched[0], group->revision);
+			memmove(touched, touched + 1, --count * sizeof *touched);
+			known = count;
+		}
+		if (known == count)
+			touched[count++] = at;
+		etcd->shape->event(at, &group->kvs[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		etcd->shape->group(touched[i], group->revision);
+		touched[i]->revision = group->revision;
+	}
+}
+
+/* A zone that is being listed takes the events that come meanwhile afterwards. */
+static bool
+must_wait(struct etcd *etcd, const struct etcd_group *group)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		const struct etcd_zone *at = zone_of_key(etcd, &group->kvs[i]);
+		if (at && at->state == ETCD_ZONE_LISTING && (!at->list.revision || group->revision > at->list.revision))
+			return true;
+	}
+	return false;
+}
+
+static void
+take_groups(struct etcd *etcd)
+{
+	while (etcd->groups && !etcd->blocked && !must_wait(etcd, etcd->groups)) {
+		struct etcd_group *group = etcd->groups;
+		etcd->groups = group->next;
+		if (!etcd->groups)
+			etcd->groups_end = &etcd->groups;
+		take_group(etcd, group);
+		group->next = etcd->handed;
+		etcd->handed = group;
+	}
+	release_items(etcd);
+}
+
+static void
+take_inbox(struct etcd *etcd)
+{
+	pthread_mutex_lock(&etcd->mutex);
+	struct etcd_item *item = etcd->inbox, *next;
+	etcd->inbox = NULL;
+	etcd->inbox_end = &etcd->inbox;
+	pthread_mutex_unlock(&etcd->mutex);
+	for (; item; item = next) {
+		next = item->next;
+		if (item->kind == ETCD_ITEM_ZONE) {
+			take_zone(item);
+			continue;
+		}
+		item->at = find_object(etcd, item->zone);
+		item->since_ms = clock_monotonic_ms();
+		item->next = etcd->items;
+		etcd->items = item;
+		if (!item->at)
+			etcd_fail(item, STATUS_REFUSED, "the zone is not served any more");
+		else if (item->kind == ETCD_ITEM_BARRIER)
+			etcd->shape->barrier(item);
+		else
+			etcd->shape->commit(item);
+	}
+}
+
+static void
+maintain(struct etcd *etcd)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	probe(etcd);
+	keep_watch(etcd);
+	for (struct etcd_zone *at = etcd->zones; at; at = at->next) {
+		if (at->relist && at->calls == 0 && at->state == ETCD_ZONE_LIVE) {
+			at->relist = false;
+			at->state = ETCD_ZONE_NEW;
+			at->retry_ms = 0;
+		}
+		if (at->state == ETCD_ZONE_NEW && etcd->watched && now_ms >= at->retry_ms && at->calls == 0) {
+			at->state = ETCD_ZONE_LISTING;
+			at->list.revision = 0;
+			etcd->shape->list(at);
+		} else if (at->state == ETCD_ZONE_LIVE) {
+			etcd->shape->tick(at);
+		}
+	}
+	for (struct etcd_item *item = etcd->items, *next; item; item = next) {
+		next = item->next;
+		if (!item->at && !item->sent) {
+			etcd_fail(item, STATUS_REFUSED, "the zone is not served any more");
+		} else if (item->at && item->retry_ms && now_ms >= item->retry_ms && !item->sent) {
+			item->retry_ms = 0;
+			if (item->kind == ETCD_ITEM_APPEND)
+				etcd->shape->commit(item);
+			else
+				etcd->shape->barrier(item);
+		}
+	}
+}
+
+static void
+free_told(struct etcd *etcd)
+{
+	while (etcd->told) {
+		struct etcd_item *item = etcd->told;
+		etcd->told = item->next;
+		etcd_text_free(&item->body);
+		free(item);
+	}
+	while (etcd->handed) {
+		struct etcd_group *group = etcd->handed;
+		etcd->handed = group->next;
+		free_group(group);
+	}
+	arena_reset(&etcd->arena);
+}
+
+static void
+poll_store(struct store *store, const struct store_sink *sink, int timeout_ms)
+{
+	struct etcd *etcd = etcd_of(store);
+	bool stopping = timeout_ms == 0;
+	uint64_t end_ms = clock_monotonic_ms() + (uint64_t)(stopping ? LAST_WAIT_MS : timeout_ms);
+
+	free_told(etcd);
+	etcd->sink = sink;
+	etcd->emitted = false;
+	for (;;) {
+		take_inbox(etcd);
+		maintain(etcd);
+		uint64_t now_ms = clock_monotonic_ms();
+		int left_ms = now_ms >= end_ms ? 0 : (int)(end_ms - now_ms);
+		if (etcd->emitted || etcd->groups || (stopping && !etcd->items))
+			left_ms = 0;
+		etcd_client_poll(etcd->client, left_ms > 10 ? 10 : left_ms);
+		take_groups(etcd);
+		if (etcd->emitted || left_ms == 0)
+			break;
+	}
+	etcd->sink = NULL;
+}
+
+static void
+wake(struct store *store)
+{
+	etcd_client_wake(etcd_of(store)->client);
+}
+
+/* What replay made of a record that was handed out. */
+static void
+note_serial(struct etcd_zone *at, uint64_t version, uint32_t serial)
+{
+	at->place.serial = serial;
+	pthread_mutex_lock(&at->etcd->mutex);
+	if (at->ring_room && version >= at->ring_first && version < at->ring_end)
+		at->ring[version % at->ring_room].serial = serial;
+	pthread_mutex_unlock(&at->etcd->mutex);
+}
+
+/* What does not apply although etcd took it is damage: the zone is read again. */
+static enum status
+commit(struct store *store, const struct store_fate *fates, size_t count, char *reason)
+{
+	struct etcd *etcd = etcd_of(store);
+
+	(void)reason;
+	for (size_t i = 0; i < count; i++) {
+		struct etcd_zone *at = find_object(etcd, fates[i].record->zone);
+		if (at && fates[i].fate == REPLAY_APPLIED)
+			note_serial(at, fates[i].version, fates[i].serial);
+		else if (at)
+			etcd_relist(at);
+	}
+	return STATUS_OK;
+}
+
+static void
+checkpoint(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle)
+{
+	(void)store, (void)zone, (void)version, (void)replay, (void)idle;
+}
+
+static enum status
+snapshot_now(struct store *store, struct zone *zone, char *reason)
+{
+	(void)store, (void)zone;
+	snprintf(reason, STORE_REASON_SIZE, "etcd holds the zone itself: there is nothing to take a snapshot of");
+	return STATUS_UNSUPPORTED;
+}
+
+/* ---- open and close ---- */
+
+static void
+free_settings(struct etcd_settings *settings)
+{
+	for (size_t i = 0; settings->endpoints && i < settings->endpoint_count; i++)
+		free((char *)(uintptr_t)settings->endpoints[i]);
+	const char *texts[] = {settings->prefix, settings->ca, settings->certificate, settings->key, settings->user, settings->password_file};
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		free((char *)(uintptr_t)texts[i]);
+	free((void *)(uintptr_t)settings->endpoints);
+}
+
+static bool
+copy_settings(const struct etcd_settings *from, struct etcd_settings *to)
+{
+	const char **texts[] = {&to->prefix, &to->ca, &to->certificate, &to->key, &to->user, &to->password_file};
+	char **endpoints = calloc(from->endpoint_count, sizeof *endpoints);
+	bool made = endpoints != NULL;
+
+	*to = *from;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if (*texts[i])
+			made = (*texts[i] = strdup(*texts[i])) && made;
+	for (size_t i = 0; made && i < from->endpoint_count; i++)
+		made = (endpoints[i] = strdup(from->endpoints[i])) != NULL;
+	to->endpoints = (const char *const *)endpoints;
+	return made;
+}
+
+static void
+close_store(struct store *store)
+{
+	struct etcd *etcd = etcd_of(store);
+
+	for (struct etcd_zone *at = etcd->zones, *next; at; at = next) {
+		next = at->next;
+		etcd->shape->list_free(at);
+		free_zone(at);
+	}
+	if (etcd->watch)
+		etcd_watch_cancel(etcd->watch);
+	if (etcd->client)
+		etcd_client_free(etcd->client);
+	while (etcd->items)
+		etcd_told(etcd->items);
+	for (struct etcd_item *item = etcd->inbox, *next; item; item = next) {
+		next = item->next;
+		free(item);
+	}
+	for (struct etcd_group *group = etcd->groups, *next; group; group = next) {
+		next = group->next;
+		free_group(group);
+	}
+	free_told(etcd);
+	arena_free(&etcd->arena);
+	free_settings(&etcd->settings);
+	pthread_mutex_destroy(&etcd->mutex);
+	free(etcd->store.name);
+	free(etcd);
+}
+
+static const struct store_ops etcd_ops = {
+	.type = "etcd",
+	.add_zone = add_zone,
+	.drop_zone = drop_zone,
+	.append = append,
+	.barrier = barrier,
+	.poll = poll_store,
+	.wake = wake,
+	.commit = commit,
+	.checkpoint = checkpoint,
+	.read = etcd_history_read,
+	.oldest = etcd_history_oldest,
+	.content_at = etcd_history_content,
+	.load_snapshot = etcd_history_load_snapshot,
+	.save_snapshot = etcd_history_save_snapshot,
+	.snapshot_now = snapshot_now,
+	.check = etcd_check,
+	.close = close_store,
+};
+
+enum status
+etcd_open(const char *name, const struct etcd_settings *settings, struct kv *kv, struct store **store, char *reason)
+{
+	struct etcd *etcd = calloc(1, sizeof *etcd);
+
+	if (!etcd)
+		return STATUS_NO_MEMORY;
+	etcd->store.ops = &etcd_ops;
+	etcd->store.name = strdup(name);
+	etcd->kv = kv;
+	etcd->shape = settings->layout == ETCD_ZONEGATE ? &etcd_native_shape : &etcd_foreign_shape;
+	etcd->inbox_end = &etcd->inbox;
+	etcd->groups_end = &etcd->groups;
+	arena_init(&etcd->arena, ARENA_SIZE);
+	pthread_mutex_init(&etcd->mutex, NULL);
+	enum status status = copy_settings(settings, &etcd->settings) && etcd->store.name ? STATUS_OK : STATUS_NO_MEMORY;
+	if (!status)
+		status = etcd_client_open(&etcd->settings, &etcd->client, reason);
+	if (status) {
+		close_store(&etcd->store);
+		return status;
+	}
+	*store = &etcd->store;
+	return STATUS_OK;
+}

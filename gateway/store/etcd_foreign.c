@@ -1,0 +1,2 @@
+#include "store/etcd_internal.h"
+const struct etcd_shape etcd_foreign_shape = {0};

@@ -1,0 +1,185 @@
+/*
+ * What the files of the etcd store share; for store/etcd*.c only.
+ *
+ * Threads:   the follower's, unless it says otherwise: callbacks of the client run inside poll.
+ */
+#ifndef ZONEGATE_STORE_ETCD_INTERNAL_H
+#define ZONEGATE_STORE_ETCD_INTERNAL_H
+
+#include "store/etcd_client.h"
+#include "store/etcd_layout.h"
+#include "store/follower.h"
+#include <pthread.h>
+
+#define ETCD_BUCKETS 1024
+#define ETCD_WINDOW REPLAY_WINDOW
+#define ETCD_RETRY_MS 200
+
+struct etcd;
+struct etcd_zone;
+
+enum etcd_item_kind { ETCD_ITEM_APPEND, ETCD_ITEM_ZONE, ETCD_ITEM_BARRIER };
+
+/* Something asked of the store, until its fate has been told. */
+struct etcd_item {
+	struct etcd_item *next;
+	enum etcd_item_kind kind;
+	struct etcd *etcd;
+	struct zone *zone;
+	struct etcd_zone *at;          /* NULL: the zone is not followed any more */
+	struct store_append append;
+	uint64_t tag;
+	char unique[33];               /* name of the log record */
+	struct etcd_text body;         /* the transaction, to send it again */
+	bool sent;                     /* a request is under way */
+	bool journal;
+	uint64_t retry_ms;             /* not sent: when it may go again */
+	uint64_t wanted;               /* revision up to which the zone must be read before it is told; 0: not known yet */
+	uint64_t since_ms;
+	uint64_t mark;                 /* foreign layouts: of the keys that it writes */
+	enum status status;            /* of a barrier */
+};
+
+/* Where a version is in etcd. */
+struct etcd_place { uint64_t version, revision; uint8_t id[VERSION_ID_SIZE]; uint32_t serial; };
+
+/* A name that etcd holds, or held until not long ago. */
+struct etcd_name { struct etcd_name *next; uint64_t revision; bool deleted; uint8_t size; uint8_t name[]; };
+struct etcd_names { struct etcd_name **buckets; size_t bucket_count, count, deleted; };
+
+struct etcd_journal {
+	uint64_t revision;             /* of its key; 0: there is none */
+	char unique[33];
+	uint64_t next;                 /* owners that are done */
+	bool cleared;
+	uint64_t seen_ms;
+	bool busy, ours;
+	uint8_t *owners; size_t owner_count, owners_size; /* of the change's ops, in order, each once */
+	bool whole;                    /* a snapshot: all names of the version */
+	const struct node **nodes; size_t node_count; /* of `version`, pinned */
+	struct zone_version *version;
+};
+
+enum etcd_zone_state { ETCD_ZONE_NEW, ETCD_ZONE_LISTING, ETCD_ZONE_LIVE };
+
+struct etcd_bad { struct etcd_bad *next; char *key, *reason; };
+
+struct etcd_mirror;
+
+struct etcd_zone {
+	struct etcd *etcd;
+	struct etcd_zone *next, *in_bucket;
+	struct zone *zone;
+	uint8_t name[NAME_MAX_SIZE];
+	unsigned labels;
+	char text[NAME_TEXT_SIZE];     /* as part of a key */
+	enum etcd_zone_state state;
+	bool gone;                     /* dropped while a request was under way: freed when the last comes back */
+	bool relist;                   /* once what is under way is over */
+	unsigned calls;                /* requests under way that lead back here */
+	uint64_t retry_ms;
+	/* As handed out: */
+	struct etcd_place place;
+	uint64_t revision;             /* read up to */
+	bool removed;
+	/* The list under way. */
+	struct draft draft;
+	struct etcd_place list;
+	struct replay_state list_state;
+	struct etcd_text from;         /* next page starts here */
+	unsigned phase;
+	/* zonegate */
+	struct etcd_names names;
+	uint64_t meta_revision, count_revision;
+	struct etcd_journal journal;
+	uint64_t anchor_version, anchor_ms;
+	bool anchoring;
+	/* helix, skydns */
+	struct etcd_mirror *mirror;
+	uint8_t *defaults; size_t defaults_size; /* MNAME, RNAME, then NS names */
+	/* Any thread, under etcd->mutex: */
+	struct etcd_place *ring; size_t ring_room; uint64_t ring_first, ring_end;
+	struct etcd_bad *bad; size_t bad_count;
+};
+
+/* Events of one revision. */
+struct etcd_group { struct etcd_group *next; uint64_t revision; struct etcd_kv *kvs; size_t count; };
+
+/* What a layout does. */
+struct etcd_shape {
+	void (*list)(struct etcd_zone *at);                     /* state NEW: begin */
+	void (*list_free)(struct etcd_zone *at);
+	void (*event)(struct etcd_zone *at, struct etcd_kv *kv);  /* may keep the key and value: sets them NULL */
+	void (*group)(struct etcd_zone *at, uint64_t revision); /* after the events of a revision */
+	void (*commit)(struct etcd_item *item);
+	void (*barrier)(struct etcd_item *item);
+	void (*tick)(struct etcd_zone *at);
+	void (*free_zone)(struct etcd_zone *at);
+};
+
+struct etcd {
+	struct store store; /* first */
+	struct etcd_settings settings;
+	struct etcd_client *client;
+	struct kv *kv;
+	const struct etcd_shape *shape;
+	const struct store_sink *sink; /* during a poll */
+	bool emitted;                  /* this poll handed something out */
+	bool blocked;                  /* groups wait for something (a lease's time to live) */
+	pthread_mutex_t mutex;         /* inbox, zones' rings and bad keys, the list of zones for other threads */
+	struct etcd_item *inbox, **inbox_end;
+	struct etcd_item *items;       /* under way */
+	struct etcd_zone *zones, *buckets[ETCD_BUCKETS];
+	/* The watch. */
+	struct etcd_watch *watch;
+	uint64_t watched;              /* read up to this revision; 0: not begun */
+	uint64_t watch_retry_ms;
+	bool watch_alive;
+	struct etcd_group *groups, **groups_end, *handed; /* handed: lent until the next poll */
+	struct etcd_item *told;        /* freed at the next poll: their records are lent until then */
+	struct arena arena;            /* of what is handed out */
+	/* Is somebody there? */
+	uint64_t probe_ms;
+	bool probing;
+	unsigned probes_failed;
+	/* The lease of log records. */
+	uint64_t lease, lease_ms;
+	bool leasing;
+};
+
+/* etcd.c */
+struct etcd_zone *etcd_find(struct etcd *etcd, const uint8_t *name);
+/* The zone that a name belongs to: the closest at or above it. */
+struct etcd_zone *etcd_closest(struct etcd *etcd, const uint8_t *name);
+void etcd_fail(struct etcd_item *item, enum status status, const char *reason);
+/* The append lost a race: evaluated again. */
+void etcd_lost(struct etcd_item *item);
+void etcd_told(struct etcd_item *item);
+struct etcd_item *etcd_find_item(struct etcd *etcd, const char *unique);
+void etcd_note_bad(struct etcd_zone *at, const char *key, const char *reason);
+void etcd_forget_bad(struct etcd_zone *at, const char *key); /* NULL: all */
+/* Remember where the version is that was just handed out. */
+void etcd_note_place(struct etcd_zone *at, uint64_t revision);
+bool etcd_place_of(struct etcd_zone *at, uint64_t version, struct etcd_place *place);
+/* Hand out a record whose place etcd has decided: its base becomes the version before. record's bytes and change are lent. */
+void etcd_hand_out(struct etcd_zone *at, struct etcd_item *item, const struct change *change, const uint8_t *record, size_t size,
+                   uint64_t revision);
+/* The zone's list ended badly: again later. */
+void etcd_list_failed(struct etcd_zone *at, const struct etcd_answer *answer);
+/* A request that leads back to a zone has come back. False: the zone is gone. */
+bool etcd_came_back(struct etcd_zone *at);
+void etcd_relist(struct etcd_zone *at);
+void etcd_connected(struct etcd *etcd, const struct etcd_answer *answer);
+
+extern const struct etcd_shape etcd_native_shape, etcd_foreign_shape;
+
+/* etcd_history.c: any thread */
+MUST_USE enum status etcd_history_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each, void *context);
+uint64_t etcd_history_oldest(struct store *store, struct zone *zone);
+MUST_USE enum status etcd_history_content(struct store *store, struct zone *zone, uint64_t version, struct draft *draft, char *reason);
+MUST_USE enum status etcd_history_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *snapshot,
+                                                struct draft *draft, char *reason);
+MUST_USE enum status etcd_history_save_snapshot(struct store *store, struct zone *zone, const struct zone_version *version, struct arena *arena,
+                                                struct change_snapshot *out, char *reason);
+
+#endif
