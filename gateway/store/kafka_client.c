@@ -94,7 +94,7 @@ set(rd_kafka_conf_t *conf, const char *name, const char *value, char *reason)
 
 	if (rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK)
 		return true;
-	snprintf(reason, STORE_REASON_SIZE, "properties: %s: %s", name, text);
+	snprintf(reason, STORE_REASON_SIZE, "properties: %.80s: %s", name, text);
 	return false;
 }
 
