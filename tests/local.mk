@@ -23,6 +23,7 @@ UNIT_TESTS = \
 	tests/unit/test_embedded \
 	tests/unit/test_follower \
 	tests/unit/test_hash \
+	tests/unit/test_ixfr \
 	tests/unit/test_keyring \
 	tests/unit/test_kv \
 	tests/unit/test_line \
@@ -32,6 +33,7 @@ UNIT_TESTS = \
 	tests/unit/test_memory \
 	tests/unit/test_name \
 	tests/unit/test_node \
+	tests/unit/test_notify \
 	tests/unit/test_parse \
 	tests/unit/test_policy \
 	tests/unit/test_prereq \

@@ -16,7 +16,10 @@ ixfr_zone_limit(const struct zone_version *version)
 	return size < IXFR_LIMIT_MIN ? IXFR_LIMIT_MIN : size > IXFR_LIMIT_MAX ? IXFR_LIMIT_MAX : (size_t)size;
 }
 
-/* Made by the follower at its first need; the only one who writes the pointer. NULL: no memory, transfers are whole then. */
+/*
+ * Made by the follower at its first need; the only one who writes the pointer. NULL: no memory, transfers are whole
+ * then.
+ */
 static struct ixfr_zone *
 zone_of(struct ixfr *ixfr, struct zone *zone)
 {
@@ -104,9 +107,11 @@ advance(struct ixfr_zone *at, const struct zone_version *version)
 	if (at->newest == version)
 		return;
 	bool known = at->newest != NULL;
-	bool same = known && at->newest->version == version->version && memcmp(at->newest->id, version->id, VERSION_ID_SIZE) == 0;
+	bool same = known && at->newest->version == version->version &&
+		memcmp(at->newest->id, version->id, VERSION_ID_SIZE) == 0;
 	if (known && !same) {
-		known = serial_greater(version->serial, at->newest->serial) && version->version > at->newest->version && make_room(at) &&
+		known = serial_greater(version->serial, at->newest->serial) &&
+			version->version > at->newest->version && make_room(at) &&
 		        sequence_between(at->newest, version, ixfr_zone_limit(version), &sequence) == STATUS_OK;
 		if (known)
 			push(at, sequence);
@@ -131,7 +136,8 @@ may_be_transferred(const struct zone *zone)
 bool
 ixfr_published(struct ixfr *ixfr, struct zone *zone, const struct zone_version *version)
 {
-	struct ixfr_zone *at = may_be_transferred(zone) ? zone_of(ixfr, zone) : atomic_load_explicit(&zone->ixfr, memory_order_acquire);
+	struct ixfr_zone *at = may_be_transferred(zone) ? zone_of(ixfr, zone) :
+		atomic_load_explicit(&zone->ixfr, memory_order_acquire);
 
 	if (at == NULL)
 		return true;
@@ -277,7 +283,8 @@ put(struct ixfr_stream *ixfr, struct stream_message *message, const struct seque
 		ixfr->owner = 0;
 	ixfr->name = record->name;
 	ixfr->own = record->own;
-	return record_put(message, &ixfr->owner, record->name, record->own, record->type, record->ttl_s, record->rdata, ixfr->span.newest);
+	return record_put(message, &ixfr->owner, record->name, record->own, record->type, record->ttl_s,
+			  record->rdata, ixfr->span.newest);
 }
 
 /* RFC 1995 4: the newest SOA is the first record and the last. */
@@ -339,8 +346,8 @@ ixfr_release(struct stream *stream)
 }
 
 enum status
-ixfr_start(const struct message *msg, const struct tsig *tsig, struct zone *zone, const struct zone_version *version, uint32_t serial,
-           struct stream **stream)
+ixfr_start(const struct message *msg, const struct tsig *tsig, struct zone *zone, const struct zone_version *version,
+	   uint32_t serial, struct stream **stream)
 {
 	struct ixfr_zone *at = atomic_load_explicit(&zone->ixfr, memory_order_acquire);
 	struct span span;
@@ -373,7 +380,8 @@ compose_one(struct compose *compose, const struct zone_version *version, const s
 
 	memcpy(owner, record->name, record->own);
 	memcpy(owner + record->own, version->apex, version->apex_size);
-	return compose_record(compose, SECTION_ANSWER, owner, record->type, CLASS_IN, record->ttl_s, record->rdata.bytes, record->rdata.size);
+	return compose_record(compose, SECTION_ANSWER, owner, record->type, CLASS_IN, record->ttl_s,
+			      record->rdata.bytes, record->rdata.size);
 }
 
 static bool

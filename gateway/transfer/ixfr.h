@@ -1,14 +1,15 @@
 /*
  * Incremental transfer out (RFC 1995): what changed since the client's serial, as difference sequences.
  *
- * A zone that may be transferred keeps its last sequences in memory, one for each publication, made by comparing the version before with
- * the new one, which share all that did not change. After a start they are made again from the zone's log, one for each change, by a thread of
- * its own: the log alone does not say what a deletion removed, so the content at the first of these versions is rebuilt and the changes are
- * applied to it.
+ * A zone that may be transferred keeps its last sequences in memory, one for each publication, made by comparing the
+ * version before with the new one, which share all that did not change. After a start they are made again from the
+ * zone's log, one for each change, by a thread of its own: the log alone does not say what a deletion removed, so the
+ * content at the first of these versions is rebuilt and the changes are applied to it.
  *
- * Threads:   ixfr_ready, ixfr_published: the follower of the zone. ixfr_start, ixfr_compose: a worker in an RCU section.
- * Memory:    a zone's sequences never take more than the zone itself would as an AXFR (IXFR_LIMIT_MIN at least, IXFR_LIMIT_MAX at most):
- *            beyond that the whole zone is the shorter answer. Its newest version is pinned.
+ * Threads:   ixfr_ready, ixfr_published: the follower of the zone. ixfr_start, ixfr_compose: a worker in an RCU
+ *            section.
+ * Memory:    a zone's sequences never take more than the zone itself would as an AXFR (IXFR_LIMIT_MIN at least,
+ *            IXFR_LIMIT_MAX at most): beyond that the whole zone is the shorter answer. Its newest version is pinned.
  * Errors:    a serial that is not among them: STATUS_NOT_FOUND, and the answer is the whole zone (RFC 1995 4).
  * Standards: RFC 1995.
  */
@@ -31,7 +32,8 @@ struct ixfr_counters {
 };
 
 /*
- * ready   a zone's history has been read: the time to tell its secondaries. On the thread that does it, in an RCU section
+ * ready   a zone's history has been read: the time to tell its secondaries. On the thread that reads, in an RCU
+ *         section
  * NULL: no memory or no thread.
  */
 struct ixfr *ixfr_new(void (*ready)(void *context, struct zone *zone), void *context);
@@ -41,7 +43,10 @@ void ixfr_stop(struct ixfr *ixfr);
 void ixfr_free(struct ixfr *ixfr);
 const struct ixfr_counters *ixfr_counters(const struct ixfr *ixfr);
 
-/* The zone is served: `ready` comes once its history has been read. False: there is none to read, `ready` does not come. */
+/*
+ * The zone is served: `ready` comes once its history has been read. False: there is none to read, `ready` does not
+ * come.
+ */
 bool ixfr_ready(struct ixfr *ixfr, struct zone *zone, const struct zone_version *version);
 /* Hook of the follower; false: its history is still being read, `ready` will come. */
 bool ixfr_published(struct ixfr *ixfr, struct zone *zone, const struct zone_version *version);
@@ -55,9 +60,12 @@ void ixfr_free_zone(struct zone *zone);
  * version  the zone's current one
  * STATUS_NOT_FOUND: answer with axfr_start. STATUS_NO_MEMORY
  */
-MUST_USE enum status ixfr_start(const struct message *msg, const struct tsig *tsig, struct zone *zone, const struct zone_version *version,
-                                uint32_t serial, struct stream **stream);
-/* The same into one message (RFC 1995 2: UDP). False: no room or not known, nothing was written: answer with the SOA alone. */
+MUST_USE enum status ixfr_start(const struct message *msg, const struct tsig *tsig, struct zone *zone,
+				const struct zone_version *version, uint32_t serial, struct stream **stream);
+/*
+ * The same into one message (RFC 1995 2: UDP). False: no room or not known, nothing was written: answer with the SOA
+ * alone.
+ */
 bool ixfr_compose(struct compose *compose, struct zone *zone, const struct zone_version *version, uint32_t serial);
 
 #endif

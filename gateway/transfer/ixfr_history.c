@@ -6,9 +6,10 @@
 #include "zone/change_json.h"
 #include <stdlib.h>
 
-#define CHANGE_SIZE_MIN 160u       /* of a sequence: two SOAs and a record */
+#define CHANGE_SIZE_MIN 160u /* of a sequence: two SOAs and a record */
 #define HISTORY_ARENA_SIZE (64u << 20)
-#define REPLAY_MOST 2000000        /* changes between the store's oldest content and the first sequence: some ten seconds of work */
+/* Changes between the store's oldest content and the first sequence: some ten seconds of work. */
+#define REPLAY_MOST 2000000
 
 /* A zone's log on its way to becoming sequences. */
 struct reading {
@@ -69,14 +70,16 @@ read_entry(void *context, const struct store_entry *entry)
 	if (entry->version != reading->draft.version->version + 1)
 		return stop_with(reading, STATUS_INVALID);
 	arena_reset(&reading->arena);
-	enum status status = change_json_decode(entry->record, entry->size, at->zone->name, &reading->arena, &change, reason);
+	enum status status = change_json_decode(entry->record, entry->size, at->zone->name, &reading->arena, &change,
+						reason);
 	if (status != STATUS_OK)
 		return stop_with(reading, status);
 	if (change.snapshot != NULL || change.removed) {
 		reading->begin_again = entry->version;
 		return false;
 	}
-	status = sequence_of_change(&reading->draft, &change, entry->version, entry->serial, &reading->arena, reading->limit, &sequence);
+	status = sequence_of_change(&reading->draft, &change, entry->version, entry->serial, &reading->arena,
+				    reading->limit, &sequence);
 	if (status != STATUS_OK)
 		return stop_with(reading, status);
 	if (!reading_push(reading, sequence)) {
@@ -114,9 +117,12 @@ static bool
 put_before(struct ixfr_zone *at, struct reading *reading)
 {
 	const struct sequence *last = reading->items[reading->count - 1];
-	uint64_t version = at->count > 0 ? at->items[at->first]->from_version : at->newest != NULL ? at->newest->version : 0;
+	uint64_t version = at->newest != NULL ? at->newest->version : 0;
 
-	if (at->ended || version != reading->end_version || last->to_version != reading->end_version || last->to_serial != reading->end_serial)
+	if (at->count > 0)
+		version = at->items[at->first]->from_version;
+	if (at->ended || version != reading->end_version || last->to_version != reading->end_version ||
+	    last->to_serial != reading->end_serial)
 		return false;
 	struct sequence **items = malloc((reading->count + at->count + 16) * sizeof *items);
 	if (items == NULL)
@@ -178,9 +184,11 @@ read_history(struct ixfr_zone *at)
 	bool used = count > 0 && put_before(at, &reading);
 	pthread_mutex_unlock(&at->mutex);
 	if (used)
-		log_debug("history", "zone=%s changes=%zu seconds=%.3f", at->zone->text, count, (double)(clock_monotonic_ns() - start_ns) / 1e9);
+		log_debug("history", "zone=%s changes=%zu seconds=%.3f", at->zone->text, count,
+			  (double)(clock_monotonic_ns() - start_ns) / 1e9);
 	else if (status != STATUS_OK && !atomic_load(&at->cancelled))
-		log_warning("history", "earlier serials get whole zones zone=%s reason=%s", at->zone->text, status_text(status));
+		log_warning("history", "earlier serials get whole zones zone=%s reason=%s", at->zone->text,
+			    status_text(status));
 	reading_drop(&reading);
 	free(reading.items);
 	arena_free(&reading.arena);

@@ -1,8 +1,8 @@
 /*
  * Within transfer/ixfr*.c: the sequences of one zone, and the thread that reads histories.
  *
- * Threads:   a zone's fields are under its mutex, which is held for the making of one sequence at most; `reading`, `queued` and `next` are
- *            under that of struct ixfr too.
+ * Threads:   a zone's fields are under its mutex, which is held for the making of one sequence at most; `next` is under
+ *            that of struct ixfr.
  * Memory:    zone->ixfr until ixfr_free_zone.
  */
 #ifndef ZONEGATE_TRANSFER_IXFR_ZONE_H
@@ -17,7 +17,8 @@ struct ixfr_zone {
 	struct zone *zone;
 	pthread_mutex_t mutex;
 	struct zone_version *newest;      /* pinned; NULL: nothing is kept */
-	struct sequence **items;          /* [first, first + count): oldest first, each begins where the one before ends */
+	/* [first, first + count): oldest first, each begins where the one before ends */
+	struct sequence **items;
 	size_t first, count, room, bytes;
 	bool ended;                       /* the zone is going */
 	bool reading;                     /* its history is to be read, or being read */

@@ -86,7 +86,8 @@ heap_down(struct notify *notify, size_t at)
 	struct target *target = notify->heap[at];
 
 	for (size_t child; (child = 2 * at + 1) < notify->heap_count; at = child) {
-		if (child + 1 < notify->heap_count && notify->heap[child + 1]->deadline_ms < notify->heap[child]->deadline_ms)
+		if (child + 1 < notify->heap_count &&
+		    notify->heap[child + 1]->deadline_ms < notify->heap[child]->deadline_ms)
 			child++;
 		if (notify->heap[child]->deadline_ms >= target->deadline_ms)
 			break;
@@ -253,8 +254,8 @@ send_message(struct notify *notify, const struct target *target, const uint8_t *
 	bool ipv4 = target->address.ss_family == AF_INET;
 	socklen_t address_size = ipv4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 
-	return sendto(ipv4 ? notify->udp4 : notify->udp6, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&target->address,
-	              address_size) == (ssize_t)size;
+	return sendto(ipv4 ? notify->udp4 : notify->udp6, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL,
+		      (const struct sockaddr *)&target->address, address_size) == (ssize_t)size;
 }
 
 static uint64_t
@@ -270,7 +271,8 @@ tell_late(const struct target *target)
 {
 	char text[ADDRESS_TEXT_SIZE];
 
-	log_limited(LOG_LEVEL_WARNING, "notify", "no answer yet zone=%s secondary=%s tries=%u serial=%u", target->zone->zone->text,
+	log_limited(LOG_LEVEL_WARNING, "notify", "no answer yet zone=%s secondary=%s tries=%u serial=%u",
+		    target->zone->zone->text,
 	            address_text(&target->address, text), target->tries, target->zone->serial);
 }
 
@@ -287,11 +289,13 @@ send_target(struct notify *notify, struct target *target)
 	bool made = make_message(notify, target, message, &size);
 	if (made && send_message(notify, target, message, size)) {
 		stat_add(&notify->counters.sent, 1);
-		log_debug("notify", "zone=%s secondary=%s serial=%u tries=%u", target->zone->zone->text, address_text(&target->address, text),
+		log_debug("notify", "zone=%s secondary=%s serial=%u tries=%u", target->zone->zone->text,
+			  address_text(&target->address, text),
 		          target->zone->serial, target->tries);
 	} else {
 		stat_add(&notify->counters.failed, 1);
-		log_limited(LOG_LEVEL_WARNING, "notify", "not sent zone=%s secondary=%s reason=%s", target->zone->zone->text,
+		log_limited(LOG_LEVEL_WARNING, "notify", "not sent zone=%s secondary=%s reason=%s",
+			    target->zone->zone->text,
 		            address_text(&target->address, text), made ? strerror(errno) : "no such key");
 	}
 	if (target->tries > 0)
@@ -367,7 +371,8 @@ take_answer(struct notify *notify, const uint8_t *bytes, size_t size, const stru
 {
 	struct message msg;
 
-	if (parse_response(bytes, size, &msg) != PARSE_OK || !(msg.flags & FLAG_QR) || message_opcode(&msg) != OPCODE_NOTIFY)
+	if (parse_response(bytes, size, &msg) != PARSE_OK || !(msg.flags & FLAG_QR) ||
+	    message_opcode(&msg) != OPCODE_NOTIFY)
 		return;
 	struct target *target = find_waiting(notify, msg.id, from);
 	if (target == NULL)
@@ -378,8 +383,10 @@ take_answer(struct notify *notify, const uint8_t *bytes, size_t size, const stru
 	if (!is_good(target, &msg)) {
 		char text[ADDRESS_TEXT_SIZE];
 		stat_add(&notify->counters.refused, 1);
-		log_limited(LOG_LEVEL_WARNING, "notify", "not accepted zone=%s secondary=%s rcode=%s signed=%s", zone->text,
-		            address_text(from, text), rcode_text(msg.flags & FLAG_RCODE), target->signed_now ? "required" : "no");
+		log_limited(LOG_LEVEL_WARNING, "notify", "not accepted zone=%s secondary=%s rcode=%s signed=%s",
+			    zone->text,
+			    address_text(from, text), rcode_text(msg.flags & FLAG_RCODE),
+			    target->signed_now ? "required" : "no");
 		return;
 	}
 	stat_add(&notify->counters.acknowledged, 1);
@@ -399,7 +406,8 @@ read_answers(struct notify *notify, int fd)
 
 	for (unsigned turn = 0; turn < SEND_TURN; turn++) {
 		socklen_t from_size = sizeof from;
-		ssize_t size = recvfrom(fd, message, sizeof message, MSG_DONTWAIT, (struct sockaddr *)&from, &from_size);
+		ssize_t size = recvfrom(fd, message, sizeof message, MSG_DONTWAIT, (struct sockaddr *)&from,
+					&from_size);
 		if (size < 0 && errno != ECONNREFUSED && errno != EINTR)
 			return;
 		if (size > 0)
@@ -477,7 +485,8 @@ same_targets(const struct notify_zone *at, const struct transfer_settings *setti
 		return false;
 	for (size_t i = 0; i < at->count; i++) {
 		const uint8_t *a = at->targets[i].key_name, *b = settings->notify[i].key_name;
-		if (!same_address(&at->targets[i].address, &settings->notify[i].address) || (a == NULL) != (b == NULL) ||
+		if (!same_address(&at->targets[i].address, &settings->notify[i].address) ||
+		    (a == NULL) != (b == NULL) ||
 		    (a != NULL && !name_equal(a, b)))
 			return false;
 	}
@@ -669,12 +678,14 @@ notify_new(struct keyring *keys)
 		return NULL;
 	notify->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	notify->udp4 = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	notify->udp6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* -1 on a host without IPv6: poll passes it over */
+	/* -1 on a host without IPv6: poll passes it over */
+	notify->udp6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	notify->queue_end = &notify->queue;
 	notify->keys = keys;
 	keyring_hold(keys);
 	pthread_mutex_init(&notify->mutex, NULL);
-	if (notify->event >= 0 && (notify->udp4 >= 0 || notify->udp6 >= 0) && pthread_create(&notify->thread, NULL, run, notify) == 0)
+	if (notify->event >= 0 && (notify->udp4 >= 0 || notify->udp6 >= 0) &&
+	    pthread_create(&notify->thread, NULL, run, notify) == 0)
 		return notify;
 	close_all(notify);
 	return NULL;

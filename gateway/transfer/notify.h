@@ -1,14 +1,15 @@
 /*
  * NOTIFY out (RFC 1996): tells the secondaries of a zone that it has a new version.
  *
- * The first NOTIFY after a change leaves at once. While it is not acknowledged, further changes wait for the answer and then leave as one; without
- * an answer it is sent again, with the newest SOA, after NOTIFY_RETRY_MS, doubled each time up to NOTIFY_RETRY_MOST_MS, until there is one. An answer
- * that says no is treated as none: a secondary that does not know the zone yet may know it later.
+ * The first NOTIFY after a change leaves at once. While it is not acknowledged, further changes wait for the answer and
+ * then leave as one; without an answer it is sent again, with the newest SOA, after NOTIFY_RETRY_MS, doubled each time
+ * up to NOTIFY_RETRY_MOST_MS, until there is one. An answer that says no is treated as none: a secondary that does not
+ * know the zone yet may know it later.
  *
  * Threads:   one thread for all zones and targets; notify_zone, notify_forget, notify_set_keys: any.
- * Memory:    some 200 octets a zone and a target, 700 more where it has a key.
+ * Memory:    some 250 octets a zone and a target, 700 more where it has a key.
  * Errors:    counted and logged; nobody waits for a NOTIFY.
- * Limits:    without EDNS: a message over 512 octets goes without its answer section (RFC 1996 3.7 makes it a hint).
+ * Limits:    without EDNS: a message over 512 octets goes without its answer section (RFC 1996 3.7: it is a hint).
  * Standards: RFC 1996; RFC 8945 (TSIG where the target has a key; its answer must be signed too).
  */
 #ifndef ZONEGATE_TRANSFER_NOTIFY_H

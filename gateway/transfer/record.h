@@ -15,9 +15,13 @@
 #define RECORD_FIXED_SIZE 10        /* TYPE, CLASS, TTL, RDLENGTH */
 #define RECORD_SOA_NUMBERS 20
 
-/* `own` octets of labels, then the zone's name: a pointer to it if there is one in the message. The caller has made room. */
+/*
+ * `own` octets of labels, then the zone's name: a pointer to it if there is one in the message. The caller has made
+ * room.
+ */
 static inline uint8_t *
-record_put_within(struct stream_message *message, uint8_t *at, const uint8_t *name, size_t own, const struct zone_version *version)
+record_put_within(struct stream_message *message, uint8_t *at, const uint8_t *name, size_t own,
+		  const struct zone_version *version)
 {
 	if (own > 0)
 		memcpy(at, name, own);
@@ -35,7 +39,8 @@ record_put_within(struct stream_message *message, uint8_t *at, const uint8_t *na
 
 /* A name in RDATA of a type that may be compressed (RFC 3597 4); its case is kept (RFC 5936 3.4). */
 static inline uint8_t *
-record_put_name(struct stream_message *message, uint8_t *at, const uint8_t *name, const struct zone_version *version, size_t *taken)
+record_put_name(struct stream_message *message, uint8_t *at, const uint8_t *name, const struct zone_version *version,
+		size_t *taken)
 {
 	size_t size = name_size(name), own = 0;
 
@@ -49,7 +54,8 @@ record_put_name(struct stream_message *message, uint8_t *at, const uint8_t *name
 }
 
 static inline uint8_t *
-record_put_rdata(struct stream_message *message, uint8_t *at, uint16_t type, struct rdata rdata, const struct zone_version *version)
+record_put_rdata(struct stream_message *message, uint8_t *at, uint16_t type, struct rdata rdata,
+		 const struct zone_version *version)
 {
 	size_t taken;
 
@@ -77,13 +83,16 @@ record_put_rdata(struct stream_message *message, uint8_t *at, uint16_t type, str
  * owner       offset of the same owner in this message, set once it is written; 0: not yet
  */
 static inline bool
-record_put(struct stream_message *message, uint16_t *owner, const uint8_t *name, size_t own, uint16_t type, uint32_t ttl_s,
-           struct rdata rdata, const struct zone_version *version)
+record_put(struct stream_message *message, uint16_t *owner, const uint8_t *name, size_t own, uint16_t type,
+	   uint32_t ttl_s, struct rdata rdata, const struct zone_version *version)
 {
 	size_t most = own + version->apex_size + RECORD_FIXED_SIZE + rdata.size;
 	uint8_t *at = message->at;
 
-	/* Two octets more than a name takes are possible where the zone is the root, whose pointer is longer than itself. */
+	/*
+	 * Two octets more than a name takes are possible where the zone is the root, whose pointer is longer than
+	 * itself.
+	 */
 	if ((size_t)(message->end - at) < most + 2)
 		return false;
 	if (*owner != 0) {

@@ -17,9 +17,13 @@ struct sequence_build {
 
 #define RECORD_HEAD 9u /* size of the name, TYPE, TTL, size of the RDATA */
 
-/* `own` octets of labels. The serial of a SOA is patched by the caller: the place of its RDATA is returned; NULL: build->status. */
+/*
+ * `own` octets of labels. The serial of a SOA is patched by the caller: the place of its RDATA is returned; NULL:
+ * build->status.
+ */
 static uint8_t *
-put(struct sequence_build *build, struct sequence_buffer *buffer, const uint8_t *name, uint8_t own, const struct rrset *rrset, struct rdata rdata)
+put(struct sequence_build *build, struct sequence_buffer *buffer, const uint8_t *name, uint8_t own,
+    const struct rrset *rrset, struct rdata rdata)
 {
 	size_t need = RECORD_HEAD + own + rdata.size;
 
@@ -55,7 +59,8 @@ put(struct sequence_build *build, struct sequence_buffer *buffer, const uint8_t 
 }
 
 static void
-put_all(struct sequence_build *build, struct sequence_buffer *buffer, const uint8_t *name, uint8_t own, const struct rrset *rrset)
+put_all(struct sequence_build *build, struct sequence_buffer *buffer, const uint8_t *name, uint8_t own,
+	const struct rrset *rrset)
 {
 	const uint8_t *at = rrset->packed;
 
@@ -65,7 +70,8 @@ put_all(struct sequence_build *build, struct sequence_buffer *buffer, const uint
 
 /* Both in canonical order: what only one has, and what has another spelling, is removed or added. */
 static void
-put_merged(struct sequence_build *build, const uint8_t *name, uint8_t own, const struct rrset *before, const struct rrset *after)
+put_merged(struct sequence_build *build, const uint8_t *name, uint8_t own, const struct rrset *before,
+	   const struct rrset *after)
 {
 	const uint8_t *old_at = before->packed, *new_at = after->packed;
 	unsigned old_left = before->count, new_left = after->count;
@@ -74,8 +80,9 @@ put_merged(struct sequence_build *build, const uint8_t *name, uint8_t own, const
 		const uint8_t *old_next = old_at, *new_next = new_at;
 		struct rdata old_rdata = old_left > 0 ? rrset_next(&old_next) : (struct rdata){0};
 		struct rdata new_rdata = new_left > 0 ? rrset_next(&new_next) : (struct rdata){0};
-		int order = old_left == 0 ? 1 : new_left == 0 ? -1 :
-		            rdata_compare(old_rdata.bytes, old_rdata.size, new_rdata.bytes, new_rdata.size, before->type);
+		int order = old_left == 0 ? 1 : -1;
+		if (old_left > 0 && new_left > 0)
+			order = rdata_compare(old_rdata.bytes, old_rdata.size, new_rdata.bytes, new_rdata.size, before->type);
 		bool same = order == 0 && memcmp(old_rdata.bytes, new_rdata.bytes, old_rdata.size) == 0;
 		if (order <= 0) {
 			if (!same)
@@ -94,10 +101,12 @@ put_merged(struct sequence_build *build, const uint8_t *name, uint8_t own, const
 
 /* An RRset before and after; count 0: none. A TTL belongs to each record (RFC 1995 has no other way to change it). */
 static void
-put_difference(struct sequence_build *build, const uint8_t *name, uint8_t own, const struct rrset *before, const struct rrset *after)
+put_difference(struct sequence_build *build, const uint8_t *name, uint8_t own, const struct rrset *before,
+	       const struct rrset *after)
 {
 	if (before->count > 0 && after->count > 0 && before->ttl_s == after->ttl_s) {
-		if (before->packed_size != after->packed_size || memcmp(before->packed, after->packed, before->packed_size) != 0)
+		if (before->packed_size != after->packed_size ||
+		    memcmp(before->packed, after->packed, before->packed_size) != 0)
 			put_merged(build, name, own, before, after);
 		return;
 	}
@@ -154,11 +163,13 @@ each_node(void *context, const struct node *old_node, const struct node *new_nod
 	bool has_new = new_node != NULL && node_next(new_node, &new_at, &after);
 
 	while (has_old || has_new) {
-		bool take_old = has_old && (!has_new || before.type <= after.type), take_new = has_new && (!has_old || after.type <= before.type);
+		bool take_old = has_old && (!has_new || before.type <= after.type);
+		bool take_new = has_new && (!has_old || after.type <= before.type);
 		struct rrset none = {0};
 		bool soa = (take_old ? before.type : after.type) == TYPE_SOA && node->name_size == 0;
 		if (!soa)
-			put_difference(build, node_name(node), node->name_size, take_old ? &before : &none, take_new ? &after : &none);
+			put_difference(build, node_name(node), node->name_size, take_old ? &before : &none,
+				       take_new ? &after : &none);
 		if (take_old)
 			has_old = node_next(old_node, &old_at, &before);
 		if (take_new)
@@ -168,7 +179,8 @@ each_node(void *context, const struct node *old_node, const struct node *new_nod
 }
 
 enum status
-sequence_between(const struct zone_version *from, const struct zone_version *to, size_t limit, struct sequence **sequence)
+sequence_between(const struct zone_version *from, const struct zone_version *to, size_t limit,
+		 struct sequence **sequence)
 {
 	struct sequence_build build = {.limit = limit};
 	struct rrset old_soa, new_soa;
@@ -223,11 +235,11 @@ collect_touched(const struct draft *draft, const struct change *change, struct a
 		if (used > 0 && compare_touched(at - 1, at) == 0)
 			continue;
 		used++;
-		if (!version_rrset(draft->version, at->owner, at->before.type, &at->before)) {
-			at->before = (struct rrset){.type = at->before.type};
+		struct rrset before;
+		if (!version_rrset(draft->version, at->owner, at->before.type, &before))
 			continue;
-		}
-		at->before.packed = arena_copy(arena, at->before.packed, at->before.packed_size);
+		at->before = before;
+		at->before.packed = arena_copy(arena, before.packed, before.packed_size);
 		if (at->before.packed == NULL)
 			return NULL;
 	}
@@ -281,8 +293,8 @@ put_touched(struct sequence_build *build, const struct draft *draft, const struc
 }
 
 enum status
-sequence_of_change(struct draft *draft, const struct change *change, uint64_t version, uint32_t serial, struct arena *arena,
-                   size_t limit, struct sequence **sequence)
+sequence_of_change(struct draft *draft, const struct change *change, uint64_t version, uint32_t serial,
+		   struct arena *arena, size_t limit, struct sequence **sequence)
 {
 	struct sequence_build build = {.limit = limit};
 	uint64_t from_version = draft->version->version;

@@ -1,5 +1,5 @@
 /*
- * Difference sequences (RFC 1995 4): what one step from a version of a zone to a later one removed and added, record by record.
+ * Difference sequences (RFC 1995 4): what a step from one version of a zone to a later one removed and added.
  *
  * Threads:   made by one, then immutable and shared by count.
  * Memory:    one block each; sequence_release by the last who holds it frees it.
@@ -51,15 +51,17 @@ sequence_next(const uint8_t **at)
  * From one version to a later one of the same zone, both with a SOA. Quick where they share most of their trees.
  * STATUS_LIMIT, STATUS_NO_MEMORY
  */
-MUST_USE enum status sequence_between(const struct zone_version *from, const struct zone_version *to, size_t limit, struct sequence **sequence);
+MUST_USE enum status sequence_between(const struct zone_version *from, const struct zone_version *to, size_t limit,
+				      struct sequence **sequence);
 /*
- * Apply the ops of a change to the draft, whose version and serial become those given, and say what that did. The change is known to
- * apply there: it comes from the log. The SOA in the draft keeps an old serial: that of draft->version counts.
+ * Apply the ops of a change to the draft, whose version and serial become those given, and say what that did. The change
+ * is known to apply there: it comes from the log. The SOA in the draft keeps an old serial: that of draft->version counts.
  * arena     for working; reset by the caller
  * STATUS_INVALID: it does not apply, or the draft has no SOA. Unless OK the draft is to be dropped.
  */
-MUST_USE enum status sequence_of_change(struct draft *draft, const struct change *change, uint64_t version, uint32_t serial,
-                                        struct arena *arena, size_t limit, struct sequence **sequence);
+MUST_USE enum status sequence_of_change(struct draft *draft, const struct change *change, uint64_t version,
+					uint32_t serial, struct arena *arena, size_t limit,
+					struct sequence **sequence);
 
 struct sequence *sequence_hold(struct sequence *sequence);
 void sequence_release(struct sequence *sequence);

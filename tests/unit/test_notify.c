@@ -1,0 +1,284 @@
+/* NOTIFY as a secondary sees it, on the loopback: at once, coalesced, retried, signed. */
+#include "tests/unit/cmocka.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+#include "keys/tsig.h"
+#include "tests/unit/zone_text.h"
+#include "transfer/notify.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <unistd.h>
+
+static const uint8_t com[] = "\7example\3com", key_name[] = "\3xfr";
+
+struct fixture {
+	struct keyring *keys;
+	struct notify *notify;
+	struct zone *zone;
+	struct transfer_settings settings;
+	struct transfer_target targets[2];
+	int fd[2];
+};
+
+/* What a secondary got, and from where. */
+struct got {
+	uint8_t bytes[1024];
+	size_t size;
+	struct message msg;
+	struct sockaddr_storage from;
+	socklen_t from_size;
+};
+
+static int
+listen_udp(struct sockaddr_storage *address)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof in;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, size), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &size), 0);
+	memset(address, 0, sizeof *address);
+	memcpy(address, &in, sizeof in);
+	return fd;
+}
+
+static void
+start(struct fixture *fixture, size_t targets, bool is_signed)
+{
+	char reason[KEYRING_REASON_SIZE];
+
+	memset(fixture, 0, sizeof *fixture);
+	fixture->keys = keyring_new();
+	assert_int_equal(keyring_add(fixture->keys, "xfr.", "hmac-sha256", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", reason),
+			 STATUS_OK);
+	fixture->notify = notify_new(fixture->keys);
+	fixture->zone = table_zone_new(com);
+	assert_true(fixture->notify != NULL && fixture->zone != NULL);
+	for (size_t i = 0; i < targets; i++) {
+		fixture->fd[i] = listen_udp(&fixture->targets[i].address);
+		fixture->targets[i].key_name = is_signed ? (uint8_t *)key_name : NULL;
+	}
+	fixture->settings.notify = fixture->targets;
+	fixture->settings.notify_count = targets;
+	atomic_store(&fixture->zone->transfer_settings, &fixture->settings);
+}
+
+static void
+end(struct fixture *fixture)
+{
+	notify_forget(fixture->notify, fixture->zone);
+	notify_free(fixture->notify);
+	table_zone_free(fixture->zone);
+	keyring_free(fixture->keys);
+	for (size_t i = 0; i < fixture->settings.notify_count; i++)
+		close(fixture->fd[i]);
+}
+
+static void
+publish(struct fixture *fixture, unsigned serial)
+{
+	char text[200];
+
+	snprintf(text, sizeof text, "@ 60 SOA ns hm %u 3600 900 604800 300\n@ 60 NS ns\n", serial);
+	struct zone_version *version = zone_text_load(com, text);
+	notify_zone(fixture->notify, fixture->zone, version);
+	draft_discard(version);
+}
+
+static bool
+receive(int fd, int timeout_ms, struct got *got)
+{
+	struct pollfd poll_fd = {fd, POLLIN, 0};
+
+	if (poll(&poll_fd, 1, timeout_ms) != 1)
+		return false;
+	got->from_size = sizeof got->from;
+	ssize_t size = recvfrom(fd, got->bytes, sizeof got->bytes, 0, (struct sockaddr *)&got->from, &got->from_size);
+	assert_true(size > 0);
+	got->size = (size_t)size;
+	assert_int_equal(parse_message(got->bytes, got->size, &got->msg), PARSE_OK);
+	return true;
+}
+
+static uint32_t
+serial_of(const struct got *got)
+{
+	size_t offset = got->msg.start[SECTION_ANSWER];
+	struct record record;
+
+	assert_int_equal(got->msg.count[SECTION_ANSWER], 1);
+	message_record(&got->msg, &offset, &record);
+	assert_int_equal(record.type, TYPE_SOA);
+	return bytes_get_u32(got->bytes + record.rdata + record.rdata_size - 20);
+}
+
+static void
+answer(int fd, const struct got *got, unsigned rcode)
+{
+	uint8_t bytes[200];
+	size_t size = got->msg.question_end;
+
+	memcpy(bytes, got->bytes, size);
+	bytes_put_u16(bytes + 2, (uint16_t)(FLAG_QR | FLAG_AA | OPCODE_NOTIFY << 11 | rcode));
+	bytes_put_u16(bytes + 6, 0);
+	bytes_put_u32(bytes + 8, 0);
+	assert_int_equal(sendto(fd, bytes, size, 0, (const struct sockaddr *)&got->from, got->from_size), size);
+}
+
+static void
+wait_for(const stat_counter *counter, uint64_t value)
+{
+	for (unsigned i = 0; i < 2000 && stat_read(counter) != value; i++)
+		poll(NULL, 0, 1);
+	assert_int_equal(stat_read(counter), value);
+}
+
+static void
+the_first_goes_out_at_once_with_the_soa(void **state) /* RFC 1996 3.7 */
+{
+	struct fixture fixture;
+	struct got got;
+
+	(void)state;
+	start(&fixture, 2, false);
+	publish(&fixture, 7);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(receive(fixture.fd[i], 400, &got));
+		assert_int_equal(got.msg.flags, OPCODE_NOTIFY << 11 | FLAG_AA);
+		assert_int_equal(got.msg.qtype, TYPE_SOA);
+		assert_memory_equal(got.msg.qname, com, sizeof com);
+		assert_int_equal(serial_of(&got), 7);
+		answer(fixture.fd[i], &got, RCODE_NOERROR);
+	}
+	wait_for(&notify_counters(fixture.notify)->waiting, 0);
+	assert_int_equal(stat_read(&notify_counters(fixture.notify)->acknowledged), 2);
+	end(&fixture);
+}
+
+static void
+changes_while_one_is_on_its_way_leave_as_one(void **state)
+{
+	struct fixture fixture;
+	struct got got;
+
+	(void)state;
+	start(&fixture, 1, false);
+	publish(&fixture, 1);
+	assert_true(receive(fixture.fd[0], 400, &got));
+	for (unsigned serial = 2; serial < 50; serial++)
+		publish(&fixture, serial);
+	assert_false(receive(fixture.fd[0], 50, &got));
+	answer(fixture.fd[0], &got, RCODE_NOERROR);
+	assert_true(receive(fixture.fd[0], 400, &got));
+	assert_int_equal(serial_of(&got), 49);
+	answer(fixture.fd[0], &got, RCODE_NOERROR);
+	wait_for(&notify_counters(fixture.notify)->waiting, 0);
+	assert_int_equal(stat_read(&notify_counters(fixture.notify)->sent), 2);
+	end(&fixture);
+}
+
+static void
+it_is_sent_again_until_it_is_acknowledged(void **state) /* RFC 1996 3.5, 3.6 */
+{
+	struct fixture fixture;
+	struct got first, again;
+
+	(void)state;
+	start(&fixture, 1, false);
+	publish(&fixture, 1);
+	assert_true(receive(fixture.fd[0], 400, &first));
+	publish(&fixture, 2);
+	assert_true(receive(fixture.fd[0], NOTIFY_RETRY_MS + 400, &again));
+	assert_int_equal(serial_of(&again), 2);
+	answer(fixture.fd[0], &again, RCODE_REFUSED); /* not yet */
+	assert_true(receive(fixture.fd[0], 2 * NOTIFY_RETRY_MS + 400, &again));
+	answer(fixture.fd[0], &first, RCODE_NOERROR); /* of another id */
+	answer(fixture.fd[0], &again, RCODE_NOERROR);
+	wait_for(&notify_counters(fixture.notify)->waiting, 0);
+	assert_int_equal(stat_read(&notify_counters(fixture.notify)->retries), 2);
+	assert_int_equal(stat_read(&notify_counters(fixture.notify)->refused), 1);
+	assert_int_equal(stat_read(&notify_counters(fixture.notify)->acknowledged), 1);
+	end(&fixture);
+}
+
+static void
+the_same_serial_is_told_once(void **state)
+{
+	struct fixture fixture;
+	struct got got;
+
+	(void)state;
+	start(&fixture, 1, false);
+	publish(&fixture, 1);
+	assert_true(receive(fixture.fd[0], 400, &got));
+	answer(fixture.fd[0], &got, RCODE_NOERROR);
+	wait_for(&notify_counters(fixture.notify)->waiting, 0);
+	publish(&fixture, 1);
+	assert_false(receive(fixture.fd[0], 50, &got));
+	end(&fixture);
+}
+
+static void
+a_target_with_a_key_gets_and_must_give_a_signature(void **state)
+{
+	struct fixture fixture;
+	struct tsig tsig;
+	struct got got;
+	uint8_t bytes[600];
+
+	(void)state;
+	start(&fixture, 1, true);
+	publish(&fixture, 3);
+	assert_true(receive(fixture.fd[0], 400, &got));
+	tsig_verify(&got.msg, fixture.keys, clock_wall_s(), &tsig);
+	assert_int_equal(tsig.verdict, TSIG_GOOD);
+	answer(fixture.fd[0], &got, RCODE_NOERROR); /* unsigned: anybody's */
+	wait_for(&notify_counters(fixture.notify)->refused, 1);
+	size_t size = got.msg.question_end;
+	memcpy(bytes, got.bytes, size);
+	bytes_put_u16(bytes + 2, (uint16_t)(FLAG_QR | FLAG_AA | OPCODE_NOTIFY << 11));
+	bytes_put_u16(bytes + 6, 0);
+	bytes_put_u32(bytes + 8, 0);
+	assert_int_equal(tsig_sign(&tsig, bytes, &size, sizeof bytes, clock_wall_s()), STATUS_OK);
+	assert_int_equal(sendto(fixture.fd[0], bytes, size, 0, (struct sockaddr *)&got.from, got.from_size), size);
+	wait_for(&notify_counters(fixture.notify)->waiting, 0);
+	end(&fixture);
+}
+
+static void
+new_targets_are_told_what_the_old_ones_know(void **state)
+{
+	struct fixture fixture;
+	struct got got;
+
+	(void)state;
+	start(&fixture, 2, false);
+	fixture.settings.notify_count = 1;
+	publish(&fixture, 1);
+	assert_true(receive(fixture.fd[0], 400, &got));
+	fixture.settings.notify_count = 2;
+	publish(&fixture, 1);
+	assert_true(receive(fixture.fd[1], 400, &got));
+	fixture.settings.notify_count = 0;
+	publish(&fixture, 2);
+	assert_int_equal(stat_read(&notify_counters(fixture.notify)->waiting), 0);
+	fixture.settings.notify_count = 2;
+	end(&fixture);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_goes_out_at_once_with_the_soa),
+		cmocka_unit_test(changes_while_one_is_on_its_way_leave_as_one),
+		cmocka_unit_test(it_is_sent_again_until_it_is_acknowledged),
+		cmocka_unit_test(the_same_serial_is_told_once),
+		cmocka_unit_test(a_target_with_a_key_gets_and_must_give_a_signature),
+		cmocka_unit_test(new_targets_are_told_what_the_old_ones_know),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
