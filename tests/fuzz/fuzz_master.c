@@ -31,6 +31,8 @@ dump_of(const char *text, size_t text_size, size_t *size)
 	return dump;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_size);
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_size)
 {
