@@ -24,6 +24,7 @@ UNIT_TESTS = \
 	tests/unit/test_follower \
 	tests/unit/test_hash \
 	tests/unit/test_ixfr \
+	tests/unit/test_kafka \
 	tests/unit/test_keyring \
 	tests/unit/test_kv \
 	tests/unit/test_line \
@@ -72,6 +73,7 @@ tests_unit_test_change_json_SOURCES = tests/unit/test_change_json.c tests/store/
 tests_unit_test_change_SOURCES = tests/unit/test_change.c tests/store/suite.h tests/store/suite_text.c
 tests_unit_test_follower_SOURCES = tests/unit/test_follower.c tests/store/suite.h tests/store/suite_text.c
 tests_unit_test_embedded_SOURCES = tests/unit/test_embedded.c $(STORE_SUITE)
+tests_unit_test_kafka_SOURCES = tests/unit/test_kafka.c $(STORE_SUITE)
 tests_unit_test_memory_SOURCES = tests/unit/test_memory.c $(STORE_SUITE)
 
 # replay_change against a model of the rule.

@@ -676,6 +676,17 @@ start_threads(struct kafka *kafka)
 	return STATUS_IO;
 }
 
+/* What would lose changes sooner or later is refused at once, where the brokers can be asked. */
+static enum status
+refuse_retention(struct kafka *kafka, char *reason)
+{
+	char ignored[STORE_REASON_SIZE];
+
+	if (kafka_client_topics(kafka, ignored) != STATUS_OK)
+		return STATUS_OK; /* the worker says what is wrong */
+	return kafka_worker_check_retention(kafka, reason);
+}
+
 enum status
 kafka_open(const char *name, const struct kafka_settings *settings, struct kv *kv, struct store **store, char *reason)
 {
@@ -694,6 +705,8 @@ kafka_open(const char *name, const struct kafka_settings *settings, struct kv *k
 	enum status status = copy_settings(kafka, name, settings) ? warm_open(name, kv, &kafka->warm, reason) : STATUS_NO_MEMORY;
 	if (!status)
 		status = open_clients(kafka, reason);
+	if (!status)
+		status = refuse_retention(kafka, reason);
 	if (!status)
 		status = start_threads(kafka);
 	if (status)

@@ -28,10 +28,11 @@ struct kafka_settings {
 };
 
 /*
- * Nothing waits for a broker here: what cannot be reached is tried again, for ever, by threads of the store.
+ * Waits for the brokers a second or two at most: what cannot be reached is tried again, for ever, by threads of the store.
  * settings  borrowed
  * kv        borrowed, must outlive the store; NULL: no local copy, no history
- * STATUS_INVALID with a reason: a property that librdkafka does not take, or that is not for the user to choose.
+ * STATUS_INVALID with a reason: a property that librdkafka does not take, or that is not for the user to choose; snapshots that are
+ * rarer than the expiry of the updates topic.
  */
 MUST_USE enum status kafka_open(const char *name, const struct kafka_settings *settings, struct kv *kv, struct store **store, char *reason);
 

@@ -307,7 +307,7 @@ on_background(rd_kafka_t *client, rd_kafka_event_t *event, void *opaque)
 static rd_kafka_event_t *
 wait_event(rd_kafka_queue_t *queue)
 {
-	return rd_kafka_queue_poll(queue, 10000);
+	return rd_kafka_queue_poll(queue, 5000);
 }
 
 static enum status
