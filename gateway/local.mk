@@ -122,8 +122,10 @@ libzonegate_a_SOURCES += \
 
 # gateway/serve/
 libzonegate_a_SOURCES += \
+	gateway/serve/cookie.c gateway/serve/cookie.h \
 	gateway/serve/dispatch.c gateway/serve/dispatch.h \
 	gateway/serve/listener.c gateway/serve/listener.h \
+	gateway/serve/ratelimit.c gateway/serve/ratelimit.h \
 	gateway/serve/request.h \
 	gateway/serve/source.h \
 	gateway/serve/tcp.c gateway/serve/tcp.h \

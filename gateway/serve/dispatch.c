@@ -9,6 +9,7 @@
 
 /* 64 KiB of UPDATE whose names are all pointers grow to some 3 MiB; evaluated again after a lost race, to twice that. */
 #define UPDATE_ARENA_CAP (16u << 20)
+#define PADDING_BLOCK 468   /* of responses (RFC 8467 4.1) */
 #define UPDATE_UDP_SIZE 512 /* "at most 512 bytes on UDP": what the clients' libraries read */
 
 /* One message and its answer. On the stack; only what is used is written. */
@@ -375,19 +376,84 @@ dispatch_update(struct exchange *exchange)
 
 /* ---- one message in, one out ---- */
 
-/* What an OPT of ours says, but for the EDE; NULL: the request had none (RFC 6891 6.1.1). */
-static inline struct edns_reply *
-edns_reply_init(struct edns_reply *reply, const struct message *msg, const struct serve_settings *settings)
+/* What an OPT of ours says, and what its options point to. */
+struct opt {
+	struct edns_reply reply;
+	bool known;                  /* a good cookie: the client's address is its own */
+	uint8_t cookie[COOKIE_SIZE];
+};
+
+/* Options that few requests ask for. */
+static __attribute__((noinline)) void
+opt_more(struct opt *opt, const struct dispatch *dispatch, const struct serve_settings *settings,
+	 const struct message *msg, const struct peer *peer)
 {
+	if (msg->edns.cookie != NULL && settings->cookies.count > 0) {
+		enum cookie_verdict verdict = cookie_answer(&settings->cookies, &peer->remote, msg->edns.cookie,
+							    msg->edns.cookie_size, clock_wall_s(), opt->cookie);
+		stat_add(&dispatch->counters->cookies[verdict], 1);
+		opt->known = verdict == COOKIE_GOOD;
+		opt->reply.cookie = opt->cookie;
+		opt->reply.cookie_size = COOKIE_SIZE;
+	}
+	if (peer->transport == TRANSPORT_UDP)
+		return; /* RFC 7828 3.2.1, RFC 7830 6: of no use without a connection, without encryption */
+	if (msg->edns.keepalive)
+		opt->reply.keepalive_100ms = settings->keepalive_100ms;
+	if (msg->edns.padding && peer->transport == TRANSPORT_TLS)
+		opt->reply.padding_block = PADDING_BLOCK;
+}
+
+/* The OPT of an answer, but for the EDE; NULL: the request had none (RFC 6891 6.1.1). */
+static inline struct edns_reply *
+opt_init(struct opt *opt, const struct dispatch *dispatch, const struct serve_settings *settings,
+	 const struct message *msg, const struct peer *peer)
+{
+	opt->known = false;
 	if (!msg->edns.present)
 		return NULL;
-	*reply = (struct edns_reply){
+	opt->reply = (struct edns_reply){
 		.udp_size = EDNS_UDP_SIZE,
 		.dnssec_ok = msg->edns.dnssec_ok,
 		.nsid = msg->edns.nsid ? settings->identity : NULL, /* RFC 5001 2.3 */
 		.keepalive_100ms = -1,
 	};
-	return reply;
+	if (msg->edns.cookie != NULL || msg->edns.keepalive || msg->edns.padding)
+		opt_more(opt, dispatch, settings, msg, peer);
+	return &opt->reply;
+}
+
+/* ---- response rate limiting ---- */
+
+static enum ratelimit_kind
+response_kind(const struct compose *compose)
+{
+	if (compose->rcode == RCODE_NXDOMAIN)
+		return RATELIMIT_NXDOMAIN;
+	if (compose->rcode != RCODE_NOERROR)
+		return RATELIMIT_ERROR;
+	return compose->count[SECTION_ANSWER] > 0 ? RATELIMIT_ANSWER : RATELIMIT_EMPTY;
+}
+
+/*
+ * A response that is ready but for its end. False: it is not sent. One that slips through is empty, with TC=1: who asks
+ * in earnest comes again by TCP.
+ */
+static __attribute__((noinline)) bool
+limit_response(const struct dispatch *dispatch, const struct serve_settings *settings, const struct message *msg,
+	       const struct peer *peer, struct compose *compose)
+{
+	enum ratelimit_verdict verdict = ratelimit_take(dispatch->ratelimit, &settings->ratelimit, &peer->remote,
+							response_kind(compose), clock_monotonic_ms());
+
+	stat_add(&dispatch->counters->limited[verdict], 1);
+	if (verdict == RATELIMIT_SLIP) {
+		unsigned rcode = compose->rcode;
+		compose_begin(compose, msg, compose->out.base, compose->limit, compose->limit, compose->reserved);
+		compose->flags |= FLAG_TC;
+		compose->rcode = rcode;
+	}
+	return verdict != RATELIMIT_DROP;
 }
 
 static size_t
@@ -460,7 +526,7 @@ answer_special(const struct dispatch *dispatch, const struct dispatch_request *r
 	const struct message *msg = &request->msg;
 	enum transport transport = request->peer->transport;
 	struct exchange exchange;
-	struct edns_reply reply;
+	struct opt opt;
 
 	if (request->verdict == PARSE_DROP) {
 		stat_add(&dispatch->counters->dropped, 1);
@@ -475,8 +541,8 @@ answer_special(const struct dispatch *dispatch, const struct dispatch_request *r
 	tsig_verify(msg, settings->keys, msg->tsig_offset != 0 ? clock_wall_s() : 0, &exchange.tsig);
 	if (exchange.tsig.verdict > TSIG_GOOD)
 		stat_add(&dispatch->counters->tsig_failures[exchange.tsig.verdict], 1);
-	const struct edns_reply *opt = edns_reply_init(&reply, msg, settings);
-	size_t reserved = (opt != NULL ? edns_reply_size(opt) : 0) + tsig_room(&exchange.tsig);
+	struct edns_reply *reply = opt_init(&opt, dispatch, settings, msg, request->peer);
+	size_t reserved = (reply != NULL ? edns_reply_size(reply) : 0) + tsig_room(&exchange.tsig);
 	compose_begin(&exchange.compose, msg, buffer, room, limit_of(msg, settings, transport, room), reserved);
 
 	enum dispatch_result result = choose(&exchange, request->verdict);
@@ -488,8 +554,11 @@ answer_special(const struct dispatch *dispatch, const struct dispatch_request *r
 		return result;
 	if (message_opcode(msg) != OPCODE_UPDATE)
 		count(dispatch->counters, transport, exchange.compose.rcode);
-	*answer_size =
-		finish(&exchange.compose, opt != NULL ? &reply : NULL, &exchange.ede, &exchange.tsig, buffer, room);
+	if (settings->ratelimit.rate_milli > 0 && transport == TRANSPORT_UDP && !opt.known &&
+	    exchange.tsig.verdict != TSIG_GOOD &&
+	    !limit_response(dispatch, settings, msg, request->peer, &exchange.compose))
+		return DISPATCH_DROP;
+	*answer_size = finish(&exchange.compose, reply, &exchange.ede, &exchange.tsig, buffer, room);
 	return *answer_size > 0 ? DISPATCH_ANSWER : DISPATCH_DROP;
 }
 
@@ -528,20 +597,23 @@ dispatch_answer(const struct dispatch *dispatch, const struct dispatch_request *
 	const struct message *msg = &request->msg;
 	enum transport transport = request->peer->transport;
 	struct compose compose;
-	struct edns_reply reply;
+	struct opt opt;
 	size_t limit = room, reserved = 0;
 
 	if (!request->plain)
 		return answer_special(dispatch, request, settings, buffer, room, answer_size, stream);
-	struct edns_reply *opt = edns_reply_init(&reply, msg, settings);
-	if (opt != NULL)
-		reserved = edns_reply_size(opt);
+	struct edns_reply *reply = opt_init(&opt, dispatch, settings, msg, request->peer);
+	if (reply != NULL)
+		reserved = edns_reply_size(reply);
 	if (transport == TRANSPORT_UDP)
 		limit = compose_udp_limit(msg, settings->udp_size);
 	compose_begin(&compose, msg, buffer, room, limit, reserved);
 	answer_query(msg, request->version, transport != TRANSPORT_UDP, &compose);
 	count(dispatch->counters, transport, compose.rcode);
-	*answer_size = compose_finish(&compose, opt);
+	if (settings->ratelimit.rate_milli > 0 && transport == TRANSPORT_UDP && !opt.known &&
+	    !limit_response(dispatch, settings, msg, request->peer, &compose))
+		return DISPATCH_DROP;
+	*answer_size = compose_finish(&compose, reply);
 	return DISPATCH_ANSWER;
 }
 
@@ -567,16 +639,16 @@ dispatch_pending(const struct dispatch *dispatch, struct pending *pending, uint8
 	struct update_request *request = &pending->update;
 	const struct message *msg = &request->msg;
 	struct compose compose;
-	struct edns_reply reply;
+	struct opt opt;
 
 	if (request->drop) { /* on-store-failure: say nothing, the client tries the next server */
 		stat_add(&dispatch->counters->dropped, 1);
 		return DISPATCH_DROP;
 	}
-	const struct edns_reply *opt = edns_reply_init(&reply, msg, settings);
-	size_t reserved = (opt != NULL ? edns_reply_size(opt) : 0) + tsig_room(&pending->tsig);
+	struct edns_reply *reply = opt_init(&opt, dispatch, settings, msg, &pending->peer);
+	size_t reserved = (reply != NULL ? edns_reply_size(reply) : 0) + tsig_room(&pending->tsig);
 	compose_begin(&compose, msg, buffer, room, limit_of(msg, settings, pending->peer.transport, room), reserved);
 	compose.rcode = request->rcode;
-	*answer_size = finish(&compose, opt != NULL ? &reply : NULL, &request->ede, &pending->tsig, buffer, room);
+	*answer_size = finish(&compose, reply, &request->ede, &pending->tsig, buffer, room);
 	return *answer_size > 0 ? DISPATCH_ANSWER : DISPATCH_DROP;
 }

@@ -16,6 +16,7 @@ struct dispatch {
 	const struct serve *serve;
 	struct serve_counters *counters;
 	struct worker *worker;                /* for pending.worker */
+	struct ratelimit *ratelimit;          /* of the worker; used where the settings have a rate */
 	/* Called on any thread when a pending's outcome stands: puts it into the worker's mailbox. */
 	void (*give_back)(struct pending *pending);
 };

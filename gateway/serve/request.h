@@ -9,8 +9,12 @@
 
 #include "base/stat.h"
 #include "keys/tsig.h"
+#include "serve/cookie.h"
+#include "serve/ratelimit.h"
 #include "update/committer.h"
 #include "zone/table.h"
+
+struct tls;
 
 enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_COUNT };
 
@@ -20,6 +24,10 @@ struct serve_settings {
 	char *identity;                /* NSID and id.server; NULL: none */
 	uint16_t udp_size;             /* largest UDP response */
 	struct acl *control;           /* not used by serve/ */
+	struct cookie_secrets cookies;
+	struct ratelimit_settings ratelimit;
+	uint16_t keepalive_100ms;      /* idle time of a TCP connection (RFC 7828) */
+	struct tls *tls;               /* shared; NULL: none */
 };
 
 /* What all workers share; lives as long as the process. */
@@ -36,6 +44,8 @@ struct serve_counters {
 	stat_counter queries[TRANSPORT_COUNT][24]; /* by RCODE; 23: all others */
 	stat_counter dropped, tsig_failures[TSIG_VERDICTS];
 	stat_counter tcp_accepted, tcp_open, tcp_refused;
+	stat_counter tls_full, tls_resumed, tls_failed; /* handshakes */
+	stat_counter cookies[COOKIE_VERDICTS], limited[RATELIMIT_VERDICTS];
 };
 
 /* What one worker takes on. */

@@ -171,9 +171,10 @@ worker_open(struct worker *worker, const struct worker_limits *limits)
 	if (worker->epoll_fd < 0 || worker->mailbox.fd < 0 ||
 	    !watch(worker, worker->mailbox.fd, &worker->mailbox.source))
 		return STATUS_IO;
+	worker->dispatch.ratelimit = ratelimit_new();
 	worker->udp = udp_new(&worker->dispatch, worker->sockets, &worker->in_flight);
 	worker->tcp = tcp_new(&worker->dispatch, worker->epoll_fd, limits, &worker->in_flight);
-	if (worker->udp == NULL || worker->tcp == NULL)
+	if (worker->dispatch.ratelimit == NULL || worker->udp == NULL || worker->tcp == NULL)
 		return STATUS_NO_MEMORY;
 	tcp_tick(worker->tcp, clock_monotonic_ms());
 	for (size_t i = 0; i < worker->sockets->count; i++) {
@@ -191,6 +192,7 @@ worker_free(struct worker *worker)
 {
 	udp_free(worker->udp);
 	tcp_free(worker->tcp);
+	ratelimit_free(worker->dispatch.ratelimit);
 	if (worker->epoll_fd >= 0)
 		close(worker->epoll_fd);
 	if (worker->mailbox.fd >= 0)
