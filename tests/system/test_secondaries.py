@@ -155,6 +155,7 @@ class Knot(Secondary):
     udp-workers: 1
     tcp-workers: 1
     background-workers: 1
+    tcp-io-timeout: 20000
 log:
   - target: stderr
     any: info
@@ -204,18 +205,22 @@ def soa_serial(port):
     return answer.answer[0][0].serial if answer.answer else None
 
 
-def zone_of(port, **key):
-    zone = dns.zone.Zone(ORIGIN)
-    dns.query.inbound_xfr("127.0.0.1", zone, dns.message.make_query(ORIGIN, "AXFR"), port=port, lifetime=30) if not key else \
-        dns.query.inbound_xfr("127.0.0.1", zone, signed_query("AXFR"), port=port, lifetime=30)
+def fetch(zone, port, signed=False, udp=False):
+    """Bring a dnspython zone up to date: AXFR if it is empty, else IXFR. dnspython applies differences strictly and checks each message."""
+    query, _ = dns.xfr.make_query(zone, **({"keyring": KEYS, "keyname": "dhcp.", "keyalgorithm": "hmac-sha256"} if signed else {}))
+    mode = dns.query.UDPMode.TRY_FIRST if udp else dns.query.UDPMode.NEVER
+    dns.query.inbound_xfr("127.0.0.1", zone, query, port=port, lifetime=60, udp_mode=mode)
+
+
+def records(zone):
     return sorted((str(name), rrset.ttl, dns.rdatatype.to_text(rrset.rdtype), str(rdata).lower())
                   for name, rrset in zone.iterate_rdatasets() for rdata in rrset)
 
 
-def signed_query(kind, serial=None):
-    query = dns.message.make_query(ORIGIN, kind)
-    query.use_tsig(KEYS, "dhcp.", algorithm="hmac-sha256")
-    return query
+def zone_of(port, signed=False):
+    zone = dns.zone.Zone(ORIGIN)
+    fetch(zone, port, signed)
+    return records(zone)
 
 
 def metric(gateway, name):
@@ -279,19 +284,27 @@ class Changes:
     def apex(self, u):
         u.replace("@", 300, "TXT", '"apex %d"' % self.random.randrange(99))
 
-    def one(self):
+    def one(self, timeout=10):
         u = dns.update.Update(ORIGIN, **KEY)
         for _ in range(self.random.choice((1, 1, 1, 2, 5))):
             self.random.choice((self.add, self.add, self.add, self.delete, self.delete, self.cname_swap, self.ttl, self.glue, self.apex))(u)
         if self.random.random() < 0.03:
             self.soa(u)
-        answer = dns.query.udp(u, "127.0.0.1", port=self.gateway.port, timeout=10)
+        answer = dns.query.udp(u, "127.0.0.1", port=self.gateway.port, timeout=timeout)
         assert answer.rcode() == dns.rcode.NOERROR, answer
         self.sent += 1
 
     def many(self, count):
         for _ in range(count):
             self.one()
+
+    def until(self, stopped):
+        """As fast as they are answered, whatever becomes of the gateway."""
+        while not stopped.is_set():
+            try:
+                self.one(0.5)
+            except (dns.exception.DNSException, OSError, AssertionError, ValueError, IndexError):
+                time.sleep(0.01)
 
     def rollback(self):
         version = metric(self.gateway, "zone_version")
@@ -328,7 +341,7 @@ def compare(gateway, secondaries, signed):
     serial = gateway.serial()
     for s in secondaries:
         s.wait(serial)
-    ours = zone_of(gateway.port, **(KEY if signed else {}))
+    ours = zone_of(gateway.port, signed)
     for s in secondaries:
         theirs = zone_of(s.port)
         assert theirs == ours, "%s: only there %s, only here %s" % (s.name, sorted(set(theirs) - set(ours)), sorted(set(ours) - set(theirs)))
@@ -362,3 +375,136 @@ def test_secondaries_follow_every_change_by_ixfr(make_gateway, start_secondaries
             assert s.whole_zones() == whole[s.name], s.log()[-3000:]
             assert s.increments() >= POINTS - 2
     assert metric(g, "notify_refused_total") == 0
+
+
+def test_differences_from_before_a_restart(make_gateway, start_secondaries):
+    """A secondary that was away while the gateway changed, was killed while it changed, and came back, takes differences."""
+    g, (knot,) = start_secondaries(make_gateway, False, kinds=(Knot,))
+    changes = Changes(g, 3)
+    whole = knot.whole_zones()
+    for _ in range(10 if LONG else 3):
+        knot.stop()
+        changes.many(10)
+        stopped = threading.Event()
+        busy = threading.Thread(target=changes.until, args=(stopped,))
+        busy.start()
+        time.sleep(0.3)
+        g.kill()
+        g.start()
+        time.sleep(0.2)
+        stopped.set()
+        busy.join()
+        knot.start()
+        compare(g, [knot], False)
+    assert knot.whole_zones() == whole and knot.increments() >= 3, knot.log()[-3000:]
+
+
+@pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
+@pytest.mark.parametrize("signed", [False, True], ids=["plain", "tsig"])
+def test_a_strict_client_follows(make_gateway, signed, udp):
+    """dnspython refuses a difference that deletes what is not there or adds what is."""
+    g = make_gateway(CONFIG.replace("[key dhcp., 127.0.0.1]", "[key dhcp.]") if signed else CONFIG)
+    changes, zone = Changes(g, 11), dns.zone.Zone(ORIGIN)
+    fetch(zone, g.port, signed)
+    for size in (1, 2, 7, 40, 3):
+        changes.many(size)
+        fetch(zone, g.port, signed, udp)
+        assert records(zone) == zone_of(g.port, signed)
+    g.kill()
+    changes.gateway.start()
+    changes.many(3)
+    fetch(zone, g.port, signed, udp)
+    assert records(zone) == zone_of(g.port, signed)
+    assert metric(g, "ixfr_whole_total") == 0 and metric(g, "ixfr_incremental_total") >= 1
+
+
+@pytest.mark.parametrize("signed", [False, True], ids=["plain", "tsig"])
+def test_differences_of_a_large_zone(make_gateway, start_secondaries, signed):
+    count = 1000000 if LONG else 8000
+    zone = ZONE + "".join("h%d A 10.%d.%d.%d\n" % (i, i >> 16, i >> 8 & 255, i & 255) for i in range(count))
+    g, secondaries = start_secondaries(make_gateway, signed, kinds=(Bind, Knot), zone=zone)
+    for i in range(4):
+        u = dns.update.Update(ORIGIN, **KEY)
+        for k in range(600):
+            u.delete("h%d" % (i * 600 + k))
+            u.add("big%d" % (i * 600 + k), 300, "TXT", '"%s"' % ("x" * 60))
+        assert dns.query.tcp(u, "127.0.0.1", port=g.port, timeout=10).rcode() == dns.rcode.NOERROR
+        serial = g.serial()
+        for s in secondaries:
+            s.wait(serial)
+        if i == 1:
+            g.kill()
+            g.start(wait=120)
+    client = dns.zone.Zone(ORIGIN)
+    fetch(client, g.port, signed)
+    for s in secondaries:
+        assert zone_of(s.port) == records(client)
+        assert s.whole_zones() == (1 if s.name == "knot" else s.whole_zones())
+        assert s.increments() >= 3, s.log()[-2000:]
+    assert metric(g, "ixfr_whole_total") == 0
+
+
+def test_import_freeze_and_rollback_reach_them(make_gateway, start_secondaries):
+    g, secondaries = start_secondaries(make_gateway, False)
+    path = os.path.join(g.dir, "other.zone")
+    with open(path, "w") as f:
+        f.write(ZONE.replace(" 1 3600", " 500 7200") + "".join("i%d 60 TXT \"%s\"\n" % (i, "y" * 200) for i in range(4600)))
+    g.ctl("import", ORIGIN, path, timeout=120)
+    compare(g, secondaries, False)
+    g.ctl("freeze", ORIGIN)
+    compare(g, secondaries, False)
+    g.ctl("thaw", ORIGIN)
+    compare(g, secondaries, False)
+    g.ctl("rollback", ORIGIN, "1", timeout=120)
+    compare(g, secondaries, False)
+    g.restart()
+    Changes(g, 5).many(10)
+    compare(g, secondaries, False)
+
+
+def test_ixfr_answers_in_the_forms_of_rfc_1995(gateway):
+    first = gateway.serial()
+    assert gateway.dig("+noall", "+answer", ORIGIN, "IXFR=%d" % first).count("SOA") == 1
+    assert gateway.dig("+noall", "+answer", ORIGIN, "IXFR=%d" % (first + 5)).count("SOA") == 1
+    gateway.nsupdate("update add a.example.test. 300 A 192.0.2.1")
+    for transport in ("+tcp", "+notcp"):
+        lines = [x.split() for x in gateway.dig(transport, "+noall", "+answer", ORIGIN, "IXFR=%d" % first).splitlines() if "IN" in x]
+        assert [x[3] for x in lines] == ["SOA", "SOA", "SOA", "A", "SOA"]
+    # What does not fit into a datagram: the SOA alone; a serial that is not known: all of it, over TCP.
+    for i in range(20):
+        gateway.nsupdate("update add t%d.example.test. 300 TXT %s" % (i, "z" * 200))
+    assert gateway.dig("+notcp", "+ignore", "+noall", "+answer", ORIGIN, "IXFR=%d" % first).count("SOA") == 1
+    whole = gateway.dig("+tcp", "+noall", "+answer", ORIGIN, "IXFR=%d" % (first - 1 & 0xffffffff))
+    assert whole.count("SOA") == 2 and len(whole.splitlines()) == 27
+    assert metric(gateway, "ixfr_whole_total") == 1
+
+
+def test_notify_waits_for_one_and_not_for_the_others(make_gateway, start_secondaries):
+    """A target that never answers costs the others nothing; one that comes late is told."""
+    dead = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    dead.bind(("127.0.0.1", 0))
+    g, secondaries = start_secondaries(make_gateway, False, kinds=(Knot,))
+    late = Nsd(os.path.join(secondaries[0].dir, "late"), g, False)
+    config = open(g.config_path).read()
+    g.write_config(config.replace("notify: [", "notify: [127.0.0.1@%d, 127.0.0.1@%d, " % (dead.getsockname()[1], late.port)))
+    g.ctl("reload")
+    Changes(g, 1).many(20)
+    compare(g, secondaries, False)
+    try:
+        late.start()
+        late.wait(g.serial())
+        end = time.monotonic() + 20
+        while metric(g, "notify_waiting") > 1 and time.monotonic() < end:
+            time.sleep(0.1)
+        assert metric(g, "notify_waiting") == 1
+    finally:
+        late.stop()
+    dead.settimeout(1)
+    packets = set()
+    try:
+        while True:
+            packets.add(dead.recv(600)[:2])
+    except socket.timeout:
+        pass
+    assert 2 <= len(packets) <= 12, "sent again, with longer and longer waits, and not once for each change"
+    dead.close()
