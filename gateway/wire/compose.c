@@ -350,6 +350,60 @@ compose_rrset(struct compose *compose, enum section section, const uint8_t *owne
 	return good;
 }
 
+void
+compose_soa_init(struct compose_soa *soa, const uint8_t *apex, const uint8_t *rdata)
+{
+	size_t apex_size = name_size(apex);
+
+	soa->rdata = rdata;
+	soa->apex_size = (uint8_t)apex_size;
+	for (unsigned i = 0; i < 2; i++) {
+		size_t size = name_size(rdata);
+		/* A pointer to the root would be longer than the root. */
+		bool within = apex_size > 1 && name_is_within(rdata, apex);
+		soa->name_size[i] = (uint8_t)size;
+		soa->own_size[i] = (uint8_t)(within ? size - apex_size : size);
+		rdata += size;
+	}
+}
+
+bool
+compose_soa(struct compose *compose, const struct compose_soa *soa, uint32_t ttl_s)
+{
+	const uint8_t *rdata = soa->rdata;
+	uint8_t *at = compose->out.at;
+	uint16_t apex = (uint16_t)(POINTER | (MESSAGE_HEADER_SIZE + compose->name[0].own + 1u - soa->apex_size));
+
+	require(compose->names > 0 && compose->name[0].own + 1u >= soa->apex_size);
+	/* Owner and names with a pointer each, and five numbers. */
+	if ((size_t)(compose->out.end - at) < 2u + RECORD_FIXED_SIZE + soa->own_size[0] + 2u + soa->own_size[1] + 2u + 20u)
+		return false;
+	if (soa->apex_size > 1) {
+		bytes_put_u16(at, apex);
+		at += 2;
+	} else {
+		*at++ = 0;
+	}
+	bytes_put_u32(at, (uint32_t)TYPE_SOA << 16 | CLASS_IN);
+	bytes_put_u32(at + 4, ttl_s);
+	uint8_t *data = at += RECORD_FIXED_SIZE;
+	for (unsigned i = 0; i < 2; i++) {
+		copy(at, rdata, soa->own_size[i]);
+		at += soa->own_size[i];
+		if (soa->own_size[i] < soa->name_size[i]) {
+			bytes_put_u16(at, apex);
+			at += 2;
+		}
+		rdata += soa->name_size[i];
+	}
+	memcpy(at, rdata, 20);
+	at += 20;
+	bytes_put_u16(data - 2, (uint16_t)(at - data));
+	compose->out.at = at;
+	compose->count[SECTION_AUTHORITY]++;
+	return true;
+}
+
 struct compose_mark
 compose_mark(const struct compose *compose)
 {

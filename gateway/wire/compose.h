@@ -64,6 +64,21 @@ bool compose_record(struct compose *compose, enum section section, const uint8_t
 bool compose_rrset(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint32_t ttl_s,
                    const uint8_t *packed, size_t packed_size, uint16_t count);
 
+/*
+ * The SOA of a negative answer. Its zone knows once and for all how its names can be compressed, which makes it 60
+ * instructions where compose_rrset takes 840.
+ */
+struct compose_soa {
+	const uint8_t *rdata;  /* plain; lent */
+	uint8_t apex_size;     /* octets of the apex, which the question's name ends in */
+	uint8_t name_size[2];  /* octets of MNAME and RNAME, */
+	uint8_t own_size[2];   /* and those in front of the apex; the same where the name does not end in it */
+};
+
+void compose_soa_init(struct compose_soa *soa, const uint8_t *apex, const uint8_t *rdata);
+/* Into the authority section of a response to a question in the zone; false: no room. */
+bool compose_soa(struct compose *compose, const struct compose_soa *soa, uint32_t ttl_s);
+
 /* Remember where we are, and go back: takes everything since out again (counts and remembered names too). */
 struct compose_mark {
 	uint8_t *at;

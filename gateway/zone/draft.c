@@ -47,7 +47,6 @@ draft_begin(struct draft *draft, const struct zone_version *base, const uint8_t 
 	version->version = base->version;
 	memcpy(version->id, base->id, sizeof version->id);
 	version->serial = base->serial;
-	version->soa_ttl_s = base->soa_ttl_s;
 	version->time_us = base->time_us;
 	version->records = base->records;
 	version->names = base->names;
@@ -418,19 +417,16 @@ draft_clear(struct draft *draft)
 	return STATUS_OK;
 }
 
-/* RFC 2308 3: the TTL of negative answers; and the serial that the version has been given. */
+/* The SOA has the serial that the version has been given. */
 static enum status
-finish_soa(struct draft *draft)
+finish_serial(struct draft *draft)
 {
 	struct zone_version *version = draft->version;
 	struct rrset soa;
 
-	version->soa_ttl_s = 0;
 	if (!version_soa(version, &soa))
 		return STATUS_OK;
 	struct rdata rdata = rrset_first(&soa);
-	uint32_t minimum = rdata_soa_minimum(rdata.bytes, rdata.size);
-	version->soa_ttl_s = minimum < soa.ttl_s ? minimum : soa.ttl_s;
 	if (rdata_soa_serial(rdata.bytes, rdata.size) == version->serial)
 		return STATUS_OK;
 	struct node *apex = modify(draft, apex_name, 0, tree_hash(apex_name, 0));
@@ -443,15 +439,32 @@ finish_soa(struct draft *draft)
 	return STATUS_OK;
 }
 
+/* What negative answers need, made ready: it lies in the apex node, which no longer changes. */
+static void
+finish_negative(struct zone_version *version)
+{
+	struct rrset soa;
+
+	version->soa = (struct compose_soa){0};
+	version->soa_ttl_s = 0;
+	if (!version_soa(version, &soa))
+		return;
+	struct rdata rdata = rrset_first(&soa);
+	uint32_t minimum = rdata_soa_minimum(rdata.bytes, rdata.size);
+	version->soa_ttl_s = minimum < soa.ttl_s ? minimum : soa.ttl_s; /* RFC 2308 3 */
+	compose_soa_init(&version->soa, version->apex, rdata.bytes);
+}
+
 enum status
 draft_finish(struct draft *draft, struct zone_version **version)
 {
-	enum status status = finish_soa(draft);
+	enum status status = finish_serial(draft);
 
 	if (status != STATUS_OK) {
 		draft_drop(draft);
 		return status;
 	}
+	finish_negative(draft->version);
 	*version = draft->version;
 	draft->version->garbage = draft->edit.garbage;
 	draft->version->garbage_count = draft->edit.garbage_count;

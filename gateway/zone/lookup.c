@@ -66,14 +66,20 @@ lookup_name(const struct zone_version *version, const uint8_t *name, size_t size
 {
 	require(size >= version->apex_size && labels >= version->apex_labels);
 	size -= version->apex_size;
+	labels -= version->apex_labels;
 	*lookup = (struct lookup){0};
-	if ((version->cuts | version->dnames) != 0) {
+	/* Only the apex is above a name of one label, and a zone may have cuts: most names of most zones. */
+	if (labels > 1 && (version->cuts | version->dnames) != 0) {
 		walk_down(version, name, size, lookup);
 		return;
 	}
-	const struct node *node = tree_find_name(&version->tree, name, size);
+	const struct node *node = labels > 0 ? tree_find_name(&version->tree, name, size) : version->apex_node;
 	lookup->node = node;
 	lookup->closest_encloser = node;
+	if (version->dnames != 0 && labels > 0 && version->apex_node != NULL && (version->apex_node->flags & NODE_DNAME))
+		lookup->dname = version->apex_node;
 	if (__builtin_expect(node == NULL, 0))
-		probe_up(version, name, size, labels - version->apex_labels, lookup);
+		probe_up(version, name, size, labels, lookup);
+	else if (node->flags & NODE_CUT)
+		lookup->zone_cut = node;
 }

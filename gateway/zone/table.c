@@ -1,5 +1,4 @@
 #include "zone/table.h"
-#include "base/hash.h"
 #include "base/rcu.h"
 #include "wire/name.h"
 #include "zone/draft.h"
@@ -36,6 +35,32 @@ struct table {
 
 static struct zone gone_zone;
 #define GONE (&gone_zone)
+
+/*
+ * Which zones there are is the operator's choice, not the network's, so this hash has no key: it mixes the size and the
+ * octets by eights, the last eight overlapping those before. For bench.test it takes 18 instructions, XXH3 in a function
+ * of its own 45.
+ */
+static inline uint64_t
+name_hash(const uint8_t *name, size_t size)
+{
+	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio: Knuth's multiplicative hashing */
+	uint64_t hash = size * odd, octets = 0;
+
+	if (size >= 8) {
+		for (size_t at = 0; at + 8 < size; at += 8) {
+			memcpy(&octets, name + at, 8);
+			hash = (hash ^ octets) * odd;
+			hash ^= hash >> 32;
+		}
+		memcpy(&octets, name + size - 8, 8);
+	} else {
+		for (size_t at = 0; at < size; at++)
+			octets = octets << 8 | name[at];
+	}
+	hash = (hash ^ octets) * odd;
+	return hash ^ hash >> 32;
+}
 
 static unsigned
 label_bit(unsigned labels)
@@ -90,7 +115,7 @@ index_probe(struct table_index *index, const uint8_t *name, size_t size, uint64_
 static inline struct zone *
 index_find(struct table_index *index, const uint8_t *name, size_t size)
 {
-	struct table_slot *slot = index_probe(index, name, size, hash_bytes(name, size));
+	struct table_slot *slot = index_probe(index, name, size, name_hash(name, size));
 
 	if (slot == NULL)
 		return NULL;
@@ -171,7 +196,7 @@ table_zone_new(const uint8_t *name)
 	zone->name = tail;
 	zone->name_size = name_lower(name, tail);
 	zone->labels = name_labels(tail);
-	zone->hash = hash_bytes(tail, size);
+	zone->hash = name_hash(tail, size);
 	zone->text = memcpy(tail + size, name_to_text(tail, text), length);
 	return zone;
 }

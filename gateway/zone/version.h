@@ -9,6 +9,7 @@
 #ifndef ZONEGATE_ZONE_VERSION_H
 #define ZONEGATE_ZONE_VERSION_H
 
+#include "wire/compose.h"
 #include "zone/reclaim.h"
 #include "zone/tree.h"
 #include <stdatomic.h>
@@ -24,6 +25,7 @@ struct zone_version {
 	uint8_t id[VERSION_ID_SIZE];   /* events.md "Id" */
 	uint32_t serial;               /* also in the SOA of apex_node */
 	uint32_t soa_ttl_s;            /* TTL of negative answers: min(SOA TTL, MINIMUM), RFC 2308 3 */
+	struct compose_soa soa;        /* of negative answers; rdata NULL only in a draft without one */
 	uint64_t time_us;              /* of the last change */
 	uint64_t records, names;       /* names: with RRsets */
 	uint32_t cuts, dnames;         /* nodes so marked: 0 saves the walk from the apex */
