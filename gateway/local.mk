@@ -129,6 +129,7 @@ libzonegate_a_SOURCES += \
 	gateway/serve/request.h \
 	gateway/serve/source.h \
 	gateway/serve/tcp.c gateway/serve/tcp.h \
+	gateway/serve/tls.c gateway/serve/tls.h \
 	gateway/serve/udp.c gateway/serve/udp.h \
 	gateway/serve/worker.c gateway/serve/worker.h
 

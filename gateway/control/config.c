@@ -8,6 +8,7 @@ config_free(struct config *config)
 	if (!config)
 		return;
 	keyring_free(config->keys);
+	tls_free(config->tls);
 	arena_free(&config->arena);
 	free(config);
 }

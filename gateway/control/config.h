@@ -14,7 +14,9 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "keys/keyring.h"
+#include "serve/cookie.h"
 #include "serve/listener.h"
+#include "serve/tls.h"
 #include "update/update.h"
 
 #define CONFIG_REASON_SIZE 1024
@@ -30,6 +32,8 @@ struct config_addresses { struct listener_address *items; size_t count; unsigned
 struct config_property { const char *name, *value; };
 
 struct config_tls { const char *ca, *certificate, *key; };
+
+struct config_rate_limit { uint64_t rate, slip; };
 
 struct config_kafka {
 	struct config_list brokers;
@@ -92,6 +96,8 @@ struct config_server {
 	struct config_addresses http;     /* count 0: off */
 	const char *user; unsigned user_line;
 	uint64_t udp_size, tcp_clients, tcp_clients_address, tcp_idle_ms;
+	const char *cookie_secret;        /* a file; NULL: random */
+	struct config_rate_limit rate_limit;
 };
 
 struct config {
@@ -101,6 +107,8 @@ struct config {
 	int log_level, log_format;        /* enum log_level, log_format */
 	const char *audit;                /* NULL: none */
 	struct keyring *keys;
+	struct tls *tls;                  /* server.tls, read; NULL: none */
+	struct cookie_secrets cookies;    /* server.cookie-secret, read */
 	struct config_store *stores; size_t store_count;
 	struct config_zone *zones; size_t zone_count;
 	struct config_zone **zones_by_name; /* the same, sorted */

@@ -26,6 +26,12 @@ static const struct config_field server_tls_fields[] = {
 };
 MAP(server_tls_map, server_tls_fields);
 
+static const struct config_field rate_limit_fields[] = {
+	FIELD(config_rate_limit, rate, "rate", config_read_number, .min = 1, .max = 1000000, .required = true),
+	FIELD(config_rate_limit, slip, "slip", config_read_number, .max = 100),
+};
+MAP(rate_limit_map, rate_limit_fields);
+
 static const struct config_field server_fields[] = {
 	FIELD(config_server, listen, "listen", config_read_addresses, .min = DNS_PORT),
 	FIELD(config_server, listen_tls, "listen-tls", config_read_addresses, .min = DNS_TLS_PORT),
@@ -40,6 +46,8 @@ static const struct config_field server_fields[] = {
 	FIELD(config_server, tcp_clients, "tcp-clients", config_read_number, .min = 1, .max = 1000000),
 	FIELD(config_server, tcp_clients_address, "tcp-clients-address", config_read_number, .min = 1, .max = 1000000),
 	FIELD(config_server, tcp_idle_ms, "tcp-idle", config_read_duration, .min = 100, .max = 3600000),
+	FIELD(config_server, cookie_secret, "cookie-secret", config_read_path),
+	FIELD(config_server, rate_limit, "rate-limit", config_read_submap, .detail = &rate_limit_map),
 };
 MAP(server_map, server_fields);
 
@@ -521,6 +529,7 @@ schema_set_defaults(struct config_reader *in, struct config *config)
 	config->server.tcp_clients = 1000;
 	config->server.tcp_clients_address = 100;
 	config->server.tcp_idle_ms = 10000;
+	config->server.rate_limit.slip = 2;
 	bool fine = config_read_path(in, &state, &state_node, &config->server.state_dir) &&
 		    config_read_path(in, &socket, &socket_node, &config->server.control_socket);
 	invariant(fine);
@@ -533,8 +542,8 @@ schema_check_server(struct config_reader *in, struct config *config)
 	struct config_server *server = &config->server;
 	static const char *const everywhere[] = {"0.0.0.0@53", "::@53"};
 
-	if (server->listen_tls.count > 0)
-		return config_read_fail(in, server->listen_tls.line, "listen-tls: this build has no TLS");
+	if (server->listen_tls.count > 0 && !server->tls.certificate)
+		return config_read_fail(in, server->listen_tls.line, "listen-tls: tls: {certificate, key} is missing");
 	if (server->listen.count == 0) {
 		server->listen.items = config_read_alloc(in, ARRAY_SIZE(everywhere), sizeof *server->listen.items);
 		for (; server->listen.count < ARRAY_SIZE(everywhere); server->listen.count++) {
@@ -544,6 +553,24 @@ schema_check_server(struct config_reader *in, struct config *config)
 		}
 	}
 	return true;
+}
+
+/* The mistake is in a file that the configuration names: that file's name is what helps. */
+static bool
+schema_read_files(struct config_reader *in, struct config *config)
+{
+	const struct config_server *server = &config->server;
+	char reason[TLS_REASON_SIZE] = "";
+
+	if (in->options->no_files)
+		return true;
+	if ((!server->tls.certificate ||
+	     tls_new(server->tls.certificate, server->tls.key, &config->tls, reason) == STATUS_OK) &&
+	    (!server->cookie_secret || cookie_load(server->cookie_secret, &config->cookies, reason) == STATUS_OK))
+		return true;
+	in->failed = true;
+	snprintf(in->reason, CONFIG_REASON_SIZE, "%s", reason);
+	return false;
 }
 
 static void
@@ -562,7 +589,8 @@ config_schema_read(struct config_reader *in, const struct config_node *root_node
 	struct root root = {.config = config};
 
 	schema_set_defaults(in, config);
-	if (!config_read_map(in, root_node, "the configuration", &root_map, &root) || !schema_check_server(in, config))
+	if (!config_read_map(in, root_node, "the configuration", &root_map, &root) || !schema_check_server(in, config) ||
+	    !schema_read_files(in, config))
 		return false;
 	schema_add_default_store(in, config);
 	return !root.zones || config_zone_read_all(in, root.zones, config, config);

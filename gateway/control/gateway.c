@@ -549,7 +549,7 @@ gateway_open(struct gateway *gateway, struct config *config, char *reason)
 	gateway->serve.table = gateway->table;
 	gateway->serve.committer = gateway->committer;
 	gateway->serve.version_text = "zonegate " PACKAGE_VERSION;
-	atomic_store(&gateway->serve.settings, settings_serve(config));
+	atomic_store(&gateway->serve.settings, settings_serve(config, NULL));
 	gateway->ixfr = must(ixfr_new(hook_history_read, gateway));
 	gateway->notify = must(notify_new(config->keys));
 	gateway->loader = loader_new(LOADER_THREADS, gateway_load_zone, gateway);
@@ -586,6 +586,7 @@ gateway_start_workers(struct gateway *gateway, struct listener_sockets *sockets,
 		.tcp_clients = ((unsigned)server->tcp_clients + count - 1) / count,
 		.tcp_clients_address = (unsigned)server->tcp_clients_address,
 		.tcp_idle_ms = (unsigned)server->tcp_idle_ms,
+		.workers = count,
 	};
 
 	gateway->workers = must(calloc(count, sizeof(struct worker *)));

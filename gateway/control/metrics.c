@@ -158,6 +158,34 @@ metrics_connections(struct gateway *gateway, FILE *out)
 	}
 }
 
+/* Counters of what has happened to some, by a label: rows of one name stand together. */
+static void
+metrics_clients(struct gateway *gateway, FILE *out)
+{
+	static const struct {
+		const char *name, *label, *value, *help;
+		size_t offset;
+	} rows[] = {
+		{"tls_handshakes_total", "result", "full", "TLS handshakes.", offsetof(struct serve_counters, tls_full)},
+		{"tls_handshakes_total", "result", "resumed", NULL, offsetof(struct serve_counters, tls_resumed)},
+		{"tls_handshakes_total", "result", "failed", NULL, offsetof(struct serve_counters, tls_failed)},
+		{"cookies_total", "verdict", "new", "Requests with a DNS cookie.",
+		 offsetof(struct serve_counters, cookies[COOKIE_NEW])},
+		{"cookies_total", "verdict", "bad", NULL, offsetof(struct serve_counters, cookies[COOKIE_BAD])},
+		{"cookies_total", "verdict", "good", NULL, offsetof(struct serve_counters, cookies[COOKIE_GOOD])},
+		{"rate_limited_total", "action", "drop", "Responses over the rate limit.",
+		 offsetof(struct serve_counters, limited[RATELIMIT_DROP])},
+		{"rate_limited_total", "action", "slip", NULL,
+		 offsetof(struct serve_counters, limited[RATELIMIT_SLIP])},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].help)
+			metrics_head(out, rows[i].name, "counter", rows[i].help);
+		metrics_sample(out, rows[i].name, rows[i].label, rows[i].value, sum_of(gateway, rows[i].offset));
+	}
+}
+
 /* ---- zones ---- */
 
 static bool
@@ -293,6 +321,7 @@ metrics_secondaries(struct gateway *gateway, FILE *out)
 		{"ixfr_incremental_total", "counter", "IXFR answered with differences.", &ixfr->incremental},
 		{"ixfr_whole_total", "counter", "IXFR over TCP answered with the whole zone.", &ixfr->whole},
 		{"ixfr_single_total", "counter", "IXFR over UDP answered with the SOA alone.", &ixfr->single},
+		{"ixfr_deferred_total", "counter", "IXFR cut off because the log was still being read.", &ixfr->deferred},
 		{"notify_sent_total", "counter", "NOTIFY messages sent, retries included.", &notify->sent},
 		{"notify_retries_total", "counter", "NOTIFY messages sent again.", &notify->retries},
 		{"notify_acknowledged_total", "counter", "NOTIFY messages acknowledged.", &notify->acknowledged},
@@ -317,6 +346,7 @@ metrics_write(struct gateway *gateway, FILE *out)
 	fprintf(out, "zonegate_start_time_seconds %.6f\n", (double)gateway->started_us / 1e6);
 	metrics_queries(gateway, out);
 	metrics_connections(gateway, out);
+	metrics_clients(gateway, out);
 	metrics_tsig(gateway, out);
 	metrics_updates(gateway, out);
 	metrics_secondaries(gateway, out);

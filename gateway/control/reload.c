@@ -89,6 +89,7 @@ reload_warn_of_restart(const struct config_server *old, const struct config_serv
 		bool same;
 	} fixed[] = {
 		{"listen", same_addresses(&old->listen, &new->listen)},
+		{"listen-tls", same_addresses(&old->listen_tls, &new->listen_tls)},
 		{"threads", old->threads == new->threads},
 		{"state-dir", same_text(old->state_dir, new->state_dir)},
 		{"control-socket", same_text(old->control_socket, new->control_socket)},
@@ -173,7 +174,8 @@ reload_server(struct gateway *gateway, struct config *config)
 		audit_reopen(gateway->serve.audit);
 	committer_set(gateway->committer, &committer);
 	keyring_inherit(config->keys, gateway->config->keys);
-	struct serve_settings *old = atomic_exchange(&gateway->serve.settings, settings_serve(config));
+	struct serve_settings *old = atomic_load(&gateway->serve.settings);
+	atomic_store(&gateway->serve.settings, settings_serve(config, old));
 	notify_set_keys(gateway->notify, config->keys);
 	synchronize_rcu();
 	settings_serve_free(old);

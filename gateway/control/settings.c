@@ -81,7 +81,7 @@ settings_transfer(const struct config_zone *zone)
 }
 
 struct serve_settings *
-settings_serve(const struct config *config)
+settings_serve(const struct config *config, const struct serve_settings *old)
 {
 	struct serve_settings *settings = must(calloc(1, sizeof *settings));
 
@@ -89,6 +89,18 @@ settings_serve(const struct config *config)
 	settings->keys = config->keys;
 	settings->identity = config->server.identity ? must(strdup(config->server.identity)) : NULL;
 	settings->udp_size = (uint16_t)config->server.udp_size;
+	settings->keepalive_100ms = (uint16_t)(config->server.tcp_idle_ms / 100);
+	settings->ratelimit.rate_milli = (uint32_t)config->server.rate_limit.rate * 1000;
+	settings->ratelimit.slip = (uint32_t)config->server.rate_limit.slip;
+	/* Cookies and sessions that clients have stay good. */
+	settings->cookies = config->cookies;
+	if (config->cookies.count == 0 && old)
+		settings->cookies = old->cookies;
+	else if (config->cookies.count == 0)
+		cookie_random(&settings->cookies);
+	settings->tls = tls_hold(config->tls);
+	if (config->tls && old && old->tls)
+		tls_inherit(config->tls, old->tls);
 	return settings;
 }
 
@@ -96,6 +108,7 @@ void
 settings_serve_free(struct serve_settings *settings)
 {
 	keyring_free(settings->keys);
+	tls_free(settings->tls);
 	free(settings->identity);
 	free(settings);
 }

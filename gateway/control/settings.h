@@ -15,7 +15,8 @@
 
 struct update_settings *settings_update(const struct config_zone *zone);
 struct transfer_settings *settings_transfer(const struct config_zone *zone);
-struct serve_settings *settings_serve(const struct config *config);
+/* old: those of before a reload, or NULL. */
+struct serve_settings *settings_serve(const struct config *config, const struct serve_settings *old);
 void settings_serve_free(struct serve_settings *settings);
 /* The gateway's name in the event log: identity, else the host's name. `out` takes SETTINGS_NAME_SIZE. */
 #define SETTINGS_NAME_SIZE 256

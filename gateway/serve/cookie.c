@@ -127,16 +127,6 @@ cookie_answer(const struct cookie_secrets *secrets, const struct sockaddr_storag
 	return good ? COOKIE_GOOD : size == COOKIE_CLIENT_SIZE ? COOKIE_NEW : COOKIE_BAD;
 }
 
-const char *
-cookie_verdict_text(enum cookie_verdict verdict)
-{
-	static const char *const texts[COOKIE_VERDICTS] = {
-		[COOKIE_NEW] = "new", [COOKIE_BAD] = "bad", [COOKIE_GOOD] = "good"};
-
-	require(verdict < COOKIE_VERDICTS);
-	return texts[verdict];
-}
-
 /* ---- secrets ---- */
 
 void

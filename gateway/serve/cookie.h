@@ -35,7 +35,6 @@ enum cookie_verdict { COOKIE_NEW, COOKIE_BAD, COOKIE_GOOD, COOKIE_VERDICTS };
  */
 enum cookie_verdict cookie_answer(const struct cookie_secrets *secrets, const struct sockaddr_storage *client,
 				  const uint8_t *cookie, size_t size, uint64_t now_s, uint8_t out[COOKIE_SIZE]);
-const char *cookie_verdict_text(enum cookie_verdict verdict);
 
 /* A secret that nobody knows. */
 void cookie_random(struct cookie_secrets *secrets);

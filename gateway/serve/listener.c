@@ -186,8 +186,11 @@ close_one(struct listener_sockets *sockets)
 		if (sockets->tcp != NULL && sockets->tcp[i] >= 0)
 			close(sockets->tcp[i]);
 	}
+	for (size_t i = 0; i < sockets->tls_count; i++)
+		close(sockets->tls[i]);
 	free(sockets->udp);
 	free(sockets->tcp);
+	free(sockets->tls);
 	free(sockets->wildcard);
 	free(sockets->addresses);
 }
@@ -256,4 +259,30 @@ listener_open(const struct listener_address *addresses, size_t count, unsigned w
 	else
 		listener_close(opened, opened != NULL ? workers : 0);
 	return status;
+}
+
+enum status
+listener_open_tls(const struct listener_address *addresses, size_t count, unsigned workers,
+		  struct listener_sockets *sockets, char *reason)
+{
+	char text[64];
+
+	for (unsigned worker = 0; worker < workers; worker++) {
+		struct listener_sockets *own = &sockets[worker];
+		own->tls = calloc(count + 1, sizeof(int));
+		if (own->tls == NULL) {
+			snprintf(reason, LISTENER_REASON_SIZE, "out of memory");
+			return STATUS_NO_MEMORY;
+		}
+		for (; own->tls_count < count; own->tls_count++) {
+			struct listener_address address = addresses[own->tls_count];
+			own->tls[own->tls_count] = open_tcp(&address);
+			if (own->tls[own->tls_count] < 0) {
+				snprintf(reason, LISTENER_REASON_SIZE, "%s: %s",
+					 listener_text((const struct sockaddr *)&address.address, text), strerror(errno));
+				return STATUS_IO;
+			}
+		}
+	}
+	return STATUS_OK;
 }

@@ -25,11 +25,16 @@ struct listener_sockets {
 	int *udp, *tcp;
 	bool *wildcard;
 	struct listener_address *addresses; /* copies */
+	size_t tls_count;
+	int *tls;                           /* TCP sockets for DNS over TLS */
 };
 
 /* Sockets for `workers` workers: an array of that many; all or nothing. */
 MUST_USE enum status listener_open(const struct listener_address *addresses, size_t count, unsigned workers,
 				   struct listener_sockets **sockets, char *reason);
+/* TCP sockets for TLS beside those of listener_open, for the same workers. What fails is the caller's to close. */
+MUST_USE enum status listener_open_tls(const struct listener_address *addresses, size_t count, unsigned workers,
+				       struct listener_sockets *sockets, char *reason);
 void listener_close(struct listener_sockets *sockets, unsigned workers);
 /* "address@port" with the port optional (default 53): strict. */
 MUST_USE enum status listener_parse(const char *text, unsigned default_port, struct listener_address *address);

@@ -6,7 +6,7 @@
 
 #define BUCKETS 65536
 #define WAYS 4                  /* buckets of a set: a cache line */
-#define RESPONSE_MICRO 1000000  /* one response, in what a bucket is filled with: rate_milli each millisecond */
+#define RESPONSE_MICRO 1000000  /* one response, in what a bucket is filled with: rate_milli each millisecond, over the workers */
 #define IPV4_MASK 0xffffff00u   /* /24 */
 #define IPV6_PREFIX 7           /* octets: /56 */
 
@@ -18,16 +18,19 @@ struct bucket {
 };
 
 struct ratelimit {
+	unsigned workers;
 	struct bucket *buckets;
 };
 
 struct ratelimit *
-ratelimit_new(void)
+ratelimit_new(unsigned workers)
 {
 	struct ratelimit *limit = calloc(1, sizeof *limit);
 
+	require(workers > 0);
 	if (limit == NULL)
 		return NULL;
+	limit->workers = workers;
 	/* calloc: the system gives pages as they are touched. */
 	limit->buckets = calloc(BUCKETS + WAYS, sizeof *limit->buckets);
 	if (limit->buckets != NULL)
@@ -62,18 +65,20 @@ hash_client(const struct sockaddr_storage *client, enum ratelimit_kind kind)
 
 /* Most a bucket holds: what comes in a second, and never less than one response. */
 static uint32_t
-depth_of(const struct ratelimit_settings *settings)
+depth_of(const struct ratelimit *limit, const struct ratelimit_settings *settings)
 {
-	uint64_t second = (uint64_t)settings->rate_milli * 1000;
+	uint64_t second = (uint64_t)settings->rate_milli * 1000 / limit->workers;
 
 	return second < RESPONSE_MICRO ? RESPONSE_MICRO : second > UINT32_MAX ? UINT32_MAX : (uint32_t)second;
 }
 
 static uint32_t
-level_now(const struct bucket *bucket, const struct ratelimit_settings *settings, uint32_t now_ms)
+level_now(const struct ratelimit *limit, const struct ratelimit_settings *settings, const struct bucket *bucket,
+	  uint32_t now_ms)
 {
-	uint64_t level = bucket->level + (uint64_t)settings->rate_milli * (uint32_t)(now_ms - bucket->time_ms);
-	uint32_t depth = depth_of(settings);
+	uint64_t gain = (uint64_t)settings->rate_milli * (uint32_t)(now_ms - bucket->time_ms) / limit->workers;
+	uint64_t level = bucket->level + gain;
+	uint32_t depth = depth_of(limit, settings);
 
 	return level > depth ? depth : (uint32_t)level;
 }
@@ -88,13 +93,13 @@ find_bucket(struct ratelimit *limit, const struct ratelimit_settings *settings, 
 	for (unsigned i = 0; i < WAYS; i++) {
 		if (set[i].tag == tag)
 			return &set[i];
-		uint32_t level = set[i].tag == 0 ? UINT32_MAX : level_now(&set[i], settings, now_ms);
+		uint32_t level = set[i].tag == 0 ? UINT32_MAX : level_now(limit, settings, &set[i], now_ms);
 		if (level > most) {
 			most = level;
 			fullest = &set[i];
 		}
 	}
-	*fullest = (struct bucket){.tag = tag, .time_ms = now_ms, .level = depth_of(settings)};
+	*fullest = (struct bucket){.tag = tag, .time_ms = now_ms, .level = depth_of(limit, settings)};
 	return fullest;
 }
 
@@ -105,7 +110,7 @@ ratelimit_take(struct ratelimit *limit, const struct ratelimit_settings *setting
 	struct bucket *bucket = find_bucket(limit, settings, hash_client(client, kind), (uint32_t)now_ms);
 
 	require(settings->rate_milli > 0);
-	bucket->level = level_now(bucket, settings, (uint32_t)now_ms);
+	bucket->level = level_now(limit, settings, bucket, (uint32_t)now_ms);
 	bucket->time_ms = (uint32_t)now_ms;
 	if (bucket->level >= RESPONSE_MICRO) {
 		bucket->level -= RESPONSE_MICRO;

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 
 struct ratelimit_settings {
-	uint32_t rate_milli;    /* thousandths of a response a second and worker; 0: off */
+	uint32_t rate_milli;    /* thousandths of a response a second, of the whole gateway; 0: off */
 	uint32_t slip;          /* each slip-th limited response is sent with TC=1; 0: none */
 };
 
@@ -27,7 +27,8 @@ enum ratelimit_verdict { RATELIMIT_SEND, RATELIMIT_DROP, RATELIMIT_SLIP, RATELIM
 
 struct ratelimit;
 
-struct ratelimit *ratelimit_new(void); /* NULL: no memory */
+/* workers: that share the rate; at least 1. NULL: no memory. */
+struct ratelimit *ratelimit_new(unsigned workers);
 void ratelimit_free(struct ratelimit *limit);
 /* One response for `client`, whose network is its /24 or /56. Only where rate_milli > 0. */
 enum ratelimit_verdict ratelimit_take(struct ratelimit *limit, const struct ratelimit_settings *settings,

@@ -53,6 +53,7 @@ struct worker_limits {
 	unsigned tcp_clients;          /* connections a worker */
 	unsigned tcp_clients_address;  /* connections a client address, a worker */
 	unsigned tcp_idle_ms;
+	unsigned workers;              /* that share the rate limit */
 };
 
 /* Where an answer goes. */

@@ -174,7 +174,7 @@ close_connection(struct tcp_connection *connection)
 
 	if (connection->fd < 0)
 		return;
-	if (connection->layer->close != NULL)
+	if (connection->layer->close != NULL && connection->layer_state != NULL)
 		connection->layer->close(connection->layer_state);
 	close(connection->fd);
 	connection->fd = -1;
@@ -214,6 +214,12 @@ may_take(const struct tcp_connection *connection)
 	       connection->pending < TCP_PENDING && !connection->tcp->stopping;
 }
 
+static bool
+holds_more(const struct tcp_connection *connection)
+{
+	return connection->layer->again != NULL && connection->layer->again(connection->layer_state);
+}
+
 /* Tell epoll what we wait for; closes a connection that has nothing more to come or go. */
 static void
 settle(struct tcp_connection *connection)
@@ -228,7 +234,8 @@ settle(struct tcp_connection *connection)
 	}
 	if (!connection->eof && may_take(connection))
 		events |= EPOLLIN;
-	if (unsent(connection) > 0 || connection->stream != NULL)
+	/* What the layer holds is no event of the socket, but that it can be written is soon one: others get their turn. */
+	if (unsent(connection) > 0 || connection->stream != NULL || ((events & EPOLLIN) != 0 && holds_more(connection)))
 		events |= EPOLLOUT;
 	if (events == connection->events)
 		return;
@@ -503,6 +510,8 @@ tcp_writable(struct tcp_connection *connection)
 		return;
 	pull_stream(connection);
 	resume(connection);
+	if (connection->fd >= 0 && holds_more(connection))
+		tcp_readable(connection);
 }
 
 static void
@@ -561,6 +570,23 @@ refuse(struct tcp *tcp, int fd)
 	close(fd);
 }
 
+/* What is beneath, and epoll. */
+static bool
+begin(struct tcp_connection *connection, const struct tcp_layer *layer, int fd)
+{
+	struct tcp *tcp = connection->tcp;
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+
+	connection->layer = layer;
+	if (layer->open != NULL && !layer->open(tcp->dispatch, fd, &connection->layer_state))
+		return false;
+	if (epoll_ctl(tcp->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+		return true;
+	if (connection->layer_state != NULL)
+		layer->close(connection->layer_state);
+	return false;
+}
+
 static void
 adopt(struct tcp_listener *listener, int fd, const struct sockaddr_storage *remote, socklen_t remote_size)
 {
@@ -573,8 +599,7 @@ adopt(struct tcp_listener *listener, int fd, const struct sockaddr_storage *remo
 	}
 	struct tcp_address *address = address_take(tcp, remote);
 	struct tcp_connection *connection = address != NULL ? connection_new(tcp) : NULL;
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
-	if (connection == NULL || epoll_ctl(tcp->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+	if (connection == NULL || !begin(connection, listener->layer, fd)) {
 		if (connection != NULL) {
 			connection->newer = tcp->free;
 			tcp->free = connection;
@@ -588,8 +613,6 @@ adopt(struct tcp_listener *listener, int fd, const struct sockaddr_storage *remo
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	connection->fd = fd;
 	connection->serial = ++tcp->serial;
-	connection->layer = listener->layer;
-	connection->layer_state = listener->layer->open != NULL ? listener->layer->open(fd) : NULL;
 	connection->address = address;
 	connection->events = EPOLLIN;
 	connection->peer.remote = *remote;

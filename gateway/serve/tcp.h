@@ -27,9 +27,11 @@ struct tcp;
 /* What carries the bytes. Results as of recv(2) and send(2), without SIGPIPE; errno EAGAIN: later. */
 struct tcp_layer {
 	enum transport transport;
-	void *(*open)(int fd);                   /* the layer's own state; NULL where it has none */
+	/* Makes the layer's own state; NULL where it has none. False: the connection cannot be had. */
+	bool (*open)(const struct dispatch *dispatch, int fd, void **state);
 	ssize_t (*receive)(int fd, void *state, void *bytes, size_t room);
 	ssize_t (*send)(int fd, void *state, const void *bytes, size_t size);
+	bool (*again)(void *state);              /* there is more to receive that epoll does not see; NULL: never */
 	void (*close)(void *state);              /* before close(fd) */
 };
 extern const struct tcp_layer tcp_plain;

@@ -4,6 +4,7 @@
 #include "base/rcu.h"
 #include "serve/dispatch.h"
 #include "serve/tcp.h"
+#include "serve/tls.h"
 #include "serve/udp.h"
 #include <errno.h>
 #include <pthread.h>
@@ -171,7 +172,7 @@ worker_open(struct worker *worker, const struct worker_limits *limits)
 	if (worker->epoll_fd < 0 || worker->mailbox.fd < 0 ||
 	    !watch(worker, worker->mailbox.fd, &worker->mailbox.source))
 		return STATUS_IO;
-	worker->dispatch.ratelimit = ratelimit_new();
+	worker->dispatch.ratelimit = ratelimit_new(limits->workers);
 	worker->udp = udp_new(&worker->dispatch, worker->sockets, &worker->in_flight);
 	worker->tcp = tcp_new(&worker->dispatch, worker->epoll_fd, limits, &worker->in_flight);
 	if (worker->dispatch.ratelimit == NULL || worker->udp == NULL || worker->tcp == NULL)
@@ -181,6 +182,11 @@ worker_open(struct worker *worker, const struct worker_limits *limits)
 		if (!watch(worker, worker->sockets->udp[i], udp_source(worker->udp, i)))
 			return STATUS_IO;
 		enum status status = tcp_listen(worker->tcp, worker->sockets->tcp[i], &tcp_plain);
+		if (status != STATUS_OK)
+			return status;
+	}
+	for (size_t i = 0; i < worker->sockets->tls_count; i++) {
+		enum status status = tcp_listen(worker->tcp, worker->sockets->tls[i], &tcp_tls);
 		if (status != STATUS_OK)
 			return status;
 	}
