@@ -260,6 +260,22 @@ check_hidden(void *context, const struct node *node)
 	return true;
 }
 
+/* What the store itself could make nothing of. */
+static bool
+check_store(void *context, const char *key, const char *reason)
+{
+	struct check *check = context;
+	char printable[1024];
+
+	check->hidden++;
+	log_escape(key, strlen(key), printable, sizeof printable);
+	if (check->call->json)
+		call_print_json(check->call, json_pack("{s:s, s:s}", "key", printable, "reason", reason));
+	else
+		fprintf(check->call->out, "%s is not served: %s\n", printable, reason);
+	return true;
+}
+
 static enum status
 run_check(struct call *call)
 {
@@ -280,6 +296,9 @@ run_check(struct call *call)
 		return STATUS_NOT_FOUND;
 	if (check.version->cuts > 0 || check.version->dnames > 0)
 		tree_each(&check.version->tree, check_hidden, &check);
+	const struct store *store = zone->store;
+	if (store->ops->check)
+		store->ops->check((struct store *)zone->store, zone, check_store, &check);
 	if (check.hidden == 0 && !call->json)
 		fprintf(call->out, "%s: everything in the store is served\n", zone->text);
 	version_unpin((struct zone_version *)check.version);

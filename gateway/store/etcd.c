@@ -1,4 +1,4 @@
-#include "store/etcd_internal.h"
+#include "store/etcd_mirror.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -465,11 +465,11 @@ on_probe(void *context, const struct etcd_answer *answer)
 	struct etcd *etcd = context;
 
 	etcd->probing = false;
-	if (answer->outcome == ETCD_DONE) {
+	if (answer->outcome == ETCD_DONE || (etcd->settings.v2 && answer->outcome == ETCD_ABSENT)) { /* no keys yet */
 		etcd->probes_failed = 0;
 		if (!etcd->watched)
 			etcd->watched = answer->revision;
-		etcd_connected(etcd, answer);
+		etcd_connected(etcd, &(struct etcd_answer){.outcome = ETCD_DONE});
 		return;
 	}
 	if (++etcd->probes_failed >= 2 || answer->outcome == ETCD_DENIED)
@@ -503,13 +503,13 @@ probe(struct etcd *etcd)
 
 /* ---- the watch ---- */
 
-static void
-add_group(struct etcd *etcd, uint64_t revision, struct etcd_kv *kvs, size_t count)
+void
+etcd_add_group(struct etcd *etcd, uint64_t revision, struct etcd_kv *kvs, size_t count)
 {
 	struct etcd_group *group = calloc(1, sizeof *group);
 
 	invariant(group);
-	*group = (struct etcd_group){.revision = revision, .kvs = kvs, .count = count};
+	*group = (struct etcd_group){.revision = revision, .sequence = etcd->sequence, .kvs = kvs, .count = count};
 	*etcd->groups_end = group;
 	etcd->groups_end = &group->next;
 }
@@ -544,7 +544,7 @@ take_events(struct etcd *etcd, const json_t *events)
 		some = calloc(end - first, sizeof *some);
 		invariant(some);
 		memcpy(some, kvs + first, (end - first) * sizeof *some);
-		add_group(etcd, kvs[first].revision, some, end - first);
+		etcd_add_group(etcd, kvs[first].revision, some, end - first);
 		etcd->watched = kvs[first].revision > etcd->watched ? kvs[first].revision : etcd->watched;
 		first = end;
 	}
@@ -592,7 +592,7 @@ keep_watch(struct etcd *etcd)
 	struct etcd_text body = {0};
 	char prefix[1100];
 
-	if (etcd->watch || !etcd->watched || etcd->settings.v2 || clock_monotonic_ms() < etcd->watch_retry_ms)
+	if (etcd->watch || !etcd->watched || clock_monotonic_ms() < etcd->watch_retry_ms)
 		return;
 	snprintf(prefix, sizeof prefix, "%.1024s/%s", etcd->settings.prefix, etcd->settings.layout == ETCD_ZONEGATE ? "zones/" : "");
 	ETCD_TEXT(&body, "{\"create_request\":{");
@@ -632,7 +632,7 @@ zone_of_key(struct etcd *etcd, const struct etcd_kv *kv)
 	uint8_t name[NAME_MAX_SIZE], absolute[NAME_MAX_SIZE];
 	char unused[ETCD_LAYOUT_REASON_SIZE];
 
-	if (!kv->key || kv->key_size <= prefix)
+	if (!kv->key || kv->key_size <= prefix || strncmp(kv->key, etcd->settings.prefix, prefix - 1) != 0 || kv->key[prefix - 1] != '/')
 		return NULL;
 	const char *path = kv->key + prefix, *end = kv->key + kv->key_size, *slash;
 	if (etcd->settings.layout == ETCD_ZONEGATE) {
@@ -662,6 +662,8 @@ take_group(struct etcd *etcd, struct etcd_group *group)
 	struct etcd_zone *touched[16];
 	size_t count = 0;
 
+	if (etcd->settings.v2 && etcd_v2_journal(etcd, &group->kvs[0]))
+		return;
 	for (size_t i = 0; i < group->count; i++) {
 		struct etcd_zone *at = zone_of_key(etcd, &group->kvs[i]);
 		size_t known = 0;
@@ -699,7 +701,7 @@ must_wait(struct etcd *etcd, const struct etcd_group *group)
 static void
 take_groups(struct etcd *etcd)
 {
-	while (etcd->groups && !etcd->blocked && !must_wait(etcd, etcd->groups)) {
+	while (etcd->groups && !must_wait(etcd, etcd->groups) && !(etcd->shape->wait && etcd->shape->wait(etcd, etcd->groups))) {
 		struct etcd_group *group = etcd->groups;
 		etcd->groups = group->next;
 		if (!etcd->groups)
@@ -744,7 +746,10 @@ maintain(struct etcd *etcd)
 	uint64_t now_ms = clock_monotonic_ms();
 
 	probe(etcd);
-	keep_watch(etcd);
+	if (etcd->settings.v2)
+		etcd_v2_watch(etcd);
+	else
+		keep_watch(etcd);
 	for (struct etcd_zone *at = etcd->zones; at; at = at->next) {
 		if (at->relist && at->calls == 0 && at->state == ETCD_ZONE_LIVE) {
 			at->relist = false;
@@ -779,6 +784,8 @@ free_told(struct etcd *etcd)
 	while (etcd->told) {
 		struct etcd_item *item = etcd->told;
 		etcd->told = item->next;
+		if (etcd->shape->free_item)
+			etcd->shape->free_item(item);
 		etcd_text_free(&item->body);
 		free(item);
 	}
@@ -805,7 +812,7 @@ poll_store(struct store *store, const struct store_sink *sink, int timeout_ms)
 		maintain(etcd);
 		uint64_t now_ms = clock_monotonic_ms();
 		int left_ms = now_ms >= end_ms ? 0 : (int)(end_ms - now_ms);
-		if (etcd->emitted || etcd->groups || (stopping && !etcd->items))
+		if (etcd->emitted || (stopping && !etcd->items))
 			left_ms = 0;
 		etcd_client_poll(etcd->client, left_ms > 10 ? 10 : left_ms);
 		take_groups(etcd);

@@ -36,7 +36,11 @@ struct etcd_item {
 	uint64_t retry_ms;             /* not sent: when it may go again */
 	uint64_t wanted;               /* revision up to which the zone must be read before it is told; 0: not known yet */
 	uint64_t since_ms;
-	uint64_t mark;                 /* foreign layouts: of the keys that it writes */
+	uint64_t sequence;             /* helix, skydns: of its sending, */
+	uint64_t written;              /* and the revision that it made */
+	bool verify;                   /* no answer came: is it in? */
+	size_t step;                   /* v2: writes done */
+	void *writes;                  /* v2: struct etcd_writes */
 	enum status status;            /* of a barrier */
 };
 
@@ -96,6 +100,10 @@ struct etcd_zone {
 	bool anchoring;
 	/* helix, skydns */
 	struct etcd_mirror *mirror;
+	size_t leases_asked;           /* while listing */
+	uint64_t leases_ms;            /* when those that end soon were last asked for */
+	uint64_t held_ms;
+	bool held;                     /* v2: a journal is open, its changes appear together */
 	uint8_t *defaults; size_t defaults_size; /* MNAME, RNAME, then NS names */
 	/* Any thread, under etcd->mutex: */
 	struct etcd_place *ring; size_t ring_room; uint64_t ring_first, ring_end;
@@ -103,7 +111,7 @@ struct etcd_zone {
 };
 
 /* Events of one revision. */
-struct etcd_group { struct etcd_group *next; uint64_t revision; struct etcd_kv *kvs; size_t count; };
+struct etcd_group { struct etcd_group *next; uint64_t revision, sequence; struct etcd_kv *kvs; size_t count; };
 
 /* What a layout does. */
 struct etcd_shape {
@@ -115,6 +123,8 @@ struct etcd_shape {
 	void (*barrier)(struct etcd_item *item);
 	void (*tick)(struct etcd_zone *at);
 	void (*free_zone)(struct etcd_zone *at);
+	bool (*wait)(struct etcd *etcd, struct etcd_group *group); /* NULL: never. True: the group cannot be taken yet */
+	void (*free_item)(struct etcd_item *item);              /* NULL: nothing of its own */
 };
 
 struct etcd {
@@ -125,7 +135,7 @@ struct etcd {
 	const struct etcd_shape *shape;
 	const struct store_sink *sink; /* during a poll */
 	bool emitted;                  /* this poll handed something out */
-	bool blocked;                  /* groups wait for something (a lease's time to live) */
+	uint64_t sequence;             /* of appends sent */
 	pthread_mutex_t mutex;         /* inbox, zones' rings and bad keys, the list of zones for other threads */
 	struct etcd_item *inbox, **inbox_end;
 	struct etcd_item *items;       /* under way */
@@ -138,6 +148,7 @@ struct etcd {
 	struct etcd_group *groups, **groups_end, *handed; /* handed: lent until the next poll */
 	struct etcd_item *told;        /* freed at the next poll: their records are lent until then */
 	struct arena arena;            /* of what is handed out */
+	bool polling;                  /* v2: a long poll is under way */
 	/* Is somebody there? */
 	uint64_t probe_ms;
 	bool probing;
@@ -148,6 +159,7 @@ struct etcd {
 };
 
 /* etcd.c */
+void etcd_add_group(struct etcd *etcd, uint64_t revision, struct etcd_kv *kvs, size_t count); /* given */
 struct etcd_zone *etcd_find(struct etcd *etcd, const uint8_t *name);
 /* The zone that a name belongs to: the closest at or above it. */
 struct etcd_zone *etcd_closest(struct etcd *etcd, const uint8_t *name);

@@ -411,7 +411,10 @@ take_ready(struct follower *follower, struct follower_event *event)
 		set_state(at, ZONE_FAILED);
 		return;
 	}
+	bool newer = version->version != at->place.version; /* else only TTLs have shrunk, with keys that end */
 	publish(follower, at, version);
+	if (!newer)
+		return;
 	at->changed_ms = clock_monotonic_ms();
 	at->new_version = true;
 	log_info("zone built anew", "zone=%s version=%llu serial=%u", at->zone->text, (unsigned long long)version->version, version->serial);

@@ -1,0 +1,96 @@
+/*
+ * What other programs hold in etcd for one zone (layouts helix and skydns): keys, and what is served of them at each name.
+ *
+ * Threads:   the follower's.
+ * Memory:    all of the keys of a zone; a name that lost its last key stays, with the revision of that.
+ * Rules:     what cannot be served is noted (etcd_note_bad) and harms no other: events.md "etcd".
+ */
+#ifndef ZONEGATE_STORE_ETCD_MIRROR_H
+#define ZONEGATE_STORE_ETCD_MIRROR_H
+
+#include "store/etcd_internal.h"
+
+struct etcd_owner;
+
+/* A key. */
+struct etcd_entry {
+	struct etcd_entry *next;      /* in its bucket */
+	struct etcd_owner *owner;     /* of the name that the key is */
+	char *key, *value;
+	size_t value_size;
+	uint64_t revision, lease, expires_ms;
+	uint16_t type;                /* helix */
+	struct etcd_records records;  /* helix: with the store's TTL */
+	struct etcd_service service;  /* skydns */
+	bool bad;
+};
+
+/* A name, with the keys that make its records: helix its own; skydns those below it, else its own. */
+struct etcd_owner {
+	struct etcd_owner *next, *next_touched;
+	struct etcd_entry **entries; size_t entry_count, entry_room;
+	struct etcd_records served;   /* the serial of a SOA in it is 0 */
+	uint64_t changed;             /* revision */
+	bool touched, fades;          /* fades: a key here has an end */
+	uint8_t name[];
+};
+
+struct etcd_mirror {
+	struct etcd_zone *at;
+	struct etcd_entry **entry_buckets; size_t entry_count, entry_size;
+	struct etcd_owner **owner_buckets; size_t owner_count, owner_size;
+	struct etcd_owner *touched, **touched_end;
+	uint64_t last;                /* revision of the last change of the zone's keys */
+	uint32_t soa_serial; uint64_t soa_revision;
+	uint64_t faded_ms;            /* when TTLs were last looked at */
+	size_t fading;                /* keys with an end */
+};
+
+struct etcd_mirror *etcd_mirror_new(struct etcd_zone *at);
+void etcd_mirror_free(struct etcd_mirror *mirror);
+/* A put or a deletion. A deleted directory (v2) takes all below it. */
+void etcd_mirror_take(struct etcd_mirror *mirror, struct etcd_kv *kv);
+struct etcd_owner *etcd_mirror_owner(struct etcd_mirror *mirror, const uint8_t *name);
+struct etcd_entry *etcd_mirror_entry(struct etcd_mirror *mirror, const char *key);
+/* What is to be served at the name, by the rules. */
+MUST_USE enum status etcd_mirror_compose(struct etcd_mirror *mirror, struct etcd_owner *owner, struct etcd_records *out);
+/*
+ * The ops from what was served to what is, at all names touched since the last time; they lie in the arena. *soa: the SOA is among
+ * them. STATUS_LIMIT: too many.
+ */
+MUST_USE enum status etcd_mirror_ops(struct etcd_mirror *mirror, struct arena *arena, struct change_op **ops, size_t *count, bool *soa);
+/* An op that changes nothing (the apex's NS as they are): a put of what is there has its place in the order, and its serial. */
+MUST_USE enum status etcd_mirror_same(struct etcd_mirror *mirror, struct arena *arena, struct change_op **ops, size_t *count);
+/* All names into a draft. */
+MUST_USE enum status etcd_mirror_fill(struct etcd_mirror *mirror, struct draft *draft);
+/* Names whose TTL has to shrink are touched; true if there are any. */
+bool etcd_mirror_fade(struct etcd_mirror *mirror);
+uint32_t etcd_mirror_serial(const struct etcd_mirror *mirror);
+void etcd_mirror_touch(struct etcd_mirror *mirror, struct etcd_owner *owner);
+
+/* etcd_skydns.c */
+MUST_USE enum status etcd_skydns_compose(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct etcd_records *out);
+
+/* etcd_v2.c: the same as the v3 gateway's, over /v2/keys */
+void etcd_v2_list(struct etcd_zone *at);
+void etcd_v2_commit(struct etcd_item *item);
+void etcd_v2_barrier(struct etcd_item *item);
+void etcd_v2_watch(struct etcd *etcd);
+/* Is it a journal's key? Then it has been taken. */
+bool etcd_v2_journal(struct etcd *etcd, const struct etcd_kv *kv);
+
+/* etcd_foreign.c */
+void etcd_foreign_listed(struct etcd_zone *at, uint64_t revision);
+/* What the change writes: each key with its value, NULL: deleted. */
+struct etcd_write { char *key, *value; struct etcd_entry *entry; };
+struct etcd_writes { struct etcd_write *items; size_t count, room; };
+void etcd_foreign_free_writes(struct etcd_writes *writes);
+MUST_USE enum status etcd_foreign_writes(struct etcd_item *item, struct etcd_writes *writes, char *reason);
+/* A compare failed: evaluated again once what it lost to has been read. */
+void etcd_foreign_lost(struct etcd_item *item);
+/* What was taken since the last time is a change of this revision. */
+void etcd_foreign_emit(struct etcd_zone *at, uint64_t revision);
+/* Names that the change looked at are as they were at its base. */
+bool etcd_foreign_unchanged(struct etcd_item *item);
+
+#endif

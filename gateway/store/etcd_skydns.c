@@ -1,0 +1,232 @@
+/* Services of SkyDNS at a name, as CoreDNS's etcd plugin answers them. */
+#include "store/etcd_mirror.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include <stdlib.h>
+
+#define PRIORITY_DEFAULT 10
+#define WEIGHT_DEFAULT 100
+#define SERVICES_MAX 512
+
+struct services { const struct etcd_entry *items[SERVICES_MAX]; size_t count; };
+
+static unsigned
+depth(const struct etcd_entry *entry)
+{
+	return name_labels(entry->owner->name);
+}
+
+/* Keys below the name hide the one that is the name itself. */
+static void
+collect(const struct etcd_owner *owner, struct services *services)
+{
+	bool below = false;
+
+	for (size_t i = 0; i < owner->entry_count; i++)
+		below = below || owner->entries[i]->owner != owner;
+	for (size_t i = 0; i < owner->entry_count && services->count < SERVICES_MAX; i++)
+		if (!owner->entries[i]->bad && (!below || owner->entries[i]->owner != owner))
+			services->items[services->count++] = owner->entries[i];
+}
+
+/* The group of the shortest key counts, unless others at its level disagree. */
+static void
+apply_group(struct services *services)
+{
+	const char *group = NULL;
+	unsigned least = 0;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < services->count; i++)
+		if (i == 0 || depth(services->items[i]) < least) {
+			least = depth(services->items[i]);
+			group = services->items[i]->service.group;
+		}
+	if (!group)
+		return;
+	for (size_t i = 0; i < services->count; i++) {
+		const char *other = services->items[i]->service.group;
+		if (other && depth(services->items[i]) == least && strcmp(other, group) != 0)
+			return;
+	}
+	for (size_t i = 0; i < services->count; i++) {
+		const char *other = services->items[i]->service.group;
+		if (!other || strcmp(other, group) == 0)
+			services->items[kept++] = services->items[i];
+	}
+	services->count = kept;
+}
+
+static uint32_t
+ttl_of(const struct etcd_mirror *mirror, const struct etcd_entry *entry, uint64_t now_ms)
+{
+	uint32_t ttl_s = entry->service.ttl_s ? entry->service.ttl_s : mirror->at->etcd->settings.ttl_s;
+	uint64_t left_s = entry->expires_ms > now_ms ? (entry->expires_ms - now_ms) / 1000 : 0;
+
+	if (!entry->expires_ms || left_s >= ttl_s)
+		return ttl_s;
+	return left_s ? (uint32_t)left_s : 1;
+}
+
+static int
+priority_of(const struct etcd_service *service)
+{
+	return service->priority ? service->priority : PRIORITY_DEFAULT;
+}
+
+/* The host, or the key's own name for an address, without the labels that targetstrip names. */
+static const uint8_t *
+target_of(const struct etcd_entry *entry)
+{
+	const uint8_t *name = entry->service.kind == ETCD_HOST_NAME ? entry->service.host : entry->owner->name;
+
+	return entry->service.target_strip < name_labels(name) ? name_strip(name, entry->service.target_strip) : name;
+}
+
+static uint16_t
+weight_of(const struct services *services, const struct etcd_service *service)
+{
+	int sum = 0;
+
+	for (size_t i = 0; i < services->count; i++) {
+		const struct etcd_service *other = &services->items[i]->service;
+		if (other->kind != ETCD_HOST_NONE && priority_of(other) == priority_of(service))
+			sum += other->weight ? other->weight : WEIGHT_DEFAULT;
+	}
+	double share = 100.0 / (double)sum * (double)(service->weight ? service->weight : WEIGHT_DEFAULT);
+	return share < 1 ? 1 : (uint16_t)share;
+}
+
+static enum status
+add_srv(const struct services *services, const struct etcd_entry *entry, uint32_t ttl_s, struct etcd_records *out)
+{
+	const struct etcd_service *service = &entry->service;
+	uint8_t rdata[6 + NAME_MAX_SIZE];
+	const uint8_t *target = target_of(entry);
+
+	if (service->port < 0)
+		return STATUS_OK;
+	bytes_put_u16(rdata, (uint16_t)priority_of(service));
+	bytes_put_u16(rdata + 2, weight_of(services, service));
+	bytes_put_u16(rdata + 4, (uint16_t)service->port);
+	memcpy(rdata + 6, target, name_size(target));
+	return etcd_records_add(out, TYPE_SRV, ttl_s, rdata, 6 + name_size(target));
+}
+
+static enum status
+add_mx(const struct etcd_entry *entry, uint32_t ttl_s, struct etcd_records *out)
+{
+	uint8_t rdata[2 + NAME_MAX_SIZE];
+	const uint8_t *target = target_of(entry);
+
+	bytes_put_u16(rdata, (uint16_t)priority_of(&entry->service));
+	memcpy(rdata + 2, target, name_size(target));
+	return etcd_records_add(out, TYPE_MX, ttl_s, rdata, 2 + name_size(target));
+}
+
+static enum status
+add_txt(const struct etcd_entry *entry, uint32_t ttl_s, struct etcd_records *out)
+{
+	size_t left = entry->service.text_size, room = left + left / 255 + 2;
+	const char *text = entry->service.text;
+	uint8_t *rdata = malloc(room);
+	struct writer writer = writer_over(rdata, room);
+
+	if (!rdata)
+		return STATUS_NO_MEMORY;
+	do {
+		size_t part = left < 255 ? left : 255;
+		writer_u8(&writer, (uint8_t)part);
+		writer_bytes(&writer, text, part);
+		text += part;
+		left -= part;
+	} while (left);
+	enum status status = writer_size(&writer) <= RDATA_MAX_SIZE ? etcd_records_add(out, TYPE_TXT, ttl_s, rdata, writer_size(&writer)) : STATUS_OK;
+	free(rdata);
+	return status;
+}
+
+static bool
+is_reverse(const uint8_t *name)
+{
+	return name_is_within(name, (const uint8_t *)"\7in-addr\4arpa") || name_is_within(name, (const uint8_t *)"\3ip6\4arpa");
+}
+
+/* A name and nothing else: a CNAME (in reverse zones a PTR). */
+static bool
+is_alias(const struct etcd_service *service)
+{
+	return service->kind == ETCD_HOST_NAME && !service->text && !service->mail && service->port == 0;
+}
+
+/* The one service of the name, if it is an alias; *clash: there are aliases beside others. */
+static const struct etcd_entry *
+find_alias(const struct services *services, const uint8_t *name, bool *clash)
+{
+	const struct etcd_entry *alias = NULL;
+	bool others = false;
+
+	for (size_t i = 0; i < services->count; i++) {
+		const struct etcd_entry *entry = services->items[i];
+		if (!is_alias(&entry->service) || name_equal(entry->service.host, name))
+			others = others || entry->service.kind == ETCD_HOST_A || entry->service.kind == ETCD_HOST_AAAA || entry->service.mail;
+		else if (!alias)
+			alias = entry;
+		else if (!name_equal(alias->service.host, entry->service.host))
+			others = true;
+	}
+	*clash = alias && others;
+	return others ? NULL : alias;
+}
+
+static enum status
+add_service(const struct services *services, const struct etcd_entry *entry, const uint8_t *name, uint32_t ttl_s, struct etcd_records *out)
+{
+	const struct etcd_service *service = &entry->service;
+	enum status status = STATUS_OK;
+
+	if (service->kind == ETCD_HOST_A)
+		status = etcd_records_add(out, TYPE_A, ttl_s, service->address, 4);
+	else if (service->kind == ETCD_HOST_AAAA)
+		status = etcd_records_add(out, TYPE_AAAA, ttl_s, service->address, 16);
+	else if (service->kind == ETCD_HOST_NAME && is_reverse(name) && name_equal(entry->owner->name, name))
+		status = etcd_records_add(out, TYPE_PTR, ttl_s, service->host, name_size(service->host));
+	bool text = service->kind == ETCD_HOST_NAME && service->text; /* CoreDNS: a name with a text is a text */
+	if (!status && service->kind != ETCD_HOST_NONE && !text)
+		status = add_srv(services, entry, ttl_s, out);
+	if (!status && service->mail && service->kind != ETCD_HOST_NONE && !text)
+		status = add_mx(entry, ttl_s, out);
+	if (!status && service->text)
+		status = add_txt(entry, ttl_s, out);
+	return status;
+}
+
+enum status
+etcd_skydns_compose(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct etcd_records *out)
+{
+	struct services services = {.count = 0};
+	uint8_t special[NAME_MAX_SIZE];
+	uint64_t now_ms = clock_monotonic_ms();
+	bool apex = name_equal(owner->name, mirror->at->name), clash = false;
+	enum status status = STATUS_OK;
+
+	/* At the apex CoreDNS looks below apex.dns first. */
+	if (apex && name_join((const uint8_t *)"\4apex\3dns", 9, owner->name, special) == STATUS_OK) {
+		const struct etcd_owner *below = etcd_mirror_owner(mirror, special);
+		if (below && below->entry_count)
+			collect(below, &services);
+	}
+	if (services.count == 0)
+		collect(owner, &services);
+	apply_group(&services);
+	const struct etcd_entry *alias = apex || is_reverse(owner->name) ? NULL : find_alias(&services, owner->name, &clash);
+	if (alias)
+		return etcd_records_add(out, TYPE_CNAME, ttl_of(mirror, alias, now_ms), alias->service.host, name_size(alias->service.host));
+	for (size_t i = 0; i < services.count && !status; i++) {
+		const struct etcd_entry *entry = services.items[i];
+		if (clash && is_alias(&entry->service))
+			etcd_note_bad(mirror->at, entry->key, "a CNAME beside other records");
+		status = add_service(&services, entry, owner->name, ttl_of(mirror, entry, now_ms), out);
+	}
+	return status;
+}
