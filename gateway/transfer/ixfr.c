@@ -239,6 +239,7 @@ take_span(struct ixfr_zone *at, uint32_t serial, struct span *span)
 	return STATUS_OK;
 }
 
+/* STATUS_NOT_FOUND: the serial is not known; STATUS_RETRY: not yet. */
 static enum status
 span_from(struct zone *zone, const struct zone_version *version, uint32_t serial, struct span *span)
 {
@@ -252,6 +253,8 @@ span_from(struct zone *zone, const struct zone_version *version, uint32_t serial
 	if (at->newest != NULL && version->version > at->newest->version)
 		advance(at, version);
 	enum status status = take_span(at, serial, span);
+	if (status == STATUS_NOT_FOUND && at->reading)
+		status = STATUS_RETRY;
 	pthread_mutex_unlock(&at->mutex);
 	return status;
 }
@@ -345,6 +348,35 @@ ixfr_release(struct stream *stream)
 	free(ixfr);
 }
 
+/* A connection that ends without an answer is tried again (after the NOTIFY), an error would be followed by an AXFR. */
+static enum status
+fill_nothing(struct stream *stream, struct stream_message *message, bool *ended)
+{
+	(void)stream;
+	(void)message;
+	(void)ended;
+	return STATUS_RETRY;
+}
+
+static bool
+has_targets(const struct zone *zone)
+{
+	const struct transfer_settings *settings = atomic_load_explicit(&zone->transfer_settings, memory_order_acquire);
+
+	return settings != NULL && settings->notify_count > 0;
+}
+
+static void
+count_start(struct ixfr_zone *at, enum status status)
+{
+	struct ixfr_counters *counters = &at->ixfr->counters;
+
+	if (status == STATUS_OK)
+		stat_add_shared(&counters->incremental, 1);
+	else
+		stat_add_shared(status == STATUS_RETRY ? &counters->deferred : &counters->whole, 1);
+}
+
 enum status
 ixfr_start(const struct message *msg, const struct tsig *tsig, struct zone *zone, const struct zone_version *version,
 	   uint32_t serial, struct stream **stream)
@@ -353,9 +385,11 @@ ixfr_start(const struct message *msg, const struct tsig *tsig, struct zone *zone
 	struct span span;
 	enum status status = span_from(zone, version, serial, &span);
 
+	if (status == STATUS_RETRY && !has_targets(zone))
+		status = STATUS_NOT_FOUND;
 	if (at != NULL)
-		stat_add_shared(status == STATUS_OK ? &at->ixfr->counters.incremental : &at->ixfr->counters.whole, 1);
-	if (status != STATUS_OK)
+		count_start(at, status);
+	if (status != STATUS_OK && status != STATUS_RETRY)
 		return status;
 	struct ixfr_stream *ixfr = calloc(1, sizeof *ixfr);
 	if (ixfr == NULL) {
@@ -363,7 +397,7 @@ ixfr_start(const struct message *msg, const struct tsig *tsig, struct zone *zone
 		return STATUS_NO_MEMORY;
 	}
 	stream_init(&ixfr->stream, msg, tsig);
-	ixfr->stream.fill = ixfr_fill;
+	ixfr->stream.fill = status == STATUS_OK ? ixfr_fill : fill_nothing;
 	ixfr->stream.release = ixfr_release;
 	ixfr->span = span;
 	ixfr->step = IXFR_SOA_FIRST;

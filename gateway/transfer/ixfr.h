@@ -29,6 +29,7 @@ struct ixfr_counters {
 	stat_counter incremental;      /* answered with sequences */
 	stat_counter whole;            /* answered in AXFR style: the serial is unknown or too long ago */
 	stat_counter single;           /* over UDP, no room: the SOA alone */
+	stat_counter deferred;         /* cut off: the history is still being read, and NOTIFY comes after that */
 };
 
 /*
@@ -58,6 +59,8 @@ void ixfr_free_zone(struct zone *zone);
 /*
  * From `serial`, which is older than version->serial, to the newest version: a stream of messages.
  * version  the zone's current one
+ * While the zone's history is still being read, and secondaries will be told when it is, the stream ends the connection:
+ * they come back, and need not take the whole zone.
  * STATUS_NOT_FOUND: answer with axfr_start. STATUS_NO_MEMORY
  */
 MUST_USE enum status ixfr_start(const struct message *msg, const struct tsig *tsig, struct zone *zone,
