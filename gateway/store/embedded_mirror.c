@@ -62,7 +62,8 @@ put_base(struct embedded *embedded, struct embedded_zone *at, const struct zone_
 
 	enum status status = STATUS_OK;
 	if (version) {
-		record.base = (struct embedded_place){.version = version->version, .serial = version->serial, .time_us = version->time_us};
+		record.base = (struct embedded_place){
+			.version = version->version, .serial = version->serial, .time_us = version->time_us};
 		memcpy(record.base.id, version->id, VERSION_ID_SIZE);
 		status = embedded_content_save(embedded, record.number, version, record.base_snapshot, &chunks, reason);
 	}
@@ -116,7 +117,10 @@ embedded_load(struct store *store, struct zone *zone, struct draft *draft, struc
 
 	if (!at)
 		return status;
-	/* The window is kept beside the content; without it, it follows from the log where that reaches back to nothing. */
+	/*
+	 * The window is kept beside the content; without it, it follows from the log where that reaches back to
+	 * nothing.
+	 */
 	if ((at->record.generation || at->record.base.version == 0) && at->head && !at->record.removed)
 		status = embedded_content_load(embedded, at, draft, replay, reason);
 	if (!status && draft->version->version != at->head)
@@ -126,7 +130,8 @@ embedded_load(struct store *store, struct zone *zone, struct draft *draft, struc
 }
 
 enum status
-embedded_put_chunk(struct store *store, struct zone *zone, const char *snapshot, uint32_t number, const uint8_t *bytes, size_t size)
+embedded_put_chunk(struct store *store, struct zone *zone, const char *snapshot, uint32_t number, const uint8_t *bytes,
+		   size_t size)
 {
 	struct embedded *embedded = embedded_of(store);
 	uint8_t key[4 + EMBEDDED_SNAPSHOT_ID + 4];

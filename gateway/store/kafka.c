@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define FLIGHTS_MAX 65536
+#define VERIFIED_MS 30000 /* so that brokers which fail all the time do not make a zone begin anew all the time */
 #define MIRROR_EVERY 4000 /* changes: what a warm start replays at most */
 
 /* ---- zones ---- */
@@ -114,7 +115,8 @@ kafka_forget_flights(struct kafka *kafka, const struct zone *zone, const struct 
 			if (flight->append.content)
 				draft_drop(flight->append.content);
 			if (sink)
-				sink->failed(sink->context, flight->append.tag, STATUS_REFUSED, "the zone is not served any more");
+				sink->failed(sink->context, flight->append.tag, STATUS_REFUSED,
+					     "the zone is not served any more");
 			free(flight);
 		}
 }
@@ -138,7 +140,8 @@ kafka_drop_zone(struct store *store, struct zone *zone)
 
 	pthread_mutex_lock(&kafka->mutex);
 	struct kafka_zone *at = kafka_find(kafka, zone->text, length);
-	while (at && (at->opening || at->shooting || at->mirroring)) { /* the worker looks at `dropped` between two steps */
+	while (at &&
+	       (at->opening || at->shooting || at->mirroring)) { /* the worker looks at `dropped` between two steps */
 		at->dropped = true;
 		pthread_cond_signal(&kafka->worker_news);
 		pthread_cond_wait(&kafka->drop_news, &kafka->mutex);
@@ -185,8 +188,8 @@ static enum status
 produce(struct kafka *kafka, const struct store_append *append, const struct kafka_zone *at, int32_t partition)
 {
 	pthread_rwlock_rdlock(&kafka->producer_lock);
-	int failed = rd_kafka_produce(kafka->updates, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)append->record, append->size, at->text,
-	                              at->text_length, (void *)(uintptr_t)append->tag);
+	int failed = rd_kafka_produce(kafka->updates, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)append->record,
+				      append->size, at->text, at->text_length, (void *)(uintptr_t)append->tag);
 	rd_kafka_resp_err_t error = failed ? rd_kafka_last_error() : RD_KAFKA_RESP_ERR_NO_ERROR;
 	pthread_rwlock_unlock(&kafka->producer_lock);
 	switch (error) {
@@ -215,7 +218,9 @@ kafka_append(struct store *store, const struct store_append *append)
 	flight->hash = hash_bytes(append->record, append->size);
 	pthread_mutex_lock(&kafka->mutex);
 	struct kafka_zone *at = kafka_find(kafka, append->zone->text, strlen(append->zone->text));
-	enum status status = !at || at->produce_partition < 0 ? STATUS_RETRY : kafka->flight_count >= FLIGHTS_MAX ? STATUS_FULL : STATUS_OK;
+	enum status status = !at || at->produce_partition < 0     ? STATUS_RETRY
+			     : kafka->flight_count >= FLIGHTS_MAX ? STATUS_FULL
+								  : STATUS_OK;
 	if (!status) {
 		struct kafka_flight **slot = kafka_flight_slot(kafka, flight->hash);
 		flight->next = *slot;
@@ -261,7 +266,9 @@ kafka_barrier(struct store *store, struct zone *zone, uint64_t tag)
 
 	pthread_mutex_lock(&kafka->mutex);
 	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
-	enum status status = !at || at->produce_partition < 0 ? STATUS_RETRY : kafka_ask(kafka, at->produce_partition, zone, tag, false);
+	enum status status = !at || at->produce_partition < 0
+				     ? STATUS_RETRY
+				     : kafka_ask(kafka, at->produce_partition, zone, tag, false);
 	pthread_mutex_unlock(&kafka->mutex);
 	return status;
 }
@@ -286,10 +293,28 @@ mirror(struct kafka *kafka, struct kafka_zone *at, int64_t offset, const struct 
 	if (!at->mirrored)
 		return;
 	digest_sha256(record->record, record->size, place.last);
-	bool ops = memmem(record->record, record->size, "\"ops\":[", 7), removed = memmem(record->record, record->size, "\"removed\":true", 14);
+	bool ops = memmem(record->record, record->size, "\"ops\":[", 7),
+	     removed = memmem(record->record, record->size, "\"removed\":true", 14);
 	bool snapshot = !ops && memmem(record->record, record->size, "\"snapshot\":{", 12);
 	at->mirrored = (ops || !removed) && warm_note(kafka->warm, fate, &place, snapshot, at->mirroring);
 	at->mirror_changes++;
+}
+
+/* Its manifest stays, so that what it was is not taken for what it is. */
+static void
+take_removal(struct kafka *kafka, struct kafka_zone *at, int64_t offset, const struct store_fate *fate)
+{
+	struct kafka_place place = {.partition = at->partition, .offset = offset};
+
+	digest_sha256(fate->record->record, fate->record->size, place.last);
+	if (at->shot)
+		kafka_worker_free_shot(at->shot);
+	else if (at->shooting)
+		return; /* at work on an older one: the log still has the removal */
+	at->shot = kafka_worker_removal(fate, &place);
+	at->shooting = at->shot != NULL;
+	kafka->worker_wanted = true;
+	pthread_cond_signal(&kafka->worker_news);
 }
 
 static void
@@ -311,6 +336,8 @@ note_fate(struct kafka *kafka, struct kafka_handed *handed, const struct store_f
 		return;
 	at->version = fate->version;
 	at->kept_changes++;
+	if (memmem(fate->record->record, fate->record->size, "\"removed\":true}", 15))
+		take_removal(kafka, at, handed->offset, fate);
 	mirror(kafka, at, handed->offset, fate);
 }
 
@@ -324,8 +351,8 @@ kafka_commit(struct store *store, const struct store_fate *fates, size_t count, 
 	pthread_mutex_lock(&kafka->mutex);
 	for (size_t i = 0, next = 0; i < count; i++) {
 		struct kafka_handed *handed = &kafka->handed[next];
-		while (next < kafka->handed_count &&
-		       (!handed->at || handed->at->zone != fates[i].record->zone || (uint64_t)handed->offset != fates[i].record->position))
+		while (next < kafka->handed_count && (!handed->at || handed->at->zone != fates[i].record->zone ||
+						      (uint64_t)handed->offset != fates[i].record->position))
 			handed = &kafka->handed[++next];
 		invariant(next < kafka->handed_count);
 		note_fate(kafka, handed, &fates[i]);
@@ -338,7 +365,10 @@ kafka_commit(struct store *store, const struct store_fate *fates, size_t count, 
 	return STATUS_OK;
 }
 
-/* A record of another history: skipped where ours was compared with the log, else compared first (events.md "A change whose base"). */
+/*
+ * A record of another history: skipped where ours was compared with the log, else compared first (events.md "A
+ * change whose base").
+ */
 static enum replay_fate
 kafka_diverged(struct store *store, const struct store_record *record)
 {
@@ -346,7 +376,8 @@ kafka_diverged(struct store *store, const struct store_record *record)
 
 	pthread_mutex_lock(&kafka->mutex);
 	struct kafka_zone *at = kafka_find(kafka, record->zone->text, strlen(record->zone->text));
-	bool verified = !at || (at->verified && kafka->doubts_seen == atomic_load(&kafka->doubts));
+	bool verified = !at || (at->verified_ms && (at->verified_doubts == atomic_load(&kafka->doubts) ||
+						    clock_monotonic_ms() - at->verified_ms < VERIFIED_MS));
 	if (!verified && at->phase == KAFKA_LIVE) {
 		at->phase = KAFKA_HELD;
 		at->distrust = true;
@@ -375,12 +406,15 @@ snapshot_due(struct kafka *kafka, const struct kafka_zone *at, const struct kafk
 
 /* The state is that of a place in the log; false: not at the moment. Under the mutex. */
 static bool
-current_place(struct kafka *kafka, const struct kafka_zone *at, const struct zone_version *version, struct kafka_place *place)
+current_place(struct kafka *kafka, const struct kafka_zone *at, const struct zone_version *version,
+	      struct kafka_place *place)
 {
-	if (!at || at->phase != KAFKA_LIVE || !at->ready || at->stopped || version->version != at->version || at->opening)
+	if (!at || at->phase != KAFKA_LIVE || !at->ready || at->stopped || version->version != at->version ||
+	    at->opening)
 		return false;
 	const struct kafka_partition *partition = &kafka->partitions[at->partition];
-	if (partition->last_offset == KAFKA_NONE || partition->position <= partition->last_offset || partition->position < at->next_offset)
+	if (partition->last_offset == KAFKA_NONE || partition->position <= partition->last_offset ||
+	    partition->position < at->next_offset)
 		return false;
 	*place = (struct kafka_place){.partition = at->partition, .offset = partition->last_offset};
 	memcpy(place->last, partition->last, sizeof place->last);
@@ -389,7 +423,7 @@ current_place(struct kafka *kafka, const struct kafka_zone *at, const struct zon
 
 static void
 take_shot(struct kafka *kafka, struct kafka_zone *at, const struct zone_version *version, const struct replay *replay,
-          const struct kafka_place *place)
+	  const struct kafka_place *place)
 {
 	if (at->shooting)
 		return;
@@ -412,7 +446,8 @@ take_shot(struct kafka *kafka, struct kafka_zone *at, const struct zone_version 
 
 /* A local copy that is to begin; true: there is one, and its content may be kept. */
 static bool
-take_mirror(struct kafka *kafka, struct kafka_zone *at, const struct zone_version *version, const struct kafka_place *place, bool idle)
+take_mirror(struct kafka *kafka, struct kafka_zone *at, const struct zone_version *version,
+	    const struct kafka_place *place, bool idle)
 {
 	struct warm_place mark = {.partition = place->partition, .offset = place->offset, .version = version->version};
 
@@ -434,7 +469,8 @@ take_mirror(struct kafka *kafka, struct kafka_zone *at, const struct zone_versio
 }
 
 static void
-kafka_checkpoint(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle)
+kafka_checkpoint(struct store *store, struct zone *zone, const struct zone_version *version,
+		 const struct replay *replay, bool idle)
 {
 	struct kafka *kafka = kafka_of(store);
 	struct kafka_place place;
@@ -470,14 +506,17 @@ kafka_snapshot_now(struct store *store, struct zone *zone, char *reason)
 		at = kafka_find(kafka, zone->text, strlen(zone->text));
 	}
 	enum status status = !at ? STATUS_NOT_FOUND : late ? STATUS_TIMEOUT : at->shot_status;
-	snprintf(reason, STORE_REASON_SIZE, "%s", !at ? "the zone is not served" : late ? "the brokers do not take it" : at->shot_reason);
+	snprintf(reason, STORE_REASON_SIZE, "%s",
+		 !at    ? "the zone is not served"
+		 : late ? "the brokers do not take it"
+			: at->shot_reason);
 	pthread_mutex_unlock(&kafka->mutex);
 	return status;
 }
 
 static enum status
-kafka_save_snapshot(struct store *store, struct zone *zone, const struct zone_version *version, struct arena *arena, struct change_snapshot *out,
-                    char *reason)
+kafka_save_snapshot(struct store *store, struct zone *zone, const struct zone_version *version, struct arena *arena,
+		    struct change_snapshot *out, char *reason)
 {
 	char id[KAFKA_ID_TEXT];
 	enum status status = kafka_write_chunks(kafka_of(store), zone, version, id, out, reason);
@@ -488,7 +527,8 @@ kafka_save_snapshot(struct store *store, struct zone *zone, const struct zone_ve
 }
 
 static enum status
-kafka_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *wanted, struct draft *draft, char *reason)
+kafka_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *wanted, struct draft *draft,
+		    char *reason)
 {
 	return kafka_snapshot_load(kafka_of(store), zone, wanted, draft, reason);
 }
@@ -639,10 +679,12 @@ copy_settings(struct kafka *kafka, const char *name, const struct kafka_settings
 	kafka->bucket_count = 64;
 	kafka->buckets = calloc(kafka->bucket_count, sizeof *kafka->buckets);
 	kafka->properties = calloc(settings->property_count + 1, sizeof *kafka->properties);
-	if (!kafka->store.name || !kafka->brokers || !kafka->updates_topic || !kafka->snapshots_topic || !kafka->buckets || !kafka->properties)
+	if (!kafka->store.name || !kafka->brokers || !kafka->updates_topic || !kafka->snapshots_topic ||
+	    !kafka->buckets || !kafka->properties)
 		return false;
 	for (size_t i = 0; i < settings->property_count; i++) {
-		kafka->properties[i] = (struct kafka_property){strdup(settings->properties[i].name), strdup(settings->properties[i].value)};
+		kafka->properties[i] = (struct kafka_property){strdup(settings->properties[i].name),
+							       strdup(settings->properties[i].value)};
 		kafka->property_count++;
 		if (!kafka->properties[i].name || !kafka->properties[i].value)
 			return false;
@@ -702,7 +744,8 @@ kafka_open(const char *name, const struct kafka_settings *settings, struct kv *k
 	kafka->store.ops = &kafka_ops;
 	atomic_store(&kafka->margin_ms, -1);
 	snprintf(reason, STORE_REASON_SIZE, "no memory");
-	enum status status = copy_settings(kafka, name, settings) ? warm_open(name, kv, &kafka->warm, reason) : STATUS_NO_MEMORY;
+	enum status status =
+		copy_settings(kafka, name, settings) ? warm_open(name, kv, &kafka->warm, reason) : STATUS_NO_MEMORY;
 	if (!status)
 		status = open_clients(kafka, reason);
 	if (!status)

@@ -1,5 +1,6 @@
 /*
- * The store contract over Kafka (events.md "Kafka: two topics"): changes in the updates topic, full zones in the snapshots topic.
+ * The store contract over Kafka (events.md "Kafka: two topics"): changes in the updates topic, full zones in the
+ * snapshots topic.
  *
  * kafka.c           append, poll, commit
  * kafka_client.c    librdkafka's settings; the topics: checked or created
@@ -16,25 +17,31 @@
 #include "store/kv.h"
 #include "store/store.h"
 
-struct kafka_property { const char *name, *value; };
+struct kafka_property {
+	const char *name, *value;
+};
 
 struct kafka_settings {
-	const char *brokers;               /* host:port,host:port */
+	const char *brokers; /* host:port,host:port */
 	const char *updates_topic, *snapshots_topic;
 	uint64_t snapshot_changes, snapshot_interval_ms;
 	bool create_topics;
-	unsigned partitions, replication;  /* of topics that are created */
-	const struct kafka_property *properties; size_t property_count;
+	unsigned partitions, replication; /* of topics that are created */
+	const struct kafka_property *properties;
+	size_t property_count;
 };
 
 /*
- * Waits for the brokers a second or two at most: what cannot be reached is tried again, for ever, by threads of the store.
+ * Waits for the brokers a second or two at most: what cannot be reached is tried again, for ever, by threads of the
+ * store.
  * settings  borrowed
  * kv        borrowed, must outlive the store; NULL: no local copy, no history
- * STATUS_INVALID with a reason: a property that librdkafka does not take, or that is not for the user to choose; snapshots that are
+ * STATUS_INVALID with a reason: a property that librdkafka does not take, or that is not for the user to choose;
+ * snapshots that are
  * rarer than the expiry of the updates topic.
  */
-MUST_USE enum status kafka_open(const char *name, const struct kafka_settings *settings, struct kv *kv, struct store **store, char *reason);
+MUST_USE enum status kafka_open(const char *name, const struct kafka_settings *settings, struct kv *kv,
+				struct store **store, char *reason);
 
 /* For metrics and status; any thread. A margin that is not known is -1. */
 double kafka_snapshot_age_s(struct store *store, const struct zone *zone); /* negative: there is none */

@@ -37,7 +37,8 @@ answer_barriers(struct kafka *kafka, struct kafka_barrier *asked)
 		add_partition(list, kafka->updates_topic, barrier->partition);
 	enum status status = ask_ends(kafka, list);
 	for (struct kafka_barrier *barrier = asked; barrier; barrier = barrier->next) {
-		const rd_kafka_topic_partition_t *end = rd_kafka_topic_partition_list_find(list, kafka->updates_topic, barrier->partition);
+		const rd_kafka_topic_partition_t *end =
+			rd_kafka_topic_partition_list_find(list, kafka->updates_topic, barrier->partition);
 		barrier->status = status || end->err || end->offset < 0 ? STATUS_RETRY : STATUS_OK;
 		barrier->target = end->offset;
 		last = barrier;
@@ -68,7 +69,8 @@ probe(struct kafka *kafka)
 	pthread_mutex_lock(&kafka->mutex);
 	for (int i = 0; !status && i < list->cnt; i++) {
 		const rd_kafka_topic_partition_t *end = &list->elems[i];
-		int64_t position = end->partition < kafka->partition_room ? kafka->partitions[end->partition].position : KAFKA_NONE;
+		int64_t position = end->partition < kafka->partition_room ? kafka->partitions[end->partition].position
+									  : KAFKA_NONE;
 		if (end->err)
 			status = STATUS_RETRY;
 		else if (position != KAFKA_NONE && end->offset > position)
@@ -77,8 +79,8 @@ probe(struct kafka *kafka)
 	pthread_mutex_unlock(&kafka->mutex);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (atomic_exchange(&kafka->store.connected, !status) != !status)
-		log_write(status ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, status ? "store not connected" : "store connected", "store=%s brokers=%s",
-		          kafka->store.name, kafka->brokers);
+		log_write(status ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, status ? "store not connected" : "store connected",
+			  "store=%s brokers=%s", kafka->store.name, kafka->brokers);
 	if (!status)
 		atomic_store(&kafka->store.lag_records, lag);
 }

@@ -8,12 +8,14 @@
 
 /* ---- settings ---- */
 
-struct setting { const char *name, *value; };
+struct setting {
+	const char *name, *value;
+};
 
 /* What may be chosen otherwise by `properties`; measured, see the reasons. */
 static const struct setting defaults[] = {
 	{"client.id", "zonegate"},
-	{"socket.nagle.disable", "true"},             /* 47 ms become 1.4 ms with TLS */
+	{"socket.nagle.disable", "true"}, /* 47 ms become 1.4 ms with TLS */
 	{"socket.keepalive.enable", "true"},
 	{"reconnect.backoff.ms", "50"},
 	{"reconnect.backoff.max.ms", "1000"},
@@ -21,10 +23,10 @@ static const struct setting defaults[] = {
 	{"topic.metadata.refresh.fast.interval.ms", "100"},
 };
 static const struct setting producer_defaults[] = {
-	{"linger.ms", "0.1"},                         /* 0 makes librdkafka 2.0.2 spin */
-	{"socket.timeout.ms", "2000"},                /* a frozen broker */
+	{"linger.ms", "0.1"},          /* 0 makes librdkafka 2.0.2 spin */
+	{"socket.timeout.ms", "2000"}, /* a frozen broker */
 	{"request.timeout.ms", "1500"},
-	{"message.timeout.ms", "5000"},               /* requestors have given up long before */
+	{"message.timeout.ms", "5000"}, /* requestors have given up long before */
 	{"queue.buffering.max.messages", "200000"},
 	{"retry.backoff.ms", "20"},
 };
@@ -37,7 +39,7 @@ static const struct setting bulk_defaults[] = {
 static const struct setting consumer_defaults[] = {
 	{"fetch.error.backoff.ms", "20"},
 	{"fetch.wait.max.ms", "500"},
-	{"socket.timeout.ms", "3000"},                /* more than fetch.wait.max.ms */
+	{"socket.timeout.ms", "3000"}, /* more than fetch.wait.max.ms */
 	{"queued.max.messages.kbytes", "16384"},
 };
 /* What the guarantees rest on. */
@@ -47,11 +49,9 @@ static const struct setting producer_fixed[] = {
 	{"partitioner", "murmur2"},
 };
 static const struct setting consumer_fixed[] = {
-	{"enable.auto.commit", "false"},
-	{"enable.auto.offset.store", "false"},
-	{"auto.offset.reset", "error"},               /* "latest" skips in silence */
-	{"enable.partition.eof", "true"},
-	{"allow.auto.create.topics", "false"},
+	{"enable.auto.commit", "false"},  {"enable.auto.offset.store", "false"},
+	{"auto.offset.reset", "error"}, /* "latest" skips in silence */
+	{"enable.partition.eof", "true"}, {"allow.auto.create.topics", "false"},
 };
 
 static const struct client_kind {
@@ -59,10 +59,14 @@ static const struct client_kind {
 	const struct setting *defaults, *fixed;
 	size_t default_count, fixed_count;
 } kinds[] = {
-	[KAFKA_PRODUCER] = {RD_KAFKA_PRODUCER, producer_defaults, producer_fixed, ARRAY_SIZE(producer_defaults), ARRAY_SIZE(producer_fixed)},
-	[KAFKA_BULK_PRODUCER] = {RD_KAFKA_PRODUCER, bulk_defaults, producer_fixed, ARRAY_SIZE(bulk_defaults), ARRAY_SIZE(producer_fixed)},
-	[KAFKA_CONSUMER] = {RD_KAFKA_CONSUMER, consumer_defaults, consumer_fixed, ARRAY_SIZE(consumer_defaults), ARRAY_SIZE(consumer_fixed)},
-	[KAFKA_READER] = {RD_KAFKA_CONSUMER, consumer_defaults, consumer_fixed, ARRAY_SIZE(consumer_defaults), ARRAY_SIZE(consumer_fixed)},
+	[KAFKA_PRODUCER] = {RD_KAFKA_PRODUCER, producer_defaults, producer_fixed, ARRAY_SIZE(producer_defaults),
+			    ARRAY_SIZE(producer_fixed)},
+	[KAFKA_BULK_PRODUCER] = {RD_KAFKA_PRODUCER, bulk_defaults, producer_fixed, ARRAY_SIZE(bulk_defaults),
+				 ARRAY_SIZE(producer_fixed)},
+	[KAFKA_CONSUMER] = {RD_KAFKA_CONSUMER, consumer_defaults, consumer_fixed, ARRAY_SIZE(consumer_defaults),
+			    ARRAY_SIZE(consumer_fixed)},
+	[KAFKA_READER] = {RD_KAFKA_CONSUMER, consumer_defaults, consumer_fixed, ARRAY_SIZE(consumer_defaults),
+			  ARRAY_SIZE(consumer_fixed)},
 };
 
 /* librdkafka's own words; what matters for a person is said by the store, so these are for debugging. */
@@ -70,7 +74,8 @@ static void
 on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
 	(void)client;
-	log_limited(level <= 2 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "kafka client", "facility=%s text=%s", facility, text);
+	log_limited(level <= 2 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "kafka client", "facility=%s text=%s", facility,
+		    text);
 }
 
 static void
@@ -82,9 +87,11 @@ on_error(rd_kafka_t *client, int code, const char *text, void *opaque)
 	(void)client;
 	atomic_fetch_add(&kafka->doubts, 1);
 	if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION && strstr(text, "SCRAM") && rd_kafka_version() < 0x020601ff)
-		hint = " (SCRAM of this librdkafka does not work with Kafka 4: use mutual TLS, PLAIN over TLS, or librdkafka 2.6.1)";
+		hint = " (SCRAM of this librdkafka does not work with Kafka 4: use mutual TLS, PLAIN over TLS, or "
+		       "librdkafka 2.6.1)";
 	log_limited(code == RD_KAFKA_RESP_ERR__AUTHENTICATION ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "broker",
-	            "store=%s error=%s reason=%s%s", kafka->store.name, rd_kafka_err2name((rd_kafka_resp_err_t)code), text, hint);
+		    "store=%s error=%s reason=%s%s", kafka->store.name, rd_kafka_err2name((rd_kafka_resp_err_t)code),
+		    text, hint);
 }
 
 static bool
@@ -120,7 +127,8 @@ set_from_file(rd_kafka_conf_t *conf, const char *name, const char *path, char *r
 		fclose(file);
 	line[strcspn(line, "\r\n")] = '\0';
 	if (!good)
-		snprintf(reason, STORE_REASON_SIZE, "properties: %s: cannot read %.150s: %s", name, path, strerror(errno));
+		snprintf(reason, STORE_REASON_SIZE, "properties: %s: cannot read %.150s: %s", name, path,
+			 strerror(errno));
 	else
 		good = set(conf, base, line, reason);
 	digest_wipe(line, sizeof line);
@@ -130,7 +138,8 @@ set_from_file(rd_kafka_conf_t *conf, const char *name, const char *path, char *r
 static bool
 is_fixed(const char *name)
 {
-	static const char *const ours[] = {"bootstrap.servers", "metadata.broker.list", "group.id", "request.required.acks", "transactional.id"};
+	static const char *const ours[] = {"bootstrap.servers", "metadata.broker.list", "group.id",
+					   "request.required.acks", "transactional.id"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
 		if (strcmp(name, ours[i]) == 0)
@@ -151,7 +160,8 @@ set_properties(rd_kafka_conf_t *conf, const struct kafka *kafka, char *reason)
 		const struct kafka_property *property = &kafka->properties[i];
 		size_t length = strlen(property->name);
 		if (is_fixed(property->name)) {
-			snprintf(reason, STORE_REASON_SIZE, "properties: %s is not for the user to choose", property->name);
+			snprintf(reason, STORE_REASON_SIZE, "properties: %s is not for the user to choose",
+				 property->name);
 			return false;
 		}
 		bool file = length > 5 && strcmp(property->name + length - 5, ".file") == 0;
@@ -209,10 +219,12 @@ kafka_client_new(struct kafka *kafka, enum kafka_client_kind kind, struct rd_kaf
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	char text[200];
 
-	bool good = set_all(conf, defaults, ARRAY_SIZE(defaults), reason) && set_all(conf, how->defaults, how->default_count, reason) &&
-	            set_properties(conf, kafka, reason) && set_all(conf, how->fixed, how->fixed_count, reason) &&
-	            set(conf, "bootstrap.servers", kafka->brokers, reason) &&
-	            (how->type == RD_KAFKA_PRODUCER || set(conf, "group.id", "zonegate", reason)); /* wanted even where no group is used */
+	bool good = set_all(conf, defaults, ARRAY_SIZE(defaults), reason) &&
+		    set_all(conf, how->defaults, how->default_count, reason) && set_properties(conf, kafka, reason) &&
+		    set_all(conf, how->fixed, how->fixed_count, reason) &&
+		    set(conf, "bootstrap.servers", kafka->brokers, reason) &&
+		    (how->type == RD_KAFKA_PRODUCER ||
+		     set(conf, "group.id", "zonegate", reason)); /* wanted even where no group is used */
 	if (!good) {
 		rd_kafka_conf_destroy(conf);
 		return STATUS_INVALID;
@@ -251,7 +263,8 @@ find_flight(struct kafka *kafka, uint64_t tag)
 }
 
 /*
- * A record that was not acknowledged. Where it was certainly not written, that is its fate; else it may still be in the log, or come
+ * A record that was not acknowledged. Where it was certainly not written, that is its fate; else it may still be in
+ * the log, or come
  * into it: it is looked for up to the end of the log as of now.
  */
 static void
@@ -291,7 +304,8 @@ on_background(rd_kafka_t *client, rd_kafka_event_t *event, void *opaque)
 	case RD_KAFKA_EVENT_ERROR:
 		if (rd_kafka_event_error_is_fatal(event)) {
 			rd_kafka_fatal_error(client, text, sizeof text);
-			log_limited(LOG_LEVEL_ERROR, "producer failed, another one takes its place", "store=%s reason=%s", kafka->store.name, text);
+			log_limited(LOG_LEVEL_ERROR, "producer failed, another one takes its place",
+				    "store=%s reason=%s", kafka->store.name, text);
 			atomic_store(&kafka->producer_broken, true);
 		}
 		on_error(client, rd_kafka_event_error(event), rd_kafka_event_error_string(event), kafka);
@@ -314,7 +328,8 @@ static enum status
 create_topic(struct kafka *kafka, const char *topic, bool compact, char *reason)
 {
 	char text[200];
-	rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, (int)kafka->partitions_wanted, (int)kafka->replication_wanted, text, sizeof text);
+	rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, (int)kafka->partitions_wanted,
+							    (int)kafka->replication_wanted, text, sizeof text);
 
 	if (!wanted) {
 		snprintf(reason, STORE_REASON_SIZE, "create-topics: %s: %s", topic, text);
@@ -330,20 +345,23 @@ create_topic(struct kafka *kafka, const char *topic, bool compact, char *reason)
 	rd_kafka_event_t *event = wait_event(queue);
 	enum status status = STATUS_RETRY;
 	if (!event || rd_kafka_event_error(event)) {
-		snprintf(reason, STORE_REASON_SIZE, "topic %s cannot be created: %s", topic, event ? rd_kafka_event_error_string(event) : "no answer");
+		snprintf(reason, STORE_REASON_SIZE, "topic %s cannot be created: %s", topic,
+			 event ? rd_kafka_event_error_string(event) : "no answer");
 	} else {
 		size_t count;
-		const rd_kafka_topic_result_t **results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+		const rd_kafka_topic_result_t **results =
+			rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
 		rd_kafka_resp_err_t error = count ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
 		if (!error || error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
 			status = STATUS_OK; /* another gateway may have been quicker */
 		else
 			snprintf(reason, STORE_REASON_SIZE, "topic %s cannot be created: %s", topic,
-			         count && rd_kafka_topic_result_error_string(results[0]) ? rd_kafka_topic_result_error_string(results[0])
-			                                                                : rd_kafka_err2str(error));
+				 count && rd_kafka_topic_result_error_string(results[0])
+					 ? rd_kafka_topic_result_error_string(results[0])
+					 : rd_kafka_err2str(error));
 		if (!error)
-			log_info("topic created", "store=%s topic=%s partitions=%u replication=%u", kafka->store.name, topic, kafka->partitions_wanted,
-			         kafka->replication_wanted);
+			log_info("topic created", "store=%s topic=%s partitions=%u replication=%u", kafka->store.name,
+				 topic, kafka->partitions_wanted, kafka->replication_wanted);
 	}
 	if (event)
 		rd_kafka_event_destroy(event);
@@ -358,11 +376,13 @@ count_partitions(struct kafka *kafka, const char *topic, int32_t *partitions, ch
 {
 	const struct rd_kafka_metadata *metadata;
 	rd_kafka_topic_t *handle = rd_kafka_topic_new(kafka->producer, topic, NULL);
-	rd_kafka_resp_err_t error = handle ? rd_kafka_metadata(kafka->producer, 0, handle, &metadata, KAFKA_ASK_MS) : rd_kafka_last_error();
+	rd_kafka_resp_err_t error =
+		handle ? rd_kafka_metadata(kafka->producer, 0, handle, &metadata, KAFKA_ASK_MS) : rd_kafka_last_error();
 	enum status status = STATUS_OK;
 
 	if (error) {
-		snprintf(reason, STORE_REASON_SIZE, "no answer from %.150s: %s", kafka->brokers, rd_kafka_err2str(error));
+		snprintf(reason, STORE_REASON_SIZE, "no answer from %.150s: %s", kafka->brokers,
+			 rd_kafka_err2str(error));
 		status = STATUS_RETRY;
 	} else {
 		const rd_kafka_metadata_topic_t *found = metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
@@ -388,9 +408,12 @@ find_topic(struct kafka *kafka, const char *topic, bool compact, int32_t *partit
 		if (status || *partitions)
 			return status;
 		if (!kafka->create_topics) {
-			snprintf(reason, STORE_REASON_SIZE, "topic %s does not exist; run: kafka-topics.sh --bootstrap-server %.60s --create --topic %s "
-			         "--partitions 12 --replication-factor 3 --config min.insync.replicas=2 --config cleanup.policy=%s (or set create-topics)",
-			         topic, kafka->brokers, topic, compact ? "compact" : "delete");
+			snprintf(reason, STORE_REASON_SIZE,
+				 "topic %s does not exist; run: kafka-topics.sh --bootstrap-server %.60s --create "
+				 "--topic %s "
+				 "--partitions 12 --replication-factor 3 --config min.insync.replicas=2 --config "
+				 "cleanup.policy=%s (or set create-topics)",
+				 topic, kafka->brokers, topic, compact ? "compact" : "delete");
 			return STATUS_STOP;
 		}
 		if (attempt == 0) {
@@ -417,10 +440,13 @@ topic_setting(struct kafka *kafka, const char *topic, const char *setting, char 
 	rd_kafka_event_t *event = wait_event(queue);
 	if (event && !rd_kafka_event_error(event)) {
 		size_t count, entry_count;
-		const rd_kafka_ConfigResource_t **resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
-		const rd_kafka_ConfigEntry_t **entries = count ? rd_kafka_ConfigResource_configs(resources[0], &entry_count) : NULL;
+		const rd_kafka_ConfigResource_t **resources =
+			rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+		const rd_kafka_ConfigEntry_t **entries =
+			count ? rd_kafka_ConfigResource_configs(resources[0], &entry_count) : NULL;
 		for (size_t i = 0; entries && i < entry_count; i++)
-			if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), setting) == 0 && rd_kafka_ConfigEntry_value(entries[i])) {
+			if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), setting) == 0 &&
+			    rd_kafka_ConfigEntry_value(entries[i])) {
 				snprintf(value, room, "%s", rd_kafka_ConfigEntry_value(entries[i]));
 				found = true;
 			}
@@ -449,13 +475,16 @@ check_policy(struct kafka *kafka, const char *topic, const char *wanted, char *r
 	char value[64];
 
 	if (!topic_setting(kafka, topic, "cleanup.policy", value, sizeof value)) {
-		log_warning("topic not checked", "store=%s topic=%s reason=%s", kafka->store.name, topic, "its settings cannot be read");
+		log_warning("topic not checked", "store=%s topic=%s reason=%s", kafka->store.name, topic,
+			    "its settings cannot be read");
 		return STATUS_OK;
 	}
 	if (strcmp(value, wanted) == 0)
 		return STATUS_OK;
-	snprintf(reason, STORE_REASON_SIZE, "topic %s has cleanup.policy=%s, %s is needed; run: kafka-configs.sh --bootstrap-server %.60s --alter "
-	         "--entity-type topics --entity-name %s --add-config cleanup.policy=%s", topic, value, wanted, kafka->brokers, topic, wanted);
+	snprintf(reason, STORE_REASON_SIZE,
+		 "topic %s has cleanup.policy=%s, %s is needed; run: kafka-configs.sh --bootstrap-server %.60s --alter "
+		 "--entity-type topics --entity-name %s --add-config cleanup.policy=%s",
+		 topic, value, wanted, kafka->brokers, topic, wanted);
 	return STATUS_STOP;
 }
 
@@ -483,12 +512,15 @@ kafka_client_topics(struct kafka *kafka, char *reason)
 }
 
 enum status
-kafka_client_bounds(struct kafka *kafka, const char *topic, int32_t partition, int64_t *low, int64_t *high, char *reason)
+kafka_client_bounds(struct kafka *kafka, const char *topic, int32_t partition, int64_t *low, int64_t *high,
+		    char *reason)
 {
-	rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(kafka->producer, topic, partition, low, high, KAFKA_ASK_MS);
+	rd_kafka_resp_err_t error =
+		rd_kafka_query_watermark_offsets(kafka->producer, topic, partition, low, high, KAFKA_ASK_MS);
 
 	if (!error)
 		return STATUS_OK;
-	snprintf(reason, STORE_REASON_SIZE, "topic %s, partition %d: %s", topic, (int)partition, rd_kafka_err2str(error));
+	snprintf(reason, STORE_REASON_SIZE, "topic %s, partition %d: %s", topic, (int)partition,
+		 rd_kafka_err2str(error));
 	return STATUS_RETRY;
 }

@@ -1,8 +1,10 @@
 /*
  * What the files of the Kafka store share; for them only.
  *
- * Threads:   follower: calls kafka_poll and the like, and is the only one to touch `partitions` and what is marked "follower's".
- *            worker: opens zones, takes snapshots, looks after retention. asker: end offsets for barriers, once a second the state of the brokers.
+ * Threads:   follower: calls kafka_poll and the like, and is the only one to touch `partitions` and what is marked
+ *            "follower's".
+ *            worker: opens zones, takes snapshots, looks after retention. asker: end offsets for barriers, once a
+ *         second the state of the brokers.
  *            librdkafka's background thread: delivery reports. What two of them share is under `mutex` or atomic.
  * Memory:    a zone's struct is freed by kafka_drop_zone, which waits until the worker has let go of it.
  */
@@ -19,23 +21,23 @@ struct rd_kafka_topic_s;
 struct rd_kafka_message_s;
 struct rd_kafka_queue_s;
 
-#define KAFKA_ID_TEXT 33            /* of a snapshot: 32 hex digits */
-#define KAFKA_INLINE_SIZE 262144    /* a manifest up to this size carries its records itself */
-#define KAFKA_NONE (-1)             /* no offset, no partition */
-#define KAFKA_OPEN_MS 1000          /* kafka_open waits so long for what it can refuse */
-#define KAFKA_ASK_MS 1500           /* for an answer of the brokers */
+#define KAFKA_ID_TEXT 33         /* of a snapshot: 32 hex digits */
+#define KAFKA_INLINE_SIZE 262144 /* a manifest up to this size carries its records itself */
+#define KAFKA_NONE (-1)          /* no offset, no partition */
+#define KAFKA_OPEN_MS 1000       /* kafka_open waits so long for what it can refuse */
+#define KAFKA_ASK_MS 1500        /* for an answer of the brokers */
 
 /* A place in the updates topic: everything up to and including `offset` has been read. */
 struct kafka_place {
 	int32_t partition;
-	int64_t offset;                 /* KAFKA_NONE: nothing has */
+	int64_t offset;                   /* KAFKA_NONE: nothing has */
 	uint8_t last[DIGEST_SHA256_SIZE]; /* of the record at `offset` */
 };
 
 /* The newest manifest of a zone, as far as it is known here. */
 struct kafka_manifest {
-	char id[KAFKA_ID_TEXT + 32];    /* empty: there is none */
-	int32_t topic_partition;        /* where the manifest is, in the snapshots topic */
+	char id[KAFKA_ID_TEXT + 32]; /* empty: there is none */
+	int32_t topic_partition;     /* where the manifest is, in the snapshots topic */
 	struct kafka_place place;
 	uint64_t version, time_us, records;
 	uint32_t chunks;
@@ -44,12 +46,12 @@ struct kafka_manifest {
 /* The window of a zone, copied for the worker. */
 struct kafka_window {
 	struct replay_state state;
-	uint64_t first;                 /* version of ids[0] */
+	uint64_t first; /* version of ids[0] */
 	uint8_t (*ids)[VERSION_ID_SIZE];
 	size_t id_count;
-	uint8_t *names;                 /* { uint64 version, uint8 size, name } */
+	uint8_t *names; /* { uint64 version, uint8 size, name } */
 	size_t names_size, names_room;
-	bool failed;                    /* no memory */
+	bool failed; /* no memory */
 };
 
 enum kafka_phase {
@@ -61,45 +63,50 @@ enum kafka_phase {
 
 /* A copy of a zone for the worker to write. */
 struct kafka_shot {
-	struct zone_version *version;   /* pinned */
+	struct zone_version *version; /* pinned; NULL: the zone was removed */
+	uint64_t number;              /* its version, serial and id */
+	uint32_t serial;
+	uint8_t id[VERSION_ID_SIZE];
 	struct kafka_window window;
 	struct kafka_place place;
-	unsigned asked;                 /* answers zonegatectl up to this call */
-	uint64_t changes;               /* kept_changes when it was made */
+	unsigned asked;   /* answers zonegatectl up to this call */
+	uint64_t changes; /* kept_changes when it was made */
 };
 
 struct kafka_zone {
-	struct kafka_zone *next;        /* in its bucket */
+	struct kafka_zone *next; /* in its bucket */
 	struct zone *zone;
-	char *text; size_t text_length; /* the key of its records */
+	char *text;
+	size_t text_length; /* the key of its records */
 	/* the follower's: */
 	enum kafka_phase phase;
-	int32_t partition;              /* in the updates topic */
-	int64_t next_offset;            /* the first record that has not been judged */
-	int64_t target;                 /* ready once the log has been read up to there */
+	int32_t partition;   /* in the updates topic */
+	int64_t next_offset; /* the first record that has not been judged */
+	int64_t target;      /* ready once the log has been read up to there */
 	bool ready;
-	bool stopped;                   /* an op that we do not know: its place is not kept any more */
-	bool verified;                  /* its history was compared with the log since the brokers were last in doubt */
-	uint64_t version;               /* as applied */
-	uint64_t kept_changes;          /* changes since the last snapshot */
-	uint64_t due_ms;                /* a snapshot is due then (0: it is not) */
-	bool own_first;                 /* we made its first version: its snapshot is ours to take, at once */
+	bool stopped;             /* an op that we do not know: its place is not kept any more */
+	uint64_t verified_ms;     /* when its history was last compared with the log; 0: it was not */
+	uint64_t verified_doubts; /* `doubts` then */
+	uint64_t version;         /* as applied */
+	uint64_t kept_changes;    /* changes since the last snapshot */
+	uint64_t due_ms;          /* a snapshot is due then (0: it is not) */
+	bool own_first;           /* we made its first version: its snapshot is ours to take, at once */
 	/* under the mutex: */
-	bool opening, shooting;         /* the worker has it, or is about to */
+	bool opening, shooting; /* the worker has it, or is about to */
 	/* the worker's: */
-	uint64_t round;                 /* when it was last looked at */
-	struct kafka_opened *kept;      /* the local copy, read */
-	bool known_here, told_kept;     /* known to the local copy's store; served from it */
+	uint64_t round;             /* when it was last looked at */
+	struct kafka_opened *kept;  /* the local copy, read */
+	bool known_here, told_kept; /* known to the local copy's store; served from it */
 	/* under the mutex again: */
-	bool dropped;                   /* the follower waits until the worker lets go of it */
-	int32_t produce_partition;      /* KAFKA_NONE: not known yet */
-	struct kafka_opened *opened;    /* what the worker has to say */
+	bool dropped;                /* the follower waits until the worker lets go of it */
+	int32_t produce_partition;   /* KAFKA_NONE: not known yet */
+	struct kafka_opened *opened; /* what the worker has to say */
 	struct kafka_manifest manifest;
-	struct kafka_shot *shot;        /* to be written */
-	struct kafka_shot *mirror_shot; /* with which the local copy is to begin */
-	bool mirrored, mirroring;       /* there is a local copy; it is being begun */
-	bool distrust;                  /* do not begin with the local copy */
-	uint64_t mirror_changes;        /* since its content was kept */
+	struct kafka_shot *shot;           /* to be written */
+	struct kafka_shot *mirror_shot;    /* with which the local copy is to begin */
+	bool mirrored, mirroring;          /* there is a local copy; it is being begun */
+	bool distrust;                     /* do not begin with the local copy */
+	uint64_t mirror_changes;           /* since its content was kept */
 	unsigned shots_wanted, shots_done; /* zonegatectl snapshot */
 	enum status shot_status;
 	char shot_reason[STORE_REASON_SIZE];
@@ -108,102 +115,113 @@ struct kafka_zone {
 
 /* The worker's answer: how a zone begins. */
 struct kafka_opened {
-	enum status status;             /* OK; NOT_FOUND: it cannot be served, see reason */
-	struct draft draft;             /* given */
-	struct replay *replay;          /* given; NULL unless OK */
+	enum status status;    /* OK; NOT_FOUND: it cannot be served, see reason */
+	struct draft draft;    /* given */
+	struct replay *replay; /* given; NULL unless OK */
 	struct kafka_manifest manifest;
 	int32_t partition;
 	int64_t next_offset, target;
-	bool from_warm;                 /* the brokers are away: what was last known */
-	bool mirrored;                  /* from the local copy, which goes on */
-	struct warm_place place;        /* of the local copy */
+	bool from_warm;          /* the brokers are away: what was last known */
+	bool mirrored;           /* from the local copy, which goes on */
+	struct warm_place place; /* of the local copy */
+	uint64_t doubts;         /* when the worker began */
 	char reason[STORE_REASON_SIZE];
 };
 
 struct kafka_partition {
-	_Atomic int64_t position;       /* the next offset to be read; KAFKA_NONE: not assigned */
-	int64_t last_offset;            /* of the last record read */
+	_Atomic int64_t position; /* the next offset to be read; KAFKA_NONE: not assigned */
+	int64_t last_offset;      /* of the last record read */
 	uint8_t last[DIGEST_SHA256_SIZE];
 };
 
 /* An append on its way. */
 struct kafka_flight {
-	struct kafka_flight *next;      /* in its bucket */
+	struct kafka_flight *next; /* in its bucket */
 	struct kafka_flight *older, *newer;
 	uint64_t serial;
 	uint64_t hash;
 	struct store_append append;
 	enum { KAFKA_FLYING, KAFKA_DOUBTFUL, KAFKA_LOST } state;
-	bool handed;                    /* its record has come and is being judged */
+	bool handed; /* its record has come and is being judged */
 	char reason[STORE_REASON_SIZE / 2];
 };
 
 struct kafka_barrier {
 	struct kafka_barrier *next;
 	uint64_t tag;
-	bool doubt;                     /* the tag is that of a doubtful flight */
-	const struct zone *zone;        /* our own appends for it up to `serial` come first */
+	bool doubt;              /* the tag is that of a doubtful flight */
+	const struct zone *zone; /* our own appends for it up to `serial` come first */
 	uint64_t serial;
 	int32_t partition;
 	int64_t target;
 	enum status status;
 };
 
-struct kafka_handed { struct kafka_zone *at; int64_t offset; struct kafka_flight *flight; };
+struct kafka_handed {
+	struct kafka_zone *at;
+	int64_t offset;
+	struct kafka_flight *flight;
+};
 
 #define KAFKA_BATCH 1024
 #define KAFKA_FLIGHT_BUCKETS 4096
 
 struct kafka {
-	struct store store;             /* first */
+	struct store store; /* first */
 	char *brokers, *updates_topic, *snapshots_topic;
 	_Atomic uint64_t snapshot_changes, snapshot_interval_ms;
 	bool create_topics;
 	unsigned partitions_wanted, replication_wanted;
-	struct kafka_property *properties; size_t property_count;
+	struct kafka_property *properties;
+	size_t property_count;
 	struct warm *warm;
 	struct rd_kafka_s *producer, *consumer;
-	struct rd_kafka_topic_s *updates;  /* of the producer */
+	struct rd_kafka_topic_s *updates; /* of the producer */
 	struct rd_kafka_queue_s *consumer_queue;
 	pthread_rwlock_t producer_lock; /* read: produce; write: another producer takes its place */
 	_Atomic bool producer_broken;
 	_Atomic bool stop;
-	_Atomic bool opened_any;        /* a zone has `opened` */
-	_Atomic bool waiting_any;       /* there are barriers whose target is known */
-	_Atomic bool mistrust;          /* the log is not the one that was read: all zones are built anew */
+	_Atomic bool opened_any;  /* a zone has `opened` */
+	_Atomic bool waiting_any; /* there are barriers whose target is known */
+	_Atomic bool mistrust;    /* the log is not the one that was read: all zones are built anew */
 	_Atomic uint64_t flushed_ms;
-	_Atomic uint64_t doubts;        /* how often a broker failed or a leader changed */
-	_Atomic int64_t margin_ms;      /* of retention; negative: not known */
+	_Atomic uint64_t doubts;   /* how often a broker failed or a leader changed */
+	_Atomic int64_t margin_ms; /* of retention; negative: not known */
 	pthread_mutex_t mutex;
 	pthread_cond_t worker_news, asker_news, drop_news;
 	pthread_t worker, asker;
 	/* under the mutex: */
-	struct kafka_zone **buckets; size_t bucket_count, zone_count;
-	bool worker_wanted;             /* a zone is to be opened, a shot to be written */
+	struct kafka_zone **buckets;
+	size_t bucket_count, zone_count;
+	bool worker_wanted; /* a zone is to be opened, a shot to be written */
 	struct kafka_flight *flights[KAFKA_FLIGHT_BUCKETS];
 	struct kafka_flight *oldest, *newest;
 	uint64_t flight_serial;
 	size_t flight_count;
-	struct kafka_barrier *asked;    /* to be asked for by the asker */
-	struct kafka_barrier *waiting;  /* their target is known, or they have failed */
-	_Atomic bool lost_any;          /* a flight is LOST */
+	struct kafka_barrier *asked;                       /* to be asked for by the asker */
+	struct kafka_barrier *waiting;                     /* their target is known, or they have failed */
+	_Atomic bool lost_any;                             /* a flight is LOST */
 	int32_t partition_count, snapshot_partition_count; /* 0: not known yet */
 	bool topics_checked;
-	struct kafka_partition *partitions; int32_t partition_room; /* grown under the mutex, written by the follower only */
+	struct kafka_partition *partitions;
+	int32_t partition_room; /* grown under the mutex, written by the follower only */
 	/* the follower's: */
 	bool reassign;
-	bool unready_any;               /* a zone may be waiting to be ready */
+	bool unready_any; /* a zone may be waiting to be ready */
 	struct rd_kafka_message_s *messages[KAFKA_BATCH];
 	size_t message_count;
 	struct kafka_handed handed[KAFKA_BATCH];
-	size_t handed_count, judged_count;
-	uint64_t doubts_seen;
+	size_t handed_count;
 	/* the worker's: */
-	struct kafka_shelf *shelf;      /* what the snapshots topic holds */
-	uint64_t retention_checked_ms, rounds;
+	struct kafka_shelf *shelf; /* what the snapshots topic holds */
+	uint64_t retention_checked_ms, rounds, doubts_checked, doubts_checked_ms;
 };
 
-static inline struct kafka *kafka_of(struct store *store) { return (struct kafka *)store; }
+static inline struct kafka *
+kafka_of(struct store *store)
+{
+	return (struct kafka *)store;
+}
 
 /* ---- kafka.c ---- */
 /* Under the mutex. NULL */
@@ -211,7 +229,8 @@ struct kafka_zone *kafka_find(struct kafka *kafka, const char *text, size_t leng
 /* Ends a poll. */
 void kafka_wake_poll(struct kafka *kafka);
 /* Under the mutex: a barrier on a partition. */
-MUST_USE enum status kafka_ask(struct kafka *kafka, int32_t partition, const struct zone *zone, uint64_t tag, bool doubt);
+MUST_USE enum status kafka_ask(struct kafka *kafka, int32_t partition, const struct zone *zone, uint64_t tag,
+			       bool doubt);
 
 /* Under the mutex, all of these. `sink`: who appended is told. */
 void kafka_forget_flights(struct kafka *kafka, const struct zone *zone, const struct store_sink *sink);
@@ -226,7 +245,8 @@ void kafka_poll_finish(struct kafka *kafka);
 
 /* ---- kafka_client.c ---- */
 enum kafka_client_kind { KAFKA_PRODUCER, KAFKA_BULK_PRODUCER, KAFKA_CONSUMER, KAFKA_READER };
-MUST_USE enum status kafka_client_new(struct kafka *kafka, enum kafka_client_kind kind, struct rd_kafka_s **client, char *reason);
+MUST_USE enum status kafka_client_new(struct kafka *kafka, enum kafka_client_kind kind, struct rd_kafka_s **client,
+				      char *reason);
 /* Of a key, as every client of Kafka's does. */
 int32_t kafka_client_partition(const char *key, size_t length, int32_t partitions);
 /*
@@ -238,22 +258,32 @@ MUST_USE enum status kafka_client_topics(struct kafka *kafka, char *reason);
 /* A setting of a topic as the brokers have it; false: not known. */
 bool kafka_client_topic_number(struct kafka *kafka, const char *topic, const char *setting, int64_t *value);
 /* First offset that is kept and the end of the log. */
-MUST_USE enum status kafka_client_bounds(struct kafka *kafka, const char *topic, int32_t partition, int64_t *low, int64_t *high, char *reason);
+MUST_USE enum status kafka_client_bounds(struct kafka *kafka, const char *topic, int32_t partition, int64_t *low,
+					 int64_t *high, char *reason);
 
 /* What a bulk producer's records point to. */
-struct kafka_bulk { unsigned pending; bool failed; char reason[STORE_REASON_SIZE / 2]; };
+struct kafka_bulk {
+	unsigned pending;
+	bool failed;
+	char reason[STORE_REASON_SIZE / 2];
+};
 
 /* ---- kafka_reader.c ---- */
-struct kafka_range { int32_t partition; int64_t from, to; }; /* `to` is not read any more */
+struct kafka_range {
+	int32_t partition;
+	int64_t from, to;
+}; /* `to` is not read any more */
 typedef enum status kafka_reader_fn(void *context, const struct rd_kafka_message_s *message);
 /*
  * Every record of the ranges, each range in order, with a client of its own. A status of `each` that is not OK ends it.
- * STATUS_RETRY: the brokers did not give it within a time that grows with what comes. STATUS_NOT_FOUND: `from` is not kept any more.
+ * STATUS_RETRY: the brokers did not give it within a time that grows with what comes. STATUS_NOT_FOUND: `from` is
+ *               not kept any more.
  */
-MUST_USE enum status kafka_reader_read(struct kafka *kafka, const char *topic, const struct kafka_range *ranges, size_t count,
-                                       kafka_reader_fn *each, void *context, char *reason);
+MUST_USE enum status kafka_reader_read(struct kafka *kafka, const char *topic, const struct kafka_range *ranges,
+				       size_t count, kafka_reader_fn *each, void *context, char *reason);
 /* SHA-256 of the record at an offset. STATUS_NOT_FOUND: there is none (compacted, expired, or beyond the end). */
-MUST_USE enum status kafka_reader_digest(struct kafka *kafka, int32_t partition, int64_t offset, uint8_t out[DIGEST_SHA256_SIZE], char *reason);
+MUST_USE enum status kafka_reader_digest(struct kafka *kafka, int32_t partition, int64_t offset,
+					 uint8_t out[DIGEST_SHA256_SIZE], char *reason);
 
 /* ---- kafka_barrier.c ---- */
 void *kafka_barrier_run(void *context);
@@ -262,11 +292,17 @@ void *kafka_barrier_run(void *context);
 void *kafka_worker_run(void *context);
 /* Write to the local copies what waits. Any thread. */
 void kafka_worker_flush(struct kafka *kafka);
-/* Can snapshots be more frequent than the expiry of the updates topic? STATUS_INVALID with a reason; STATUS_RETRY: not known. */
+/*
+ * Can snapshots be more frequent than the expiry of the updates topic? STATUS_INVALID with a reason; STATUS_RETRY:
+ * not known.
+ */
 MUST_USE enum status kafka_worker_check_retention(struct kafka *kafka, char *reason);
 void kafka_worker_free_opened(struct kafka_opened *opened);
 /* Content of a version and its window (replay NULL: without), for another thread. NULL: no memory. */
-struct kafka_shot *kafka_worker_shot(const struct zone_version *version, const struct replay *replay, const struct kafka_place *place);
+struct kafka_shot *kafka_worker_shot(const struct zone_version *version, const struct replay *replay,
+				     const struct kafka_place *place);
+/* The manifest of a zone that was removed. NULL: no memory. */
+struct kafka_shot *kafka_worker_removal(const struct store_fate *fate, const struct kafka_place *place);
 void kafka_worker_free_shot(struct kafka_shot *shot);
 
 /* ---- kafka_snapshot.c ---- */
@@ -278,24 +314,27 @@ bool kafka_snapshot_newest(struct kafka *kafka, const char *zone, struct kafka_m
 /* Keep the values of a zone's chunks from now on, or drop them. */
 MUST_USE enum status kafka_snapshot_want(struct kafka *kafka, const char *zone, bool wanted);
 /* Its content and window; the draft is empty. */
-MUST_USE enum status kafka_snapshot_content(struct kafka *kafka, const char *zone, const struct kafka_manifest *manifest, struct draft *draft,
-                                            struct replay *replay, char *reason);
+MUST_USE enum status kafka_snapshot_content(struct kafka *kafka, const char *zone,
+					    const struct kafka_manifest *manifest, struct draft *draft,
+					    struct replay *replay, char *reason);
 /*
- * Keys of the chunks that nobody needs once snapshot `id` has its manifest: of those that manifests named before, and of those that were
+ * Keys of the chunks that nobody needs once snapshot `id` has its manifest: of those that manifests named before,
+ * and of those that were
  * never finished and are a day old.
  */
 typedef enum status kafka_snapshot_old_fn(void *context, int32_t partition, const char *key);
-MUST_USE enum status kafka_snapshot_each_old(struct kafka *kafka, const char *zone, const char *id, kafka_snapshot_old_fn *each, void *context);
+MUST_USE enum status kafka_snapshot_each_old(struct kafka *kafka, const char *zone, const char *id,
+					     kafka_snapshot_old_fn *each, void *context);
 /* What a change in the snapshot form refers to. Any thread. */
-MUST_USE enum status kafka_snapshot_load(struct kafka *kafka, struct zone *zone, const struct change_snapshot *wanted, struct draft *draft,
-                                         char *reason);
+MUST_USE enum status kafka_snapshot_load(struct kafka *kafka, struct zone *zone, const struct change_snapshot *wanted,
+					 struct draft *draft, char *reason);
 
 /* ---- kafka_write.c ---- */
 /* Chunks, manifest, then tombstones for what it replaces. */
-MUST_USE enum status kafka_write_snapshot(struct kafka *kafka, const char *zone, const struct kafka_shot *shot, struct kafka_manifest *manifest,
-                                          char *reason);
+MUST_USE enum status kafka_write_snapshot(struct kafka *kafka, const char *zone, const struct kafka_shot *shot,
+					  struct kafka_manifest *manifest, char *reason);
 /* Chunks only, for a change in the snapshot form. Any thread. */
-MUST_USE enum status kafka_write_chunks(struct kafka *kafka, struct zone *zone, const struct zone_version *version, char id[KAFKA_ID_TEXT],
-                                        struct change_snapshot *out, char *reason);
+MUST_USE enum status kafka_write_chunks(struct kafka *kafka, struct zone *zone, const struct zone_version *version,
+					char id[KAFKA_ID_TEXT], struct change_snapshot *out, char *reason);
 
 #endif

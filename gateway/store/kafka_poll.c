@@ -1,4 +1,5 @@
 #include "store/kafka_internal.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include <librdkafka/rdkafka.h>
@@ -37,14 +38,15 @@ rewind_to(struct kafka *kafka, int32_t number, int64_t offset)
 }
 
 /*
- * Records that were handed out and not judged come again: where the follower had no memory for the batch (and has told so: their
+ * Records that were handed out and not judged come again: where the follower had no memory for the batch (and has
+ * told so: their
  * flights are over), and where it keeps the zone as it is.
  */
 void
 kafka_poll_finish(struct kafka *kafka)
 {
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = kafka->judged_count; i < kafka->handed_count; i++) {
+	for (size_t i = 0; i < kafka->handed_count; i++) {
 		struct kafka_zone *at = kafka->handed[i].at;
 		struct kafka_flight *flight = kafka->handed[i].flight;
 		if (!at)
@@ -59,7 +61,7 @@ kafka_poll_finish(struct kafka *kafka)
 	pthread_mutex_unlock(&kafka->mutex);
 	for (size_t i = 0; i < kafka->message_count; i++)
 		rd_kafka_message_destroy(kafka->messages[i]);
-	kafka->message_count = kafka->handed_count = kafka->judged_count = 0;
+	kafka->message_count = kafka->handed_count = 0;
 }
 
 /* ---- poll: zones that the worker has opened ---- */
@@ -74,7 +76,8 @@ begin_zone(struct kafka *kafka, struct kafka_zone *at, const struct kafka_opened
 	at->kept_changes = at->version > opened->manifest.version ? at->version - opened->manifest.version : 0;
 	at->stopped = at->distrust = false;
 	at->mirrored = opened->mirrored;
-	at->verified = !opened->from_warm;
+	at->verified_ms = opened->from_warm ? 0 : clock_monotonic_ms();
+	at->verified_doubts = opened->doubts;
 	at->ready = false;
 	if (opened->from_warm) {
 		at->phase = KAFKA_HELD; /* the worker goes on trying */
@@ -92,7 +95,8 @@ take_opened_one(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened 
 	if (opened->status) {
 		at->phase = KAFKA_UNUSABLE;
 		kafka_forget_flights(kafka, at->zone, sink);
-		sink->unusable(sink->context, at->zone, opened->status == STATUS_NOT_FOUND ? ZONE_DIVERGED : ZONE_FAILED, opened->reason);
+		sink->unusable(sink->context, at->zone,
+			       opened->status == STATUS_NOT_FOUND ? ZONE_DIVERGED : ZONE_FAILED, opened->reason);
 	} else {
 		begin_zone(kafka, at, opened);
 		sink->loaded(sink->context, at->zone, &opened->draft, opened->replay);
@@ -126,14 +130,18 @@ take_opened(struct kafka *kafka, const struct store_sink *sink)
 	pthread_mutex_unlock(&kafka->mutex);
 }
 
-/* Read up to where the log ended when it was opened; what came of it has been judged: this is before the next records. */
+/*
+ * Read up to where the log ended when it was opened; what came of it has been judged: this is before the next
+ * records.
+ */
 static void
 be_ready(struct kafka_zone *at, const struct store_sink *sink)
 {
 	at->ready = true;
 	if (at->version == 0 && at->manifest.version > 0) {
 		at->phase = KAFKA_UNUSABLE;
-		sink->unusable(sink->context, at->zone, ZONE_DIVERGED, "the snapshots topic has a snapshot that does not fit to the updates topic");
+		sink->unusable(sink->context, at->zone, ZONE_DIVERGED,
+			       "the snapshots topic has a snapshot that does not fit to the updates topic");
 		return;
 	}
 	if (at->version == 0)
@@ -166,7 +174,8 @@ take_ready(struct kafka *kafka, const struct store_sink *sink)
 static bool
 has_older(const struct kafka *kafka, const struct kafka_barrier *barrier)
 {
-	for (const struct kafka_flight *flight = kafka->oldest; flight && flight->serial <= barrier->serial; flight = flight->newer)
+	for (const struct kafka_flight *flight = kafka->oldest; flight && flight->serial <= barrier->serial;
+	     flight = flight->newer)
 		if (flight->append.zone == barrier->zone && !flight->handed)
 			return true;
 	return false;
@@ -180,8 +189,8 @@ reached(struct kafka *kafka)
 
 	for (struct kafka_barrier **link = &kafka->waiting, *barrier; (barrier = *link);) {
 		bool there = barrier->status || (barrier->partition < kafka->partition_room &&
-		                                 kafka->partitions[barrier->partition].position >= barrier->target &&
-		                                 (barrier->doubt || !has_older(kafka, barrier)));
+						 kafka->partitions[barrier->partition].position >= barrier->target &&
+						 (barrier->doubt || !has_older(kafka, barrier)));
 		if (!there) {
 			link = &barrier->next;
 			continue;
@@ -200,7 +209,8 @@ settle_doubt(struct kafka *kafka, const struct kafka_barrier *barrier)
 	for (size_t i = 0; i < KAFKA_FLIGHT_BUCKETS; i++)
 		for (struct kafka_flight *flight = kafka->flights[i]; flight; flight = flight->next)
 			if (flight->append.tag == barrier->tag && flight->state == KAFKA_DOUBTFUL) {
-				if (barrier->status && kafka_ask(kafka, barrier->partition, barrier->zone, barrier->tag, true) == STATUS_OK)
+				if (barrier->status && kafka_ask(kafka, barrier->partition, barrier->zone, barrier->tag,
+								 true) == STATUS_OK)
 					return; /* asked again until the brokers answer */
 				flight->state = KAFKA_LOST;
 				atomic_store(&kafka->lost_any, true);
@@ -257,12 +267,14 @@ assign(struct kafka *kafka)
 	kafka->reassign = false;
 	for (int32_t i = 0; i < kafka->partition_room; i++)
 		if (kafka->partitions[i].position != KAFKA_NONE)
-			rd_kafka_topic_partition_list_add(list, kafka->updates_topic, i)->offset = kafka->partitions[i].position;
+			rd_kafka_topic_partition_list_add(list, kafka->updates_topic, i)->offset =
+				kafka->partitions[i].position;
 	rd_kafka_resp_err_t error = rd_kafka_assign(kafka->consumer, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (error) {
 		kafka->reassign = true;
-		log_limited(LOG_LEVEL_ERROR, "partitions not assigned", "store=%s reason=%s", kafka->store.name, rd_kafka_err2str(error));
+		log_limited(LOG_LEVEL_ERROR, "partitions not assigned", "store=%s reason=%s", kafka->store.name,
+			    rd_kafka_err2str(error));
 	}
 }
 
@@ -294,20 +306,25 @@ take_error(struct kafka *kafka, const rd_kafka_message_t *message)
 		break;
 	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-		log_limited(LOG_LEVEL_ERROR, "place in the log is gone", "store=%s topic=%s partition=%d reason=%s", kafka->store.name,
-		            kafka->updates_topic, (int)message->partition, rd_kafka_message_errstr(message));
+		log_limited(LOG_LEVEL_ERROR, "place in the log is gone", "store=%s topic=%s partition=%d reason=%s",
+			    kafka->store.name, kafka->updates_topic, (int)message->partition,
+			    rd_kafka_message_errstr(message));
 		hold_zones(kafka, message->partition);
 		kafka->partitions[message->partition].position = KAFKA_NONE;
 		kafka->reassign = true;
 		break;
 	default:
 		atomic_fetch_add(&kafka->doubts, 1);
-		log_limited(LOG_LEVEL_WARNING, "broker", "store=%s reason=%s", kafka->store.name, rd_kafka_message_errstr(message));
+		log_limited(LOG_LEVEL_WARNING, "broker", "store=%s reason=%s", kafka->store.name,
+			    rd_kafka_message_errstr(message));
 		break;
 	}
 }
 
-/* Our own record is known by its bytes, never by its offset: the first of its kind that is on its way and has not come yet. */
+/*
+ * Our own record is known by its bytes, never by its offset: the first of its kind that is on its way and has not
+ * come yet.
+ */
 static struct kafka_flight *
 match_flight(struct kafka *kafka, const rd_kafka_message_t *message, const struct zone *zone)
 {
@@ -324,7 +341,10 @@ match_flight(struct kafka *kafka, const rd_kafka_message_t *message, const struc
 static void
 hand_out(struct kafka *kafka, const rd_kafka_message_t *message, struct kafka_zone *at, const struct store_sink *sink)
 {
-	struct store_record record = {.zone = at->zone, .record = message->payload, .size = message->len, .position = (uint64_t)message->offset};
+	struct store_record record = {.zone = at->zone,
+				      .record = message->payload,
+				      .size = message->len,
+				      .position = (uint64_t)message->offset};
 
 	if (!record.record) /* a tombstone has no place here: it is no change */
 		record.record = (const uint8_t *)"";
@@ -351,14 +371,13 @@ take_message(struct kafka *kafka, const rd_kafka_message_t *message, const struc
 	struct kafka_partition *partition = &kafka->partitions[message->partition];
 	if (partition->position == KAFKA_NONE || message->offset < partition->position)
 		return false;
+	pthread_mutex_lock(&kafka->mutex);
 	partition->position = message->offset + 1;
 	partition->last_offset = message->offset;
 	digest_sha256(message->payload, message->len, partition->last);
-	if (!message->key || !message->key_len)
-		return false;
-	pthread_mutex_lock(&kafka->mutex);
-	struct kafka_zone *at = kafka_find(kafka, message->key, message->key_len);
-	bool wanted = at && at->phase == KAFKA_LIVE && at->partition == message->partition && message->offset >= at->next_offset;
+	struct kafka_zone *at = message->key ? kafka_find(kafka, message->key, message->key_len) : NULL;
+	bool wanted = at && at->phase == KAFKA_LIVE && at->partition == message->partition &&
+		      message->offset >= at->next_offset;
 	if (wanted)
 		hand_out(kafka, message, at, sink);
 	pthread_mutex_unlock(&kafka->mutex);

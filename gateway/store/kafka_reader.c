@@ -41,7 +41,8 @@ assign(rd_kafka_t *client, const char *topic, const struct kafka_range *ranges, 
 }
 
 static enum status
-take(struct kafka_range *ranges, size_t count, const rd_kafka_message_t *message, kafka_reader_fn *each, void *context, char *reason)
+take(struct kafka_range *ranges, size_t count, const rd_kafka_message_t *message, kafka_reader_fn *each, void *context,
+     char *reason)
 {
 	struct kafka_range *range = range_of(ranges, count, message->partition);
 	enum status status = STATUS_OK;
@@ -56,15 +57,17 @@ take(struct kafka_range *ranges, size_t count, const rd_kafka_message_t *message
 	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
 		if (range && message->offset > range->from)
 			range->from = message->offset;
-		if (range && range->from < range->to && message->offset < range->to) { /* the log is shorter than it was */
-			snprintf(reason, STORE_REASON_SIZE, "partition %d ends at offset %lld", (int)message->partition, (long long)message->offset);
+		if (range && range->from < range->to &&
+		    message->offset < range->to) { /* the log is shorter than it was */
+			snprintf(reason, STORE_REASON_SIZE, "partition %d ends at offset %lld", (int)message->partition,
+				 (long long)message->offset);
 			return STATUS_RETRY;
 		}
 		return STATUS_OK;
 	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-		snprintf(reason, STORE_REASON_SIZE, "partition %d: offset %lld is not in the log", (int)message->partition,
-		         range ? (long long)range->from : -1LL);
+		snprintf(reason, STORE_REASON_SIZE, "partition %d: offset %lld is not in the log",
+			 (int)message->partition, range ? (long long)range->from : -1LL);
 		return STATUS_NOT_FOUND;
 	default:
 		return STATUS_OK; /* librdkafka goes on by itself; silence is noticed */
@@ -72,8 +75,8 @@ take(struct kafka_range *ranges, size_t count, const rd_kafka_message_t *message
 }
 
 enum status
-kafka_reader_read(struct kafka *kafka, const char *topic, const struct kafka_range *ranges, size_t count, kafka_reader_fn *each, void *context,
-                  char *reason)
+kafka_reader_read(struct kafka *kafka, const char *topic, const struct kafka_range *ranges, size_t count,
+		  kafka_reader_fn *each, void *context, char *reason)
 {
 	rd_kafka_t *client;
 	struct kafka_range *left = calloc(count + 1, sizeof *left);
@@ -117,7 +120,11 @@ kafka_reader_read(struct kafka *kafka, const char *topic, const struct kafka_ran
 
 /* ---- one record ---- */
 
-struct one { int64_t offset; bool found; uint8_t *out; };
+struct one {
+	int64_t offset;
+	bool found;
+	uint8_t *out;
+};
 
 static enum status
 take_one(void *context, const rd_kafka_message_t *message)
@@ -132,7 +139,8 @@ take_one(void *context, const rd_kafka_message_t *message)
 }
 
 enum status
-kafka_reader_digest(struct kafka *kafka, int32_t partition, int64_t offset, uint8_t out[DIGEST_SHA256_SIZE], char *reason)
+kafka_reader_digest(struct kafka *kafka, int32_t partition, int64_t offset, uint8_t out[DIGEST_SHA256_SIZE],
+		    char *reason)
 {
 	struct kafka_range range = {partition, offset, offset + 1};
 	struct one one = {offset, false, out};
@@ -142,13 +150,14 @@ kafka_reader_digest(struct kafka *kafka, int32_t partition, int64_t offset, uint
 	if (status)
 		return status;
 	if (offset < low || offset >= high) {
-		snprintf(reason, STORE_REASON_SIZE, "partition %d has offsets %lld to %lld, not %lld", (int)partition, (long long)low, (long long)high - 1,
-		         (long long)offset);
+		snprintf(reason, STORE_REASON_SIZE, "partition %d has offsets %lld to %lld, not %lld", (int)partition,
+			 (long long)low, (long long)high - 1, (long long)offset);
 		return STATUS_NOT_FOUND;
 	}
 	status = kafka_reader_read(kafka, kafka->updates_topic, &range, 1, take_one, &one, reason);
 	if (!status && !one.found) {
-		snprintf(reason, STORE_REASON_SIZE, "partition %d has nothing at offset %lld", (int)partition, (long long)offset);
+		snprintf(reason, STORE_REASON_SIZE, "partition %d has nothing at offset %lld", (int)partition,
+			 (long long)offset);
 		status = STATUS_NOT_FOUND;
 	}
 	return status;

@@ -12,12 +12,12 @@
 
 #define SHELF_BUCKETS 1024
 #define DAY_MS 86400000
-#define READ_ON 30            /* rounds for a snapshot that was replaced while it was read */
+#define READ_ON 30 /* rounds for a snapshot that was replaced while it was read */
 
 /* ---- what the snapshots topic holds ---- */
 
 struct shelf_chunk {
-	uint8_t *bytes;       /* NULL unless the zone is being opened */
+	uint8_t *bytes; /* NULL unless the zone is being opened */
 	size_t size;
 	bool there;
 };
@@ -27,9 +27,9 @@ struct shelf_snapshot {
 	char id[KAFKA_ID_TEXT + 32];
 	struct shelf_chunk *chunks;
 	uint32_t room;
-	int64_t newest_ms;    /* of the youngest chunk */
+	int64_t newest_ms; /* of the youngest chunk */
 	int32_t partition;
-	bool replaced;        /* a manifest named it, and a newer one does not */
+	bool replaced; /* a manifest named it, and a newer one does not */
 };
 
 struct shelf_zone {
@@ -37,13 +37,14 @@ struct shelf_zone {
 	char *text;
 	bool wanted;
 	struct kafka_manifest newest;
-	uint8_t *manifest; size_t manifest_size; /* its bytes, if wanted */
+	uint8_t *manifest;
+	size_t manifest_size; /* its bytes, if wanted */
 	struct shelf_snapshot *snapshots;
 };
 
 struct kafka_shelf {
 	struct shelf_zone *buckets[SHELF_BUCKETS];
-	int64_t *next;        /* by partition: the first offset that was not read */
+	int64_t *next; /* by partition: the first offset that was not read */
 	int32_t partitions;
 };
 
@@ -144,7 +145,8 @@ static bool
 get_hex(const json_t *object, const char *key, uint8_t *out, size_t size)
 {
 	const json_t *value = json_object_get(object, key);
-	return json_is_string(value) && json_string_length(value) == 2 * size && bytes_from_hex(json_string_value(value), 2 * size, out);
+	return json_is_string(value) && json_string_length(value) == 2 * size &&
+	       bytes_from_hex(json_string_value(value), 2 * size, out);
 }
 
 /* What stands at the head of a manifest. */
@@ -155,12 +157,13 @@ read_head(const json_t *root, struct kafka_manifest *manifest)
 	const json_t *id = json_object_get(root, "snapshot"), *time = json_object_get(root, "time");
 
 	if (!json_is_string(id) || json_string_length(id) == 0 || json_string_length(id) >= sizeof manifest->id ||
-	    !get_number(root, "version", &version) || version < 0 || !get_number(root, "partition", &partition) || partition < 0 ||
-	    partition > INT32_MAX || !get_number(root, "offset", &offset) || offset < KAFKA_NONE || !get_number(root, "chunks", &chunks) ||
-	    chunks < 0 || chunks > 1000000)
+	    !get_number(root, "version", &version) || version < 0 || !get_number(root, "partition", &partition) ||
+	    partition < 0 || partition > INT32_MAX || !get_number(root, "offset", &offset) || offset < KAFKA_NONE ||
+	    !get_number(root, "chunks", &chunks) || chunks < 0 || chunks > 1000000)
 		return false;
-	*manifest = (struct kafka_manifest){.version = (uint64_t)version, .chunks = (uint32_t)chunks,
-	                                    .place = {.partition = (int32_t)partition, .offset = offset}};
+	*manifest = (struct kafka_manifest){.version = (uint64_t)version,
+					    .chunks = (uint32_t)chunks,
+					    .place = {.partition = (int32_t)partition, .offset = offset}};
 	if (offset != KAFKA_NONE && !get_hex(root, "last", manifest->place.last, sizeof manifest->place.last))
 		return false;
 	memcpy(manifest->id, json_string_value(id), json_string_length(id));
@@ -197,11 +200,13 @@ take_manifest(struct kafka *kafka, struct shelf_zone *zone, const rd_kafka_messa
 	bool good = root && read_head(root, &manifest);
 	json_decref(root);
 	if (!good) {
-		log_limited(LOG_LEVEL_WARNING, "no manifest", "store=%s zone=%s topic=%s partition=%d offset=%lld", kafka->store.name, zone->text,
-		            kafka->snapshots_topic, (int)message->partition, (long long)message->offset);
+		log_limited(LOG_LEVEL_WARNING, "no manifest", "store=%s zone=%s topic=%s partition=%d offset=%lld",
+			    kafka->store.name, zone->text, kafka->snapshots_topic, (int)message->partition,
+			    (long long)message->offset);
 		return STATUS_OK;
 	}
-	struct shelf_snapshot *old = zone->newest.id[0] ? shelf_snapshot(zone, zone->newest.id, strlen(zone->newest.id), false) : NULL;
+	struct shelf_snapshot *old =
+		zone->newest.id[0] ? shelf_snapshot(zone, zone->newest.id, strlen(zone->newest.id), false) : NULL;
 	if (old && strcmp(old->id, manifest.id) != 0) {
 		old->replaced = true;
 		drop_values(old);
@@ -273,7 +278,8 @@ split_key(const char *key, size_t size, size_t *zone_length, const char **id, si
 }
 
 static enum status
-take_chunk(struct shelf_zone *zone, const rd_kafka_message_t *message, const char *id, size_t id_length, uint32_t number)
+take_chunk(struct shelf_zone *zone, const rd_kafka_message_t *message, const char *id, size_t id_length,
+	   uint32_t number)
 {
 	rd_kafka_timestamp_type_t type;
 	struct shelf_snapshot *snapshot = shelf_snapshot(zone, id, id_length, message->payload != NULL);
@@ -337,7 +343,8 @@ read_to_end(struct kafka *kafka, char *reason)
 		ranges[i] = (struct kafka_range){i, shelf->next[i] > low ? shelf->next[i] : low, high};
 	}
 	if (!status)
-		status = kafka_reader_read(kafka, kafka->snapshots_topic, ranges, (size_t)count, take_record, kafka, reason);
+		status = kafka_reader_read(kafka, kafka->snapshots_topic, ranges, (size_t)count, take_record, kafka,
+					   reason);
 	for (int32_t i = 0; !status && i < count; i++)
 		shelf->next[i] = ranges[i].to > shelf->next[i] ? ranges[i].to : shelf->next[i];
 	free(ranges);
@@ -411,7 +418,8 @@ kafka_snapshot_want(struct kafka *kafka, const char *text, bool wanted)
 }
 
 enum status
-kafka_snapshot_each_old(struct kafka *kafka, const char *text, const char *id, kafka_snapshot_old_fn *each, void *context)
+kafka_snapshot_each_old(struct kafka *kafka, const char *text, const char *id, kafka_snapshot_old_fn *each,
+			void *context)
 {
 	struct shelf_zone *zone = shelf_zone(kafka->shelf, text, strlen(text), false);
 	int64_t now_ms = (int64_t)(clock_wall_us() / 1000);
@@ -456,8 +464,10 @@ read_names(struct window_reader *in, const json_t *names)
 	json_t *version;
 	uint8_t owner[NAME_MAX_SIZE];
 
-	json_object_foreach((json_t *)(uintptr_t)names, text, version) {
-		if (name_from_text(text, strlen(text), in->draft->version->apex, owner) != STATUS_OK || !json_is_integer(version))
+	json_object_foreach((json_t *)(uintptr_t)names, text, version)
+	{
+		if (name_from_text(text, strlen(text), in->draft->version->apex, owner) != STATUS_OK ||
+		    !json_is_integer(version))
 			return bad(in, "names");
 		name_lower(owner, owner);
 		enum status status = replay_restore_name(in->replay, owner, (uint64_t)json_integer_value(version));
@@ -519,7 +529,8 @@ restore_ids(struct window_reader *in, uint64_t version)
 {
 	for (size_t i = 0; i < in->id_count; i++) {
 		uint64_t back = in->id_count - 1 - i;
-		enum status status = back > version ? STATUS_OK : replay_restore_id(in->replay, version - back, in->ids[i]);
+		enum status status =
+			back > version ? STATUS_OK : replay_restore_id(in->replay, version - back, in->ids[i]);
 		if (status)
 			return status;
 	}
@@ -531,11 +542,13 @@ restore_head(struct window_reader *in, const json_t *root, const struct kafka_ma
 {
 	struct zone_version *version = in->draft->version;
 	const json_t *until = json_object_get(root, "until");
-	struct replay_state state = {.frozen = json_is_true(json_object_get(root, "frozen")), .state_version = manifest->version,
-	                             .removed = json_is_true(json_object_get(root, "removed"))};
+	struct replay_state state = {.frozen = json_is_true(json_object_get(root, "frozen")),
+				     .state_version = manifest->version,
+				     .removed = json_is_true(json_object_get(root, "removed"))};
 	int64_t all = 0, serial = 0;
 
-	if (!get_number(root, "serial", &serial) || serial < 0 || serial > UINT32_MAX || !get_hex(root, "id", version->id, VERSION_ID_SIZE))
+	if (!get_number(root, "serial", &serial) || serial < 0 || serial > UINT32_MAX ||
+	    !get_hex(root, "id", version->id, VERSION_ID_SIZE))
 		return bad(in, "its manifest");
 	(void)get_number(root, "all", &all);
 	state.all = (uint64_t)all;
@@ -560,7 +573,9 @@ check_digest(struct window_reader *in, const struct shelf_snapshot *snapshot, ui
 	for (uint32_t i = 0; i < count; i++)
 		digest_update(digest, snapshot->chunks[i].bytes, snapshot->chunks[i].size);
 	digest_finish(digest, sum);
-	return get_hex(root, "sha256", wanted, sizeof wanted) && memcmp(wanted, sum, sizeof sum) == 0 ? STATUS_OK : bad(in, "sha256 of its chunks");
+	return get_hex(root, "sha256", wanted, sizeof wanted) && memcmp(wanted, sum, sizeof sum) == 0
+		       ? STATUS_OK
+		       : bad(in, "sha256 of its chunks");
 }
 
 static enum status
@@ -579,8 +594,8 @@ read_parts(struct window_reader *in, struct shelf_zone *zone, const struct kafka
 }
 
 enum status
-kafka_snapshot_content(struct kafka *kafka, const char *text, const struct kafka_manifest *manifest, struct draft *draft, struct replay *replay,
-                       char *reason)
+kafka_snapshot_content(struct kafka *kafka, const char *text, const struct kafka_manifest *manifest,
+		       struct draft *draft, struct replay *replay, char *reason)
 {
 	struct shelf_zone *zone = shelf_zone(kafka->shelf, text, strlen(text), false);
 	struct window_reader in = {.draft = draft, .replay = replay, .reason = reason};
@@ -600,7 +615,11 @@ kafka_snapshot_content(struct kafka *kafka, const char *text, const struct kafka
 
 /* ---- snapshot changes ---- */
 
-struct fetch { struct shelf_zone zone; const char *text; const struct change_snapshot *wanted; };
+struct fetch {
+	struct shelf_zone zone;
+	const char *text;
+	const struct change_snapshot *wanted;
+};
 
 static enum status
 fetch_record(void *context, const rd_kafka_message_t *message)
@@ -610,9 +629,11 @@ fetch_record(void *context, const rd_kafka_message_t *message)
 	const char *id;
 	uint32_t number;
 
-	if (!message->key || !message->payload || !split_key(message->key, message->key_len, &zone_length, &id, &id_length, &number) ||
-	    zone_length != strlen(fetch->text) || memcmp(message->key, fetch->text, zone_length) != 0 || id_length != strlen(fetch->wanted->id) ||
-	    memcmp(id, fetch->wanted->id, id_length) != 0 || number >= fetch->wanted->chunks)
+	if (!message->key || !message->payload ||
+	    !split_key(message->key, message->key_len, &zone_length, &id, &id_length, &number) ||
+	    zone_length != strlen(fetch->text) || memcmp(message->key, fetch->text, zone_length) != 0 ||
+	    id_length != strlen(fetch->wanted->id) || memcmp(id, fetch->wanted->id, id_length) != 0 ||
+	    number >= fetch->wanted->chunks)
 		return STATUS_OK;
 	return take_chunk(&fetch->zone, message, id, id_length, number);
 }
@@ -643,7 +664,8 @@ read_fetched(struct fetch *fetch, struct draft *draft, char *reason)
 
 /* The chunks are somewhere in the partitions of the snapshots topic: all are read, and only these kept. */
 enum status
-kafka_snapshot_load(struct kafka *kafka, struct zone *zone, const struct change_snapshot *wanted, struct draft *draft, char *reason)
+kafka_snapshot_load(struct kafka *kafka, struct zone *zone, const struct change_snapshot *wanted, struct draft *draft,
+		    char *reason)
 {
 	struct fetch fetch = {.zone = {.wanted = true}, .text = zone->text, .wanted = wanted};
 	struct kafka_manifest like = {.chunks = wanted->chunks};
@@ -656,16 +678,19 @@ kafka_snapshot_load(struct kafka *kafka, struct zone *zone, const struct change_
 		status = kafka_client_bounds(kafka, kafka->snapshots_topic, i, &ranges[i].from, &ranges[i].to, reason);
 	}
 	if (!status)
-		status = kafka_reader_read(kafka, kafka->snapshots_topic, ranges, (size_t)count, fetch_record, &fetch, reason);
+		status = kafka_reader_read(kafka, kafka->snapshots_topic, ranges, (size_t)count, fetch_record, &fetch,
+					   reason);
 	snprintf(like.id, sizeof like.id, "%s", wanted->id);
 	if (!status && !is_whole(&fetch.zone, &like)) {
-		snprintf(reason, STORE_REASON_SIZE, "the chunks of snapshot %.64s are not in topic %s", wanted->id, kafka->snapshots_topic);
+		snprintf(reason, STORE_REASON_SIZE, "the chunks of snapshot %.64s are not in topic %s", wanted->id,
+			 kafka->snapshots_topic);
 		status = STATUS_NOT_FOUND;
 	}
 	if (!status && wanted->chunks)
 		status = read_fetched(&fetch, draft, reason);
 	for (uint32_t i = 0; !status && i < wanted->chunks; i++)
-		warm_put_chunk(kafka->warm, zone, wanted->id, i, fetch.zone.snapshots->chunks[i].bytes, fetch.zone.snapshots->chunks[i].size);
+		warm_put_chunk(kafka->warm, zone, wanted->id, i, fetch.zone.snapshots->chunks[i].bytes,
+			       fetch.zone.snapshots->chunks[i].size);
 	for (struct shelf_snapshot *snapshot = fetch.zone.snapshots, *next; snapshot; snapshot = next) {
 		next = snapshot->next;
 		free_snapshot(snapshot);

@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_MS 500          /* after what may work the next time */
+#define AGAIN_MS 500 /* after what may work the next time */
 #define TICK_MS 500
-#define FLUSH_MS 400          /* less than the follower's idle second */
+#define FLUSH_MS 400 /* less than the follower's idle second */
 #define RETENTION_MS 60000
+#define DOUBT_MS 5000
 
 /* ---- a zone's beginning ---- */
 
@@ -27,7 +28,7 @@ kafka_worker_free_opened(struct kafka_opened *opened)
 }
 
 static enum status PRINTF_LIKE(3, 4)
-cannot_serve(struct kafka_opened *opened, enum status status, const char *format, ...)
+	cannot_serve(struct kafka_opened *opened, enum status status, const char *format, ...)
 {
 	va_list args;
 
@@ -38,30 +39,40 @@ cannot_serve(struct kafka_opened *opened, enum status status, const char *format
 	return STATUS_OK;
 }
 
-/* Does the log still have everything after the manifest, and is it the log that the manifest was made from? NOT_FOUND: no. */
+/*
+ * Does the log still have everything after the manifest, and is it the log that the manifest was made from?
+ * NOT_FOUND: no.
+ */
 static enum status
-check_place(struct kafka *kafka, const struct kafka_place *place, int64_t low, int64_t high, uint64_t version, char *reason)
+check_place(struct kafka *kafka, const struct kafka_place *place, int64_t low, int64_t high, uint64_t version,
+	    char *reason)
 {
 	uint8_t last[DIGEST_SHA256_SIZE];
 
 	if (place->offset + 1 < low) {
-		snprintf(reason, STORE_REASON_SIZE, "changes after version %llu are missing: its snapshot ends at offset %lld of partition %d, "
-		         "and the log begins at %lld: snapshots must be more frequent than the expiry of topic %s", (unsigned long long)version,
-		         (long long)place->offset, (int)place->partition, (long long)low, kafka->updates_topic);
+		snprintf(reason, STORE_REASON_SIZE,
+			 "changes after version %llu are missing: its snapshot ends at offset %lld of partition %d, "
+			 "and the log begins at %lld: snapshots must be more frequent than the expiry of topic %s",
+			 (unsigned long long)version, (long long)place->offset, (int)place->partition, (long long)low,
+			 kafka->updates_topic);
 		return STATUS_NOT_FOUND;
 	}
 	if (place->offset >= high) {
-		snprintf(reason, STORE_REASON_SIZE, "changes up to version %llu are missing: its snapshot ends at offset %lld of partition %d of "
-		         "topic %s, and the log ends at %lld", (unsigned long long)version, (long long)place->offset, (int)place->partition,
-		         kafka->updates_topic, (long long)high - 1);
+		snprintf(reason, STORE_REASON_SIZE,
+			 "changes up to version %llu are missing: its snapshot ends at offset %lld of partition %d of "
+			 "topic %s, and the log ends at %lld",
+			 (unsigned long long)version, (long long)place->offset, (int)place->partition,
+			 kafka->updates_topic, (long long)high - 1);
 		return STATUS_NOT_FOUND;
 	}
 	if (place->offset < low) /* the last record that it covers has just expired: nothing is missing */
 		return STATUS_OK;
 	enum status status = kafka_reader_digest(kafka, place->partition, place->offset, last, reason);
 	if (!status && memcmp(last, place->last, sizeof last) != 0) {
-		snprintf(reason, STORE_REASON_SIZE, "its snapshot of version %llu was made from another log: offset %lld of partition %d is not the same record",
-		         (unsigned long long)version, (long long)place->offset, (int)place->partition);
+		snprintf(reason, STORE_REASON_SIZE,
+			 "its snapshot of version %llu was made from another log: offset %lld of partition %d is not "
+			 "the same record",
+			 (unsigned long long)version, (long long)place->offset, (int)place->partition);
 		status = STATUS_NOT_FOUND;
 	}
 	return status;
@@ -86,8 +97,11 @@ open_from_log(struct kafka *kafka, struct kafka_opened *opened, struct zone *zon
 	if (low > 0 && why[0])
 		return cannot_serve(opened, STATUS_NOT_FOUND, "%s", why);
 	if (low > 0)
-		return cannot_serve(opened, STATUS_NOT_FOUND, "there is no snapshot of it, and partition %d of topic %s begins at offset %lld: it cannot be told "
-		                    "whether it is new (contrib/kafka/new-zone says so)", (int)opened->partition, kafka->updates_topic, (long long)low);
+		return cannot_serve(opened, STATUS_NOT_FOUND,
+				    "there is no snapshot of it, and partition %d of topic %s begins at offset %lld: "
+				    "it cannot be told "
+				    "whether it is new (contrib/kafka/new-zone says so)",
+				    (int)opened->partition, kafka->updates_topic, (long long)low);
 	opened->next_offset = 0;
 	char reason[STORE_REASON_SIZE];
 	opened->mirrored = warm_begin(kafka->warm, zone, NULL, NULL, reason) == STATUS_OK;
@@ -102,7 +116,8 @@ open_from_snapshot(struct kafka *kafka, struct kafka_opened *opened, const struc
 	if (status)
 		return status;
 	opened->next_offset = opened->manifest.place.offset + 1;
-	status = kafka_snapshot_content(kafka, at->text, &opened->manifest, &opened->draft, opened->replay, opened->reason);
+	status = kafka_snapshot_content(kafka, at->text, &opened->manifest, &opened->draft, opened->replay,
+					opened->reason);
 	if (status == STATUS_OK || status == STATUS_NO_MEMORY)
 		return status;
 	replay_free(opened->replay);
@@ -133,8 +148,8 @@ load_kept(struct kafka *kafka, struct kafka_zone *at)
 
 /* True: it is decided by that, *status is the answer. */
 static bool
-open_from_kept(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *opened, bool known, int64_t low, int64_t high,
-               enum status *status, char *why)
+open_from_kept(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *opened, bool known, int64_t low,
+	       int64_t high, enum status *status, char *why)
 {
 	struct kafka_opened *kept = at->kept;
 	struct kafka_place place = {.partition = kept->place.partition, .offset = kept->place.offset};
@@ -177,7 +192,8 @@ serve_kept(struct kafka *kafka)
 			at->told_kept = at->opened->from_warm = true;
 			at->opened->partition = at->opened->place.partition;
 			atomic_store(&kafka->opened_any, true);
-			log_warning("served as last known", "zone=%s version=%llu", at->text, (unsigned long long)at->opened->draft.version->version);
+			log_warning("served as last known", "zone=%s version=%llu", at->text,
+				    (unsigned long long)at->opened->draft.version->version);
 		}
 	pthread_mutex_unlock(&kafka->mutex);
 	kafka_wake_poll(kafka);
@@ -191,10 +207,12 @@ open_zone(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *opene
 	int64_t low, high;
 	bool known = kafka_snapshot_newest(kafka, at->text, &opened->manifest);
 
-	opened->partition = known ? opened->manifest.place.partition : kafka_client_partition(at->text, at->text_length, kafka->partition_count);
+	opened->partition = known ? opened->manifest.place.partition
+				  : kafka_client_partition(at->text, at->text_length, kafka->partition_count);
 	if (opened->partition < 0 || opened->partition >= kafka->partition_count)
-		return cannot_serve(opened, STATUS_NOT_FOUND, "its snapshot names partition %d, which topic %s does not have", (int)opened->partition,
-		                    kafka->updates_topic);
+		return cannot_serve(opened, STATUS_NOT_FOUND,
+				    "its snapshot names partition %d, which topic %s does not have",
+				    (int)opened->partition, kafka->updates_topic);
 	enum status status = kafka_client_bounds(kafka, kafka->updates_topic, opened->partition, &low, &high, reason);
 	if (status)
 		return status;
@@ -205,8 +223,9 @@ open_zone(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *opene
 	}
 	if (!known)
 		return open_from_log(kafka, opened, at->zone, low, why);
-	status = opened->manifest.place.offset == KAFKA_NONE ? STATUS_OK
-		: check_place(kafka, &opened->manifest.place, low, high, opened->manifest.version, why);
+	status = opened->manifest.place.offset == KAFKA_NONE
+			 ? STATUS_OK
+			 : check_place(kafka, &opened->manifest.place, low, high, opened->manifest.version, why);
 	if (status == STATUS_NOT_FOUND)
 		return open_from_log(kafka, opened, at->zone, low, why);
 	if (status) {
@@ -294,6 +313,7 @@ open_one(struct kafka *kafka, struct kafka_zone *at, char *reason)
 
 	if (!opened)
 		return STATUS_NO_MEMORY;
+	opened->doubts = atomic_load(&kafka->doubts);
 	enum status status = open_zone(kafka, at, opened, reason);
 	pthread_mutex_lock(&kafka->mutex);
 	if (status || at->dropped) {
@@ -344,7 +364,8 @@ open_zones(struct kafka *kafka)
 	if (!status)
 		return true;
 	if (!atomic_load(&kafka->stop))
-		log_limited(status == STATUS_RETRY ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "zones not opened", "store=%s reason=%s", kafka->store.name, reason);
+		log_limited(status == STATUS_RETRY ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "zones not opened",
+			    "store=%s reason=%s", kafka->store.name, reason);
 	return false;
 }
 
@@ -382,13 +403,17 @@ kafka_worker_shot(const struct zone_version *version, const struct replay *repla
 		return NULL;
 	struct kafka_window *window = &shot->window;
 	shot->place = *place;
+	shot->number = version->version;
+	shot->serial = version->serial;
+	memcpy(shot->id, version->id, VERSION_ID_SIZE);
 	if (!replay) {
 		shot->version = version_pin(version);
 		return shot;
 	}
 	replay_get(replay, &window->state);
 	window->first = version->version > REPLAY_WINDOW ? version->version - REPLAY_WINDOW : 0;
-	while (window->first < version->version && !replay_id_at(replay, window->first, shot->place.last)) /* used as a place to write to */
+	while (window->first < version->version &&
+	       !replay_id_at(replay, window->first, shot->place.last)) /* used as a place to write to */
 		window->first++;
 	memcpy(shot->place.last, place->last, sizeof place->last);
 	window->id_count = (size_t)(version->version - window->first + 1);
@@ -405,6 +430,26 @@ kafka_worker_shot(const struct zone_version *version, const struct replay *repla
 	return NULL;
 }
 
+struct kafka_shot *
+kafka_worker_removal(const struct store_fate *fate, const struct kafka_place *place)
+{
+	struct kafka_shot *shot = calloc(1, sizeof *shot);
+	struct kafka_window *window = shot ? &shot->window : NULL;
+
+	if (!shot || !(window->ids = calloc(1, VERSION_ID_SIZE))) {
+		free(shot);
+		return NULL;
+	}
+	shot->place = *place;
+	shot->number = fate->version;
+	shot->serial = fate->serial;
+	memcpy(shot->id, fate->id, VERSION_ID_SIZE);
+	memcpy(window->ids[0], fate->id, VERSION_ID_SIZE);
+	window->id_count = 1;
+	window->state = (struct replay_state){.all = fate->version, .removed = true, .state_version = fate->version};
+	return shot;
+}
+
 void
 kafka_worker_free_shot(struct kafka_shot *shot)
 {
@@ -419,7 +464,8 @@ kafka_worker_free_shot(struct kafka_shot *shot)
 
 /* Another gateway may have been quicker: then its snapshot is ours, unless a person asked. */
 static enum status
-shoot_one(struct kafka *kafka, struct kafka_zone *at, const struct kafka_shot *shot, struct kafka_manifest *manifest, char *reason)
+shoot_one(struct kafka *kafka, struct kafka_zone *at, const struct kafka_shot *shot, struct kafka_manifest *manifest,
+	  char *reason)
 {
 	enum status status = kafka_client_topics(kafka, reason);
 
@@ -427,21 +473,23 @@ shoot_one(struct kafka *kafka, struct kafka_zone *at, const struct kafka_shot *s
 		status = kafka_snapshot_read(kafka, reason);
 	if (status)
 		return status;
-	bool asked = shot->asked != at->shots_done, newer = kafka_snapshot_newest(kafka, at->text, manifest);
-	if (newer && !asked && strcmp(manifest->id, at->manifest.id) != 0 && manifest->place.partition == shot->place.partition)
+	bool asked = !shot->version || shot->asked != at->shots_done,
+	     newer = kafka_snapshot_newest(kafka, at->text, manifest);
+	if (newer && !asked && strcmp(manifest->id, at->manifest.id) != 0 &&
+	    manifest->place.partition == shot->place.partition)
 		return STATUS_EXISTS;
 	return kafka_write_snapshot(kafka, at->text, shot, manifest, reason);
 }
 
 static void
-end_shot(struct kafka *kafka, struct kafka_zone *at, struct kafka_shot *shot, enum status status, const struct kafka_manifest *manifest,
-         const char *reason)
+end_shot(struct kafka *kafka, struct kafka_zone *at, struct kafka_shot *shot, enum status status,
+	 const struct kafka_manifest *manifest, const char *reason)
 {
 	pthread_mutex_lock(&kafka->mutex);
 	if (status == STATUS_OK || status == STATUS_EXISTS) {
 		at->manifest = *manifest;
 		if (status == STATUS_EXISTS)
-			at->kept_changes += shot->version->version > manifest->version ? shot->version->version - manifest->version : 0;
+			at->kept_changes += shot->number > manifest->version ? shot->number - manifest->version : 0;
 	} else {
 		at->kept_changes += shot->changes;
 		at->due_ms = clock_monotonic_ms() + 5000;
@@ -479,12 +527,59 @@ shoot_zones(struct kafka *kafka)
 		reason[0] = '\0';
 		enum status status = shoot_one(kafka, at, shot, &manifest, reason);
 		if (status == STATUS_OK)
-			log_info("snapshot", "zone=%s version=%llu records=%llu chunks=%u ms=%llu", at->text, (unsigned long long)manifest.version,
-			         (unsigned long long)manifest.records, manifest.chunks, (unsigned long long)(clock_monotonic_ms() - begun_ms));
+			log_info("snapshot", "zone=%s version=%llu records=%llu chunks=%u ms=%llu", at->text,
+				 (unsigned long long)manifest.version, (unsigned long long)manifest.records,
+				 manifest.chunks, (unsigned long long)(clock_monotonic_ms() - begun_ms));
 		else if (status != STATUS_EXISTS)
 			log_limited(LOG_LEVEL_ERROR, "snapshot failed", "zone=%s reason=%s", at->text, reason);
 		end_shot(kafka, at, shot, status, &manifest, reason);
 	}
+}
+
+/* ---- the log that was read, again ---- */
+
+/* After a broker error or a change of leader: is the last record of each partition still what it was? */
+static bool
+same_log(struct kafka *kafka)
+{
+	uint8_t kept[DIGEST_SHA256_SIZE], now[DIGEST_SHA256_SIZE];
+	char reason[STORE_REASON_SIZE];
+	int64_t low, high;
+
+	for (int32_t i = 0; i < kafka->partition_count; i++) {
+		pthread_mutex_lock(&kafka->mutex);
+		int64_t offset = i < kafka->partition_room ? kafka->partitions[i].last_offset : KAFKA_NONE;
+		if (offset != KAFKA_NONE)
+			memcpy(kept, kafka->partitions[i].last, sizeof kept);
+		pthread_mutex_unlock(&kafka->mutex);
+		if (offset == KAFKA_NONE || kafka_client_bounds(kafka, kafka->updates_topic, i, &low, &high, reason) ||
+		    offset < low)
+			continue;
+		enum status status = kafka_reader_digest(kafka, i, offset, now, reason);
+		if (status == STATUS_NOT_FOUND || (!status && memcmp(kept, now, sizeof now) != 0)) {
+			log_error("another log", "store=%s topic=%s partition=%d offset=%lld reason=%s",
+				  kafka->store.name, kafka->updates_topic, (int)i, (long long)offset,
+				  status ? reason : "another record is there");
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+check_log(struct kafka *kafka)
+{
+	uint64_t doubts = atomic_load(&kafka->doubts), now_ms = clock_monotonic_ms();
+
+	if (doubts == kafka->doubts_checked || now_ms - kafka->doubts_checked_ms < DOUBT_MS ||
+	    !atomic_load(&kafka->store.connected))
+		return;
+	kafka->doubts_checked = doubts;
+	kafka->doubts_checked_ms = now_ms;
+	if (same_log(kafka))
+		return;
+	atomic_store(&kafka->mistrust, true);
+	kafka_wake_poll(kafka);
 }
 
 /* ---- local copies ---- */
@@ -528,7 +623,9 @@ begin_mirrors(struct kafka *kafka)
 		pthread_mutex_unlock(&kafka->mutex);
 		if (!at)
 			return;
-		struct warm_place place = {.partition = shot->place.partition, .offset = shot->place.offset, .version = shot->version->version};
+		struct warm_place place = {.partition = shot->place.partition,
+					   .offset = shot->place.offset,
+					   .version = shot->version->version};
 		memcpy(place.last, shot->place.last, sizeof place.last);
 		enum status status = warm_begin(kafka->warm, at->zone, shot->version, &place, reason);
 		if (status)
@@ -556,9 +653,12 @@ kafka_worker_check_retention(struct kafka *kafka, char *reason)
 		return STATUS_OK; /* said when the topic was checked */
 	if (retention_ms < 0 || interval_ms + interval_ms / 10 < (uint64_t)retention_ms)
 		return STATUS_OK;
-	snprintf(reason, STORE_REASON_SIZE, "store %s: topic %s keeps changes for %lld s only (retention.ms), and snapshots are taken every %llu s: "
-	         "set snapshot-every: {interval: …} to less, or retention.ms to more", kafka->store.name, kafka->updates_topic,
-	         (long long)retention_ms / 1000, (unsigned long long)interval_ms / 1000);
+	snprintf(reason, STORE_REASON_SIZE,
+		 "store %s: topic %s keeps changes for %lld s only (retention.ms), and snapshots are taken every %llu "
+		 "s: "
+		 "set snapshot-every: {interval: …} to less, or retention.ms to more",
+		 kafka->store.name, kafka->updates_topic, (long long)retention_ms / 1000,
+		 (unsigned long long)interval_ms / 1000);
 	return STATUS_INVALID;
 }
 
@@ -572,7 +672,8 @@ margin_of(const struct kafka_manifest *manifest, int64_t low, int64_t high, int6
 		return retention_ms;
 	int64_t margin_ms = retention_ms - age_ms;
 	if (by_size && high > low) {
-		int64_t part_ms = (int64_t)((double)retention_ms * (double)(manifest->place.offset + 1 - low) / (double)(high - low));
+		int64_t part_ms = (int64_t)((double)retention_ms * (double)(manifest->place.offset + 1 - low) /
+					    (double)(high - low));
 		margin_ms = part_ms < margin_ms ? part_ms : margin_ms;
 	}
 	return margin_ms > 0 ? margin_ms : 0;
@@ -619,8 +720,8 @@ check_margin(struct kafka *kafka)
 	}
 	atomic_store(&kafka->margin_ms, least_ms);
 	if (least_ms < retention_ms / 4)
-		log_error("snapshots too old", "store=%s margin_s=%lld reason=%s", kafka->store.name, (long long)least_ms / 1000,
-		          "the updates topic will soon no longer reach back to them");
+		log_error("snapshots too old", "store=%s margin_s=%lld reason=%s", kafka->store.name,
+			  (long long)least_ms / 1000, "the updates topic will soon no longer reach back to them");
 }
 
 /* ---- the thread ---- */
@@ -678,6 +779,8 @@ kafka_worker_run(void *context)
 			kafka->retention_checked_ms = now_ms;
 			check_margin(kafka);
 		}
+		if (!again)
+			check_log(kafka);
 		if (look_at_due(kafka)) {
 			atomic_store(&kafka->store.round, true);
 			kafka_wake_poll(kafka);

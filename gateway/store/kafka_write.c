@@ -13,7 +13,11 @@
 #define WINDOW_CHUNK 400000 /* names and ids are cut into chunks of this size */
 
 /* Text that grows. */
-struct text { char *base; size_t size, room; bool failed; };
+struct text {
+	char *base;
+	size_t size, room;
+	bool failed;
+};
 
 static void
 put(struct text *out, const void *bytes, size_t size)
@@ -32,8 +36,7 @@ put(struct text *out, const void *bytes, size_t size)
 	out->size += size;
 }
 
-static void PRINTF_LIKE(2, 3)
-putf(struct text *out, const char *format, ...)
+static void PRINTF_LIKE(2, 3) putf(struct text *out, const char *format, ...)
 {
 	char line[1024];
 	va_list args;
@@ -77,9 +80,9 @@ struct writing {
 	struct kafka_bulk bulk;
 	struct digest *digest;
 	uint32_t chunks;
-	struct text first;    /* the first chunk, held back: a small zone is in its manifest */
+	struct text first; /* the first chunk, held back: a small zone is in its manifest */
 	bool first_sent;
-	struct zone *local;   /* its local copy gets the chunks too */
+	struct zone *local; /* its local copy gets the chunks too */
 	char *reason;
 };
 
@@ -118,7 +121,8 @@ static enum status
 send_record(struct writing *out, int32_t partition, const char *key, const void *bytes, size_t size)
 {
 	for (int attempt = 0; attempt < 600 && !out->bulk.failed && !atomic_load(&out->kafka->stop); attempt++) {
-		if (rd_kafka_produce(out->topic, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)bytes, size, key, strlen(key), &out->bulk) == 0) {
+		if (rd_kafka_produce(out->topic, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)bytes, size, key,
+				     strlen(key), &out->bulk) == 0) {
 			out->bulk.pending++;
 			rd_kafka_poll(out->client, 0);
 			return STATUS_OK;
@@ -128,7 +132,7 @@ send_record(struct writing *out, int32_t partition, const char *key, const void 
 		rd_kafka_poll(out->client, 100);
 	}
 	snprintf(out->reason, STORE_REASON_SIZE, "topic %s: %s", out->kafka->snapshots_topic,
-	         out->bulk.failed ? out->bulk.reason : rd_kafka_err2str(rd_kafka_last_error()));
+		 out->bulk.failed ? out->bulk.reason : rd_kafka_err2str(rd_kafka_last_error()));
 	return STATUS_RETRY;
 }
 
@@ -140,7 +144,8 @@ settle(struct writing *out)
 		rd_kafka_poll(out->client, 100);
 	if (!out->bulk.pending && !out->bulk.failed)
 		return STATUS_OK;
-	snprintf(out->reason, STORE_REASON_SIZE, "topic %s: %s", out->kafka->snapshots_topic, out->bulk.failed ? out->bulk.reason : "stopped");
+	snprintf(out->reason, STORE_REASON_SIZE, "topic %s: %s", out->kafka->snapshots_topic,
+		 out->bulk.failed ? out->bulk.reason : "stopped");
 	return STATUS_RETRY;
 }
 
@@ -179,7 +184,11 @@ on_chunk(void *context, uint32_t number, const uint8_t *chunk, size_t size)
 }
 
 /* A walk over names and ids, in pieces. */
-struct window_walk { const struct kafka_window *window; size_t name_at, id_at; const uint8_t *apex; };
+struct window_walk {
+	const struct kafka_window *window;
+	size_t name_at, id_at;
+	const uint8_t *apex;
+};
 
 static bool
 put_window(struct text *out, struct window_walk *walk, size_t limit)
@@ -215,20 +224,23 @@ put_window(struct text *out, struct window_walk *walk, size_t limit)
 static void
 put_manifest_head(struct text *out, const struct writing *writing, const struct kafka_shot *shot, uint64_t time_us)
 {
-	const struct zone_version *version = shot->version;
 	const struct replay_state *state = &shot->window.state;
 	char time[CLOCK_TEXT_SIZE];
 
 	put(out, "{\"zone\":", 8);
 	put_string(out, writing->zone);
-	putf(out, ",\"snapshot\":\"%s\",\"version\":%llu,\"serial\":%u,\"id\":", writing->id, (unsigned long long)version->version, version->serial);
-	put_hex(out, version->id, VERSION_ID_SIZE);
+	putf(out, ",\"snapshot\":\"%s\",\"version\":%llu,\"serial\":%u,\"id\":", writing->id,
+	     (unsigned long long)shot->number, shot->serial);
+	put_hex(out, shot->id, VERSION_ID_SIZE);
 	putf(out, ",\"all\":%llu,\"frozen\":%s", (unsigned long long)state->all, state->frozen ? "true" : "false");
 	if (state->frozen && state->until_us) {
 		clock_to_text(state->until_us, time);
 		putf(out, ",\"until\":\"%s\"", time);
 	}
-	putf(out, ",\"partition\":%d,\"offset\":%lld,\"last\":", (int)shot->place.partition, (long long)shot->place.offset);
+	if (state->removed)
+		put(out, ",\"removed\":true", 15);
+	putf(out, ",\"partition\":%d,\"offset\":%lld,\"last\":", (int)shot->place.partition,
+	     (long long)shot->place.offset);
 	put_hex(out, shot->place.last, sizeof shot->place.last);
 	clock_to_text(time_us, time);
 	putf(out, ",\"chunks\":%u,\"time\":\"%s\"", writing->chunks, time);
@@ -238,7 +250,7 @@ put_manifest_head(struct text *out, const struct writing *writing, const struct 
 static bool
 put_inline(struct text *out, const struct writing *writing, const struct kafka_shot *shot, uint64_t time_us)
 {
-	struct window_walk walk = {.window = &shot->window, .apex = shot->version->apex};
+	struct window_walk walk = {.window = &shot->window, .apex = shot->version ? shot->version->apex : NULL};
 
 	put_manifest_head(out, writing, shot, time_us);
 	put(out, ",", 1);
@@ -308,7 +320,8 @@ topic_partition(struct kafka *kafka, const char *zone)
 }
 
 enum status
-kafka_write_snapshot(struct kafka *kafka, const char *zone, const struct kafka_shot *shot, struct kafka_manifest *manifest, char *reason)
+kafka_write_snapshot(struct kafka *kafka, const char *zone, const struct kafka_shot *shot,
+		     struct kafka_manifest *manifest, char *reason)
 {
 	struct change_snapshot sum = {0};
 	struct text text = {0};
@@ -317,7 +330,7 @@ kafka_write_snapshot(struct kafka *kafka, const char *zone, const struct kafka_s
 	enum status status = begin_writing(&out, kafka, zone, reason);
 
 	out.partition = topic_partition(kafka, zone);
-	if (!status)
+	if (!status && shot->version)
 		status = change_json_chunks(shot->version, on_chunk, &out, &sum);
 	if (!status && (out.chunks || !put_inline(&text, &out, shot, time_us)))
 		status = put_large(&text, &out, shot, time_us, sum.records);
@@ -326,10 +339,15 @@ kafka_write_snapshot(struct kafka *kafka, const char *zone, const struct kafka_s
 	if (!status)
 		status = settle(&out);
 	if (!status) {
-		*manifest = (struct kafka_manifest){.topic_partition = out.partition, .place = shot->place, .version = shot->version->version,
-		                                    .time_us = time_us, .records = sum.records, .chunks = out.chunks};
+		*manifest = (struct kafka_manifest){.topic_partition = out.partition,
+						    .place = shot->place,
+						    .version = shot->number,
+						    .time_us = time_us,
+						    .records = sum.records,
+						    .chunks = out.chunks};
 		memcpy(manifest->id, out.id, sizeof out.id);
-		if (kafka_snapshot_each_old(kafka, zone, out.id, send_tombstone, &out) != STATUS_OK || settle(&out) != STATUS_OK)
+		if (kafka_snapshot_each_old(kafka, zone, out.id, send_tombstone, &out) != STATUS_OK ||
+		    settle(&out) != STATUS_OK)
 			log_warning("old snapshot not removed", "zone=%s reason=%s", zone, reason);
 	} else if (!reason[0]) {
 		snprintf(reason, STORE_REASON_SIZE, "%s", status_text(status));
@@ -340,8 +358,8 @@ kafka_write_snapshot(struct kafka *kafka, const char *zone, const struct kafka_s
 }
 
 enum status
-kafka_write_chunks(struct kafka *kafka, struct zone *zone, const struct zone_version *version, char id[KAFKA_ID_TEXT], struct change_snapshot *out,
-                    char *reason)
+kafka_write_chunks(struct kafka *kafka, struct zone *zone, const struct zone_version *version, char id[KAFKA_ID_TEXT],
+		   struct change_snapshot *out, char *reason)
 {
 	struct writing writing;
 

@@ -31,15 +31,15 @@ struct mark {
 };
 
 struct warm {
-	struct store *store;      /* NULL: nothing is kept */
+	struct store *store; /* NULL: nothing is kept */
 	struct kv *kv;
 	char *name;
-	pthread_mutex_t disk;     /* one at a time writes; taken before `mutex` */
-	pthread_mutex_t mutex;    /* what waits */
+	pthread_mutex_t disk;  /* one at a time writes; taken before `mutex` */
+	pthread_mutex_t mutex; /* what waits */
 	struct entry *first, **last;
 	size_t count;
 	struct mark *marks;
-	bool failed;              /* until warm_reset */
+	bool failed; /* until warm_reset */
 };
 
 enum status
@@ -137,8 +137,9 @@ read_place(const struct warm *warm, const struct zone *zone, struct warm_place *
 		status = STATUS_NOT_FOUND;
 	if (!status) {
 		const uint8_t *at = value.bytes;
-		*place = (struct warm_place){.partition = (int32_t)bytes_get_u32(at), .offset = (int64_t)bytes_get_u64(at + 4),
-		                             .version = bytes_get_u64(at + 12)};
+		*place = (struct warm_place){.partition = (int32_t)bytes_get_u32(at),
+					     .offset = (int64_t)bytes_get_u64(at + 4),
+					     .version = bytes_get_u64(at + 12)};
 		memcpy(place->last, at + 20, DIGEST_SHA256_SIZE);
 	}
 	kv_abort(txn);
@@ -172,7 +173,10 @@ enum status
 warm_add(struct warm *warm, struct zone *zone)
 {
 	static const struct store_sink sink = {
-		.loaded = drop_loaded, .absent = ignore_zone, .ready = ignore_zone, .unusable = ignore_unusable,
+		.loaded = drop_loaded,
+		.absent = ignore_zone,
+		.ready = ignore_zone,
+		.unusable = ignore_unusable,
 	};
 
 	if (!warm->store)
@@ -247,14 +251,16 @@ warm_load(struct warm *warm, struct zone *zone, struct draft *draft, struct repl
 	if (!status)
 		return STATUS_OK;
 	if (status != STATUS_NOT_FOUND)
-		log_warning("local copy not used", "zone=%s reason=%s", zone->text, reason[0] ? reason : status_text(status));
+		log_warning("local copy not used", "zone=%s reason=%s", zone->text,
+			    reason[0] ? reason : status_text(status));
 	draft_drop(draft);
 	replay_free(*replay);
 	return STATUS_NOT_FOUND;
 }
 
 enum status
-warm_begin(struct warm *warm, struct zone *zone, const struct zone_version *version, const struct warm_place *place, char *reason)
+warm_begin(struct warm *warm, struct zone *zone, const struct zone_version *version, const struct warm_place *place,
+	   char *reason)
 {
 	if (!warm->store)
 		return STATUS_NOT_FOUND;
@@ -269,7 +275,8 @@ warm_begin(struct warm *warm, struct zone *zone, const struct zone_version *vers
 }
 
 void
-warm_put_chunk(struct warm *warm, struct zone *zone, const char *snapshot, uint32_t number, const uint8_t *bytes, size_t size)
+warm_put_chunk(struct warm *warm, struct zone *zone, const char *snapshot, uint32_t number, const uint8_t *bytes,
+	       size_t size)
 {
 	if (warm->store && embedded_put_chunk(warm->store, zone, snapshot, number, bytes, size) != STATUS_OK)
 		log_limited(LOG_LEVEL_WARNING, "local copy of an import not written", "zone=%s", zone->text);
@@ -285,8 +292,13 @@ warm_note(struct warm *warm, const struct store_fate *fate, const struct warm_pl
 	struct entry *entry = malloc(sizeof *entry + fate->record->size);
 	if (!entry)
 		return false;
-	*entry = (struct entry){.zone = fate->record->zone, .place = *place, .version = fate->version, .serial = fate->serial,
-	                        .snapshot = snapshot, .parked = parked, .size = fate->record->size};
+	*entry = (struct entry){.zone = fate->record->zone,
+				.place = *place,
+				.version = fate->version,
+				.serial = fate->serial,
+				.snapshot = snapshot,
+				.parked = parked,
+				.size = fate->record->size};
 	memcpy(entry->id, fate->id, VERSION_ID_SIZE);
 	memcpy(entry->record, fate->record->record, entry->size);
 	pthread_mutex_lock(&warm->mutex);
@@ -355,10 +367,14 @@ commit_entries(struct warm *warm, const struct entry *first, size_t at_most, con
 	size_t count = 0;
 
 	for (; first && count < at_most && !status; first = first->next, count++) {
-		records[count] = (struct store_record){.zone = first->zone, .record = first->record, .size = first->size,
-		                                        .change = first->snapshot ? &import : &plain};
-		fates[count] = (struct store_fate){.record = &records[count], .fate = REPLAY_APPLIED, .version = first->version,
-		                                   .serial = first->serial};
+		records[count] = (struct store_record){.zone = first->zone,
+						       .record = first->record,
+						       .size = first->size,
+						       .change = first->snapshot ? &import : &plain};
+		fates[count] = (struct store_fate){.record = &records[count],
+						   .fate = REPLAY_APPLIED,
+						   .version = first->version,
+						   .serial = first->serial};
 		memcpy(fates[count].id, first->id, VERSION_ID_SIZE);
 	}
 	if (!status && count)
@@ -461,7 +477,8 @@ warm_flush(struct warm *warm)
 
 /* Content must not be ahead of the log, so that is written first. */
 void
-warm_checkpoint(struct warm *warm, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle)
+warm_checkpoint(struct warm *warm, struct zone *zone, const struct zone_version *version, const struct replay *replay,
+		bool idle)
 {
 	if (!warm->store || pthread_mutex_trylock(&warm->disk) != 0)
 		return;

@@ -1,6 +1,8 @@
 /*
- * The local copy of the zones of a remote store: content, window, history, and the place in the remote log, in LMDB. It is written
- * lazily, by the schema of the embedded store, and is never what a gateway relies on: what cannot be read is fetched again.
+ * The local copy of the zones of a remote store: content, window, history, and the place in the remote log, in LMDB.
+ * It is written
+ * lazily, by the schema of the embedded store, and is never what a gateway relies on: what cannot be read is fetched
+ * again.
  *
  * Threads:   any; one mutex. warm_flush and warm_begin wait for the disk, warm_note never does.
  * Errors:    none matters but in words: a copy that fails is begun anew.
@@ -32,15 +34,17 @@ MUST_USE enum status warm_add(struct warm *warm, struct zone *zone);
 void warm_drop(struct warm *warm, struct zone *zone);
 
 /* What was kept: draft and replay are given. `place` may be older than the content, never newer. STATUS_NOT_FOUND */
-MUST_USE enum status warm_load(struct warm *warm, struct zone *zone, struct draft *draft, struct replay **replay, struct warm_place *place);
+MUST_USE enum status warm_load(struct warm *warm, struct zone *zone, struct draft *draft, struct replay **replay,
+			       struct warm_place *place);
 /* The copy begins with this version, at this place; both NULL: with nothing. */
-MUST_USE enum status warm_begin(struct warm *warm, struct zone *zone, const struct zone_version *version, const struct warm_place *place,
-                                char *reason);
+MUST_USE enum status warm_begin(struct warm *warm, struct zone *zone, const struct zone_version *version,
+				const struct warm_place *place, char *reason);
 /*
  * An applied change, copied; false: too many wait, the copy has to begin anew. `parked`: until
  * warm_unpark, for a copy that is being begun. `snapshot`: its content is in chunks.
  */
-bool warm_note(struct warm *warm, const struct store_fate *fate, const struct warm_place *place, bool snapshot, bool parked);
+bool warm_note(struct warm *warm, const struct store_fate *fate, const struct warm_place *place, bool snapshot,
+	       bool parked);
 void warm_unpark(struct warm *warm, const struct zone *zone);
 /* Everything up to `place` is in the copy, once what waits is written. */
 void warm_note_place(struct warm *warm, struct zone *zone, const struct warm_place *place);
@@ -48,9 +52,11 @@ void warm_note_place(struct warm *warm, struct zone *zone, const struct warm_pla
 MUST_USE enum status warm_flush(struct warm *warm);
 void warm_reset(struct warm *warm);
 /* Follower's thread, after publishing; may do nothing where somebody else is at the disk. */
-void warm_checkpoint(struct warm *warm, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle);
+void warm_checkpoint(struct warm *warm, struct zone *zone, const struct zone_version *version,
+		     const struct replay *replay, bool idle);
 /* A chunk of a snapshot change that will be noted. */
-void warm_put_chunk(struct warm *warm, struct zone *zone, const char *snapshot, uint32_t number, const uint8_t *bytes, size_t size);
+void warm_put_chunk(struct warm *warm, struct zone *zone, const char *snapshot, uint32_t number, const uint8_t *bytes,
+		    size_t size);
 /* History: the embedded store's; NULL: none. Flush first. */
 struct store *warm_history(struct warm *warm);
 

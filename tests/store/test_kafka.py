@@ -312,6 +312,24 @@ def test_history_rollback_import_freeze_and_removal_reach_all_gateways(cluster):
     same([one, two, three])
 
 
+def test_a_removed_zone_stays_removed_until_it_is_made_again(cluster):
+    one, two = (cluster.gateway(files={"dyn.zone": ZONE.replace("example.test", "dyn.test")}) for _ in range(2))
+    add = ("add", "dyn.test.", "--store", "bus", "--file", "dyn.zone", "--policy", "grant dhcp. zonesub ANY")
+    for g in (one, two):
+        g.ctl(*add)
+        until(lambda: g.short("ns1.dyn.test.") == ["127.0.0.1"])
+    one.nsupdate("update add a.dyn.test. 300 A 192.0.2.1", zone="dyn.test.")
+    until(lambda: two.short("a.dyn.test.") == ["192.0.2.1"])
+    one.ctl("remove", "dyn.test.")
+    until(lambda: two.short("a.dyn.test.") == [])
+    manifest = run("kcat", "-b", cluster.kafka.bootstrap, "-C", "-t", cluster.topic + ".snapshots", "-e", "-q", "-f", "%k %s\n").stdout
+    assert '"removed":true' in [x for x in manifest.splitlines() if x.startswith("dyn.test. ")][-1]
+    one.ctl(*add)
+    until(lambda: one.short("ns1.dyn.test.") == ["127.0.0.1"])
+    assert one.short("a.dyn.test.") == [] and one.serial("dyn.test.") > 2
+    until(lambda: two.short("ns1.dyn.test.") == ["127.0.0.1"])
+
+
 def update(g, key, *, timeout=6, **kw):
     """One UPDATE over TCP; the rcode's name, or None where there was no answer."""
     u = dns.update.Update("example.test.", keyring=dns.tsigkeyring.from_text({"dhcp.": SECRET}), keyalgorithm="hmac-sha256")

@@ -1,5 +1,6 @@
 /*
- * store/kafka.c: the suite of all stores over a real broker, which KAFKA_BROKERS=host:port names (tests/store/test_kafka.py starts one
+ * store/kafka.c: the suite of all stores over a real broker, which KAFKA_BROKERS=host:port names
+ * (tests/store/test_kafka.py starts one
  * and runs this). Without it the test is skipped.
  */
 #include "tests/store/suite.h"
@@ -24,8 +25,14 @@ open_kafka(void *context, bool fresh)
 	snprintf(updates, sizeof updates, "suite.%d.%u.updates", (int)getpid(), count);
 	snprintf(snapshots, sizeof snapshots, "suite.%d.%u.snapshots", (int)getpid(), count);
 	struct kafka_settings settings = {
-		.brokers = brokers, .updates_topic = updates, .snapshots_topic = snapshots, .snapshot_changes = 10000,
-		.snapshot_interval_ms = 3600000, .create_topics = true, .partitions = 2, .replication = 1,
+		.brokers = brokers,
+		.updates_topic = updates,
+		.snapshots_topic = snapshots,
+		.snapshot_changes = 10000,
+		.snapshot_interval_ms = 3600000,
+		.create_topics = true,
+		.partitions = 2,
+		.replication = 1,
 	};
 	if (kafka_open("bus", &settings, kv, &store, reason) != STATUS_OK) {
 		fprintf(stderr, "test_kafka: %s\n", reason);
