@@ -16,6 +16,7 @@ UNIT_TESTS = \
 	tests/unit/test_committer \
 	tests/unit/test_compose \
 	tests/unit/test_config \
+	tests/unit/test_cookie \
 	tests/unit/test_digest \
 	tests/unit/test_dispatch \
 	tests/unit/test_draft \
@@ -41,6 +42,7 @@ UNIT_TESTS = \
 	tests/unit/test_present \
 	tests/unit/test_queue \
 	tests/unit/test_random \
+	tests/unit/test_ratelimit \
 	tests/unit/test_rcu \
 	tests/unit/test_rdata \
 	tests/unit/test_retransmit \

@@ -88,22 +88,24 @@ server_hash(const uint8_t *secret, const struct sockaddr_storage *client, const 
 		out[i] = (uint8_t)(hash >> 8 * i);
 }
 
-/* *age_s: how old it is; below 0: made by a clock ahead of ours. */
+/* *fresh: it need not be renewed: young, not by a clock ahead of ours, and made with the first secret. */
 static bool
 is_ours(const struct cookie_secrets *secrets, const struct sockaddr_storage *client, const uint8_t *cookie, size_t size,
-	uint64_t now_s, int32_t *age_s)
+	uint64_t now_s, bool *fresh)
 {
 	uint8_t hash[8];
 
 	if (size != COOKIE_SIZE || cookie[COOKIE_CLIENT_SIZE] != SERVER_VERSION)
 		return false;
-	*age_s = (int32_t)((uint32_t)now_s - bytes_get_u32(cookie + 12)); /* serial arithmetic (RFC 9018 4.3) */
-	if (*age_s > AGE_MAX_S || *age_s < -AHEAD_MAX_S)
+	int32_t age_s = (int32_t)((uint32_t)now_s - bytes_get_u32(cookie + 12)); /* serial arithmetic (RFC 9018 4.3) */
+	if (age_s > AGE_MAX_S || age_s < -AHEAD_MAX_S)
 		return false;
 	for (unsigned i = 0; i < secrets->count; i++) {
 		server_hash(secrets->bytes[i], client, cookie, hash);
-		if (digest_equal(hash, cookie + HASHED_SIZE, sizeof hash))
+		if (digest_equal(hash, cookie + HASHED_SIZE, sizeof hash)) {
+			*fresh = i == 0 && age_s >= 0 && age_s < AGE_RENEW_S;
 			return true;
+		}
 	}
 	return false;
 }
@@ -112,10 +114,9 @@ enum cookie_verdict
 cookie_answer(const struct cookie_secrets *secrets, const struct sockaddr_storage *client, const uint8_t *cookie,
 	      size_t size, uint64_t now_s, uint8_t out[COOKIE_SIZE])
 {
-	int32_t age_s = 0;
-	bool good = is_ours(secrets, client, cookie, size, now_s, &age_s);
+	bool fresh = false, good = is_ours(secrets, client, cookie, size, now_s, &fresh);
 
-	if (good && age_s >= 0 && age_s < AGE_RENEW_S) {
+	if (fresh) {
 		memcpy(out, cookie, COOKIE_SIZE);
 		return COOKIE_GOOD;
 	}

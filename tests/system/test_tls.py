@@ -5,6 +5,7 @@ import signal
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
 import urllib.request
@@ -338,10 +339,11 @@ def test_cookies(make_gateway):
 def test_servers_with_one_secret_know_each_others_cookies(make_gateway):
     old, new = "e5e973e5a6b2a43f48e7dc849e37bfcf", "445536bcd2513298075a5d379663c962"
     config = CONFIG.replace("  identity: gw1\n", "  identity: gw1\n  cookie-secret: cookie.secret\n")
-    a = make_gateway(config, files={"cookie.secret": "# from the example of RFC 9018 A.4\n%s\n" % old})
+    a = make_gateway(config, files={"cookie.secret": "# from the example of RFC 9018 A.1\n%s\n" % old})
     b = make_gateway(config, files={"cookie.secret": "%s\n%s\n" % (new, old.upper())})
     _, cookie = ask_cookie(a, b"12345678")
-    assert ask_cookie(b, cookie) == (0, cookie), "a secret that is going out is still good"
+    rcode, renewed = ask_cookie(b, cookie)
+    assert renewed[8:] != cookie[8:] and metric(b, 'cookies_total{verdict="good"}') == 1, "a secret that is going out is still good"
     _, cookie = ask_cookie(b, b"12345678")
     assert ask_cookie(a, cookie)[1] != cookie
     a.stop()
@@ -349,6 +351,53 @@ def test_servers_with_one_secret_know_each_others_cookies(make_gateway):
         f.write("%s\n%s\n" % (old, "00" * 15))
     r = run(ZONEGATED, "-c", a.config_path, "-t", check=False, cwd=a.dir)
     assert r.returncode == 1 and "cookie.secret:2: a secret is 32 hexadecimal digits" in r.stderr
+
+
+def test_cookies_of_bind_and_knot_are_ours_and_ours_theirs(make_gateway):
+    secret = "e5e973e5a6b2a43f48e7dc849e37bfcf"
+    g = make_gateway(CONFIG.replace("  identity: gw1\n", "  identity: gw1\n  cookie-secret: cookie.secret\n"), files={"cookie.secret": secret + "\n"})
+    bind, knot = [type("Other", (), {"port": free_port()}) for _ in range(2)]
+    files = {"named.conf": """options { directory "%s"; listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; }; pid-file none; recursion no; require-server-cookie yes;
+        cookie-algorithm siphash24; cookie-secret "%s"; }; controls {};
+        zone "example.test" { type primary; file "example.test.zone"; };""" % (g.dir, bind.port, secret),
+             "knot.conf": """server:
+  rundir: %s
+  listen: 127.0.0.1@%d
+database:
+  storage: %s
+mod-cookies:
+  - id: c
+    secret: 0x%s
+zone:
+  - domain: example.test
+    storage: %s
+    file: example.test.zone
+    zonefile-sync: -1
+    module: mod-cookies/c
+""" % (g.dir, knot.port, g.dir, secret, g.dir)}
+    for name, text in files.items():
+        with open(os.path.join(g.dir, name), "w") as f:
+            f.write(text)
+    running = [subprocess.Popen(c, cwd=g.dir, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+               for c in (["named", "-g", "-c", "named.conf"], ["knotd", "-c", "knot.conf"])]
+    try:
+        for other in (bind, knot):
+            end = time.monotonic() + 20
+            while True:
+                try:
+                    _, theirs = ask_cookie(other, b"abcdefgh")
+                    break
+                except Exception:
+                    assert time.monotonic() < end, "it does not answer"
+                    time.sleep(0.1)
+            assert ask_cookie(g, theirs) == (0, theirs), "theirs are known here"
+            _, ours = ask_cookie(g, b"hgfedcba")
+            rcode, back = ask_cookie(other, ours)
+            assert rcode == 0 and back[:12] == ours[:12], "ours are known there"  # BIND asked for one
+    finally:
+        for p in running:
+            p.terminate()
+            p.wait(20)
 
 
 # ---- rate limiting ----
