@@ -62,6 +62,7 @@ compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffe
 	memset(compose->count, 0, sizeof compose->count);
 	compose->question_offset = 0;
 	compose->names = 0;
+	compose->name[0].own = 0;
 
 	size_t used = MESSAGE_HEADER_SIZE;
 	if (msg->qname_size > 0) {
@@ -75,16 +76,6 @@ compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffe
 	}
 	size_t end = limit > reserved && limit - reserved > used ? limit - reserved : used;
 	compose->out = (struct writer){.base = buffer, .at = buffer + used, .end = buffer + end};
-}
-
-size_t
-compose_udp_limit(const struct message *msg, size_t max)
-{
-	size_t limit = msg->edns.present ? msg->edns.udp_size : 512;
-
-	if (limit > max)
-		limit = max;
-	return limit < 512 ? 512 : limit;
 }
 
 /* The longest run of whole labels that ends both; its octets. */
@@ -287,31 +278,6 @@ compose_record(struct compose *compose, enum section section, const uint8_t *own
 	return true;
 }
 
-/* Addresses at the question's name, which most responses are: one check of the room, no names. */
-static inline bool
-put_at_question(struct compose *compose, uint16_t type, uint32_t ttl_s, const uint8_t *item, size_t packed_size,
-		unsigned count)
-{
-	uint8_t *at = compose->out.at;
-
-	/* Each item's size makes way for twelve octets in front of its RDATA. */
-	if ((size_t)(compose->out.end - at) < packed_size + 10u * count)
-		return false;
-	for (; count > 0; count--) {
-		uint16_t size;
-		memcpy(&size, item, 2);
-		bytes_put_u16(at, POINTER | MESSAGE_HEADER_SIZE);
-		bytes_put_u32(at + 2, (uint32_t)type << 16 | CLASS_IN);
-		bytes_put_u32(at + 6, ttl_s);
-		bytes_put_u16(at + 10, size);
-		copy(at + 12, item + 2, size);
-		at += 12u + size;
-		item += 2u + size;
-	}
-	compose->out.at = at;
-	return true;
-}
-
 static bool
 put_rrset(struct compose *compose, struct head *head, const uint8_t *item, const uint8_t *packed_end, unsigned count)
 {
@@ -333,21 +299,46 @@ put_rrset(struct compose *compose, struct head *head, const uint8_t *item, const
 	return true;
 }
 
+static __attribute__((noinline)) bool
+rrset_with_names(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint32_t ttl_s,
+		 const uint8_t *packed, size_t packed_size, uint16_t count)
+{
+	struct head head = {.owner = owner, .type = type, .class_ = CLASS_IN, .ttl_s = ttl_s};
+
+	if (!put_rrset(compose, &head, packed, packed + packed_size, count))
+		return false;
+	compose->count[section] = (uint16_t)(compose->count[section] + count);
+	return true;
+}
+
 bool
 compose_rrset(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint32_t ttl_s,
               const uint8_t *packed, size_t packed_size, uint16_t count)
 {
-	bool good;
+	uint8_t *at = compose->out.at;
+	uint16_t size = type == TYPE_A ? 4 : 16;
 
-	if (owner == NULL && (type == TYPE_A || type == TYPE_AAAA) && compose->names > 0 && compose->name[0].own > 0) {
-		good = put_at_question(compose, type, ttl_s, packed, packed_size, count);
-	} else {
-		struct head head = {.owner = owner, .type = type, .class_ = CLASS_IN, .ttl_s = ttl_s};
-		good = put_rrset(compose, &head, packed, packed + packed_size, count);
+	if (owner != NULL || (type != TYPE_A && type != TYPE_AAAA) || compose->name[0].own == 0 ||
+	    packed_size != count * (size + 2u))
+		return rrset_with_names(compose, section, owner, type, ttl_s, packed, packed_size, count);
+	/* Addresses at the question's name, which most responses are: one check of the room, and no names. */
+	if ((size_t)(compose->out.end - at) < count * (size + 12u))
+		return false;
+	for (unsigned left = count; left > 0; left--) {
+		bytes_put_u16(at, POINTER | MESSAGE_HEADER_SIZE);
+		bytes_put_u32(at + 2, (uint32_t)type << 16 | CLASS_IN);
+		bytes_put_u32(at + 6, ttl_s);
+		bytes_put_u16(at + 10, size);
+		if (size == 4)
+			memcpy(at + 12, packed + 2, 4);
+		else
+			memcpy(at + 12, packed + 2, 16);
+		at += 12u + size;
+		packed += 2u + size;
 	}
-	if (good)
-		compose->count[section] = (uint16_t)(compose->count[section] + count);
-	return good;
+	compose->out.at = at;
+	compose->count[section] = (uint16_t)(compose->count[section] + count);
+	return true;
 }
 
 void
@@ -448,8 +439,7 @@ compose_finish(struct compose *compose, const struct edns_reply *opt)
 
 	if (opt != NULL)
 		put_opt(compose, opt);
-	bytes_put_u16(header, compose->id);
-	bytes_put_u16(header + 2, (uint16_t)((compose->flags & 0xfff0u) | (compose->rcode & FLAG_RCODE)));
+	bytes_put_u32(header, (uint32_t)compose->id << 16 | (compose->flags & 0xfff0u) | (compose->rcode & FLAG_RCODE));
 	message_swap_counts(header + 4, compose->count);
 	return writer_size(&compose->out);
 }

@@ -49,7 +49,15 @@ struct compose {
 void compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffer, size_t size, size_t limit,
                    size_t reserved);
 /* 512 without EDNS, else the requestor's size, at most `max` and at least 512. */
-size_t compose_udp_limit(const struct message *msg, size_t max);
+static inline size_t
+compose_udp_limit(const struct message *msg, size_t max)
+{
+	size_t limit = msg->edns.present ? msg->edns.udp_size : 512;
+
+	if (limit > max)
+		limit = max;
+	return limit < 512 ? 512 : limit;
+}
 
 /*
  * Add one record. owner: wire name, any case, compressed against all before; rdata: plain. False: no room, nothing was

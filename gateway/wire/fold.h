@@ -46,7 +46,7 @@ fold_word(uint64_t word)
 }
 
 /* Lower case; `out` may be `in`. Short tails are covered by a last block that overlaps the one before. */
-static inline void
+static inline __attribute__((always_inline)) void
 fold_copy(uint8_t *out, const uint8_t *in, size_t size)
 {
 	if (size >= 16) {

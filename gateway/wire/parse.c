@@ -19,6 +19,18 @@ read_header(const uint8_t *wire, size_t size, struct message *msg)
 	msg->id = bytes_get_u16(wire);
 	msg->flags = bytes_get_u16(wire + 2);
 	message_swap_counts(msg->count, wire + 4);
+	msg->edns.present = false;
+	msg->edns.dnssec_ok = false;
+	msg->opt_offset = 0;
+	msg->tsig_offset = 0;
+	msg->sig0_offset = 0;
+	msg->start[SECTION_QUESTION] = MESSAGE_HEADER_SIZE;
+}
+
+/* As if there was nothing behind the header. */
+static void
+clear_body(struct message *msg)
+{
 	msg->qname_size = 0;
 	msg->qname_labels = 0;
 	msg->qtype = 0;
@@ -27,8 +39,6 @@ read_header(const uint8_t *wire, size_t size, struct message *msg)
 	msg->edns.present = false;
 	msg->edns.dnssec_ok = false;
 	msg->opt_offset = 0;
-	msg->tsig_offset = 0;
-	msg->sig0_offset = 0;
 	for (unsigned section = 0; section <= SECTION_COUNT; section++)
 		msg->start[section] = MESSAGE_HEADER_SIZE;
 }
@@ -62,6 +72,13 @@ read_question(struct message *msg)
 	msg->qclass = bytes_get_u16(name + size + 2);
 	msg->question_end = (uint16_t)(MESSAGE_HEADER_SIZE + size + 4);
 	return true;
+}
+
+/* Not inlined a second time, so that parse_message needs few registers. */
+static __attribute__((noinline)) bool
+read_any_question(struct message *msg)
+{
+	return read_question(msg);
 }
 
 static bool
@@ -237,9 +254,10 @@ parse_body(struct message *msg, bool response)
 	unsigned opcode = message_opcode(msg);
 	struct pass pass = {.msg = msg, .update = opcode == OPCODE_UPDATE && !response};
 
+	clear_body(msg);
 	if (opcode != OPCODE_QUERY && opcode != OPCODE_NOTIFY && opcode != OPCODE_UPDATE)
 		return PARSE_NOTIMP;
-	if (msg->count[SECTION_QUESTION] > 0 && !read_question(msg))
+	if (msg->count[SECTION_QUESTION] > 0 && !read_any_question(msg))
 		return PARSE_FORMERR;
 	pass.broken = !questions_are_good(msg, response);
 	return walk_sections(&pass);
@@ -251,12 +269,9 @@ parse_message(const uint8_t *wire, size_t size, struct message *msg)
 	if (size < MESSAGE_HEADER_SIZE || size > MESSAGE_MAX_SIZE || (wire[2] & 0x80) != 0)
 		return PARSE_DROP;
 	read_header(wire, size, msg);
-	if (message_opcode(msg) == OPCODE_QUERY && msg->count[SECTION_QUESTION] == 1) {
-		if (!read_question(msg))
-			return PARSE_FORMERR;
-		if (read_plain_query(msg))
-			return PARSE_OK;
-	}
+	if (message_opcode(msg) == OPCODE_QUERY && msg->count[SECTION_QUESTION] == 1 && read_question(msg) &&
+	    read_plain_query(msg))
+		return PARSE_OK;
 	return parse_body(msg, false);
 }
 

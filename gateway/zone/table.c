@@ -22,6 +22,7 @@ struct table_index {
 	struct reclaim_item item;
 	size_t room, taken;      /* room: a power of two; taken: zones and GONE */
 	_Atomic uint64_t labels; /* label counts that zones have */
+	_Atomic(struct zone *) only; /* set while there was never another: found without a hash, 60 instructions for 105 */
 	struct table_slot slot[];
 };
 
@@ -99,7 +100,7 @@ index_put(struct table_index *index, struct zone *zone)
 }
 
 static inline struct table_slot *
-index_probe(struct table_index *index, const uint8_t *name, size_t size, uint64_t hash)
+index_probe(struct table_index *index, const uint8_t *name, size_t size, uint64_t hash, struct zone **found)
 {
 	for (size_t at = hash & (index->room - 1);; at = (at + 1) & (index->room - 1)) {
 		struct table_slot *slot = &index->slot[at];
@@ -107,20 +108,19 @@ index_probe(struct table_index *index, const uint8_t *name, size_t size, uint64_
 		if (zone == NULL)
 			return NULL;
 		if (atomic_load_explicit(&slot->hash, memory_order_relaxed) == hash && zone != GONE &&
-		    zone->name_size == size && node_same_bytes(zone->name, name, size))
+		    zone->name_size == size && node_same_bytes(zone->name, name, size)) {
+			*found = zone;
 			return slot;
+		}
 	}
 }
 
 static inline struct zone *
 index_find(struct table_index *index, const uint8_t *name, size_t size)
 {
-	struct table_slot *slot = index_probe(index, name, size, name_hash(name, size));
+	struct zone *zone;
 
-	if (slot == NULL)
-		return NULL;
-	struct zone *zone = atomic_load_explicit(&slot->zone, memory_order_acquire);
-	return zone == GONE ? NULL : zone;
+	return index_probe(index, name, size, name_hash(name, size), &zone) != NULL ? zone : NULL;
 }
 
 /* Room for `more` zones: the index itself or a larger copy, which becomes the table's. The mutex is held. */
@@ -237,6 +237,7 @@ table_add_all(struct table *table, struct zone **zones, size_t count)
 		zone->table = table;
 		zone->chain = (struct version_chain){.reclaim = table->reclaim, .free_owner = zone_free, .owner = zone};
 		table->with_labels[label_bit(zone->labels)]++;
+		atomic_store_explicit(&index->only, index->taken == 0 ? zone : NULL, memory_order_release);
 		index_put(index, zone);
 		atomic_fetch_add_explicit(&table->count, 1, memory_order_relaxed);
 	}
@@ -257,9 +258,12 @@ table_remove(struct table *table, struct zone *zone)
 
 	pthread_mutex_lock(&table->mutex);
 	struct table_index *index = atomic_load_explicit(&table->index, memory_order_relaxed);
-	struct table_slot *slot = zone->table == table ? index_probe(index, zone->name, zone->name_size, zone->hash) : NULL;
+	struct zone *found;
+	struct table_slot *slot =
+		zone->table == table ? index_probe(index, zone->name, zone->name_size, zone->hash, &found) : NULL;
 	if (slot != NULL) {
 		unsigned bit = label_bit(zone->labels);
+		atomic_store_explicit(&index->only, NULL, memory_order_release);
 		atomic_store_explicit(&slot->zone, GONE, memory_order_release);
 		if (--table->with_labels[bit] == 0)
 			atomic_fetch_and_explicit(&index->labels, ~(UINT64_C(1) << bit), memory_order_relaxed);
@@ -274,6 +278,16 @@ table_remove(struct table *table, struct zone *zone)
 	}
 	pthread_mutex_unlock(&table->mutex);
 	return status;
+}
+
+static inline bool
+is_within(const uint8_t *name, size_t size, unsigned labels, const struct zone *zone)
+{
+	for (; labels > zone->labels; labels--) {
+		size -= name[0] + 1u;
+		name += name[0] + 1u;
+	}
+	return size == zone->name_size && node_same_bytes(name, zone->name, size);
 }
 
 /* Zones with 63 labels or more: rare enough to try each count. */
@@ -294,8 +308,11 @@ struct zone *
 table_find(const struct table *table, const uint8_t *name, size_t size, unsigned labels)
 {
 	struct table_index *index = atomic_load_explicit(&table->index, memory_order_acquire);
-	uint64_t left = atomic_load_explicit(&index->labels, memory_order_acquire);
+	struct zone *only = atomic_load_explicit(&index->only, memory_order_acquire);
+	if (only != NULL)
+		return is_within(name, size, labels, only) ? only : NULL;
 
+	uint64_t left = atomic_load_explicit(&index->labels, memory_order_acquire);
 	if (__builtin_expect(labels >= DEEP, 0))
 		return find_deep(index, name, size, labels);
 	/* Only as many labels as some zone has. */
