@@ -2,11 +2,13 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define LENGTH_SIZE 2              /* in front of each message (RFC 1035 4.2.2) */
@@ -33,6 +35,7 @@ struct tcp_connection {
 	struct tcp_connection *older, *newer; /* by progress; `newer` also links the lists of closed and free ones */
 	struct tcp_connection *dirty_next;
 	uint64_t progress_ms;
+	int unsent;                /* octets that the kernel still held when the idle time was last over */
 	uint8_t *in, *out;
 	size_t in_used, out_at, out_used, out_room;
 	unsigned pending;
@@ -278,8 +281,10 @@ send_some(struct tcp_connection *connection, const uint8_t *bytes, size_t size)
 
 	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (sent > 0)
+	if (sent > 0) {
+		connection->unsent = 0;
 		made_progress(connection);
+	}
 	return sent;
 }
 
@@ -615,6 +620,7 @@ adopt(struct tcp_listener *listener, int fd, const struct sockaddr_storage *remo
 	connection->serial = ++tcp->serial;
 	connection->address = address;
 	connection->events = EPOLLIN;
+	connection->unsent = 0;
 	connection->peer.remote = *remote;
 	connection->peer.remote_size = remote_size;
 	connection->peer.transport = listener->layer->transport;
@@ -709,6 +715,21 @@ tcp_flush(struct tcp *tcp)
 
 /* ---- the round ---- */
 
+/*
+ * A slow reader of a transfer: megabytes lie in the kernel, which asks for more only when a good part of them has gone. It is alive as
+ * long as they become fewer.
+ */
+static bool
+is_draining(struct tcp_connection *connection)
+{
+	int unsent = 0, before = connection->unsent;
+
+	if (ioctl(connection->fd, SIOCOUTQ, &unsent) != 0)
+		return false;
+	connection->unsent = unsent;
+	return unsent > 0 && (before == 0 || unsent < before);
+}
+
 void
 tcp_tick(struct tcp *tcp, uint64_t now_ms)
 {
@@ -717,7 +738,11 @@ tcp_tick(struct tcp *tcp, uint64_t now_ms)
 		newer = connection->newer;
 		if (now_ms - connection->progress_ms < tcp->limits.tcp_idle_ms)
 			break;
-		if (connection->pending == 0) /* an UPDATE on its way has a time limit of its own */
+		if (connection->pending > 0) /* an UPDATE on its way has a time limit of its own */
+			continue;
+		if (is_draining(connection))
+			made_progress(connection);
+		else
 			close_connection(connection);
 	}
 	while (tcp->closed != NULL) {
