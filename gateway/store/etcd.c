@@ -239,6 +239,7 @@ etcd_told(struct etcd_item *item)
 	unlink_item(item);
 	etcd->emitted = true;
 	item->at = NULL;
+	item->done = true;
 	item->next = etcd->told;
 	etcd->told = item;
 }
@@ -781,9 +782,13 @@ maintain(struct etcd *etcd)
 static void
 free_told(struct etcd *etcd)
 {
-	while (etcd->told) {
-		struct etcd_item *item = etcd->told;
-		etcd->told = item->next;
+	for (struct etcd_item **link = &etcd->told; *link;) {
+		struct etcd_item *item = *link;
+		if (item->sent) { /* the watch was faster than the answer */
+			link = &item->next;
+			continue;
+		}
+		*link = item->next;
 		if (etcd->shape->free_item)
 			etcd->shape->free_item(item);
 		etcd_text_free(&item->body);
@@ -916,6 +921,8 @@ close_store(struct store *store)
 		etcd_client_free(etcd->client);
 	while (etcd->items)
 		etcd_told(etcd->items);
+	for (struct etcd_item *item = etcd->told; item; item = item->next)
+		item->sent = false; /* nothing leads back any more */
 	for (struct etcd_item *item = etcd->inbox, *next; item; item = next) {
 		next = item->next;
 		free(item);

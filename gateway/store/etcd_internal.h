@@ -32,6 +32,7 @@ struct etcd_item {
 	char unique[33];               /* name of the log record */
 	struct etcd_text body;         /* the transaction, to send it again */
 	bool sent;                     /* a request is under way */
+	bool done;                     /* its fate has been told: freed once no request leads back to it */
 	bool journal;
 	uint64_t retry_ms;             /* not sent: when it may go again */
 	uint64_t wanted;               /* revision up to which the zone must be read before it is told; 0: not known yet */

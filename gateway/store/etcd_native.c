@@ -965,6 +965,8 @@ on_commit(void *context, const struct etcd_answer *answer)
 	struct etcd_item *item = context;
 
 	item->sent = false;
+	if (item->done)
+		return;
 	etcd_connected(item->etcd, answer);
 	if (!item->at) {
 		etcd_fail(item, STATUS_REFUSED, "the zone is not served any more");
@@ -1037,6 +1039,8 @@ on_barrier(void *context, const struct etcd_answer *answer)
 	const json_t *first = json_array_get(json_object_get(answer->json, "kvs"), 0);
 
 	item->sent = false;
+	if (item->done)
+		return;
 	if (!item->at || answer->outcome != ETCD_DONE) {
 		etcd_fail(item, STATUS_RETRY, answer->reason);
 		return;

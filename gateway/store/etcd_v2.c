@@ -365,6 +365,8 @@ on_step(void *context, const struct etcd_answer *answer)
 	bool many = writes->count > 1, last = !many || item->step == writes->count + 1;
 
 	item->sent = false;
+	if (item->done)
+		return;
 	if (!item->at) {
 		etcd_fail(item, STATUS_REFUSED, "the zone is not served any more");
 		return;
@@ -463,6 +465,8 @@ on_barrier(void *context, const struct etcd_answer *answer)
 	struct etcd_item *item = context;
 
 	item->sent = false;
+	if (item->done)
+		return;
 	if (!item->at || (answer->outcome != ETCD_DONE && answer->outcome != ETCD_ABSENT)) {
 		etcd_fail(item, STATUS_RETRY, answer->reason);
 		return;
