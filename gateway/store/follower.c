@@ -358,11 +358,12 @@ take_loaded(struct follower *follower, struct follower_event *event)
 	at->draft = event->draft;
 	at->drafting = true;
 	at->stopped = at->held = false;
-	at->rebuilding = again;
+	/* Others write to it: more may be to come before it is ready, and nothing before that is to be seen. */
+	at->rebuilding = again || follower->store->ops->diverged;
 	if (again)
 		return;
 	note_place(at, at->draft.version);
-	if (is_empty(&at->draft))
+	if (at->rebuilding || is_empty(&at->draft))
 		return;
 	at->drafting = false;
 	if (draft_finish(&at->draft, &version) != STATUS_OK) {
@@ -400,7 +401,7 @@ take_ready(struct follower *follower, struct follower_event *event)
 	at->rebuilding = false;
 	if (is_empty(&at->draft)) {
 		note_place(at, at->draft.version);
-		if (replay_removed(at->replay))
+		if (replay_removed(at->replay) && event->again)
 			set_state(at, ZONE_REMOVED);
 		return;
 	}
@@ -417,6 +418,8 @@ take_ready(struct follower *follower, struct follower_event *event)
 		return;
 	at->changed_ms = clock_monotonic_ms();
 	at->new_version = true;
+	if (!event->again)
+		return;
 	log_info("zone built anew", "zone=%s version=%llu serial=%u", at->zone->text, (unsigned long long)version->version, version->serial);
 }
 
@@ -505,7 +508,7 @@ publish_all(struct follower *follower)
 			at->new_version = true;
 		} else if (at->draft.version->version != before) {
 			note_place(at, at->draft.version);
-			if (replay_removed(at->replay))
+			if (replay_removed(at->replay) && at->ready) /* before, it is new to who adds it */
 				set_state(at, ZONE_REMOVED);
 		}
 		at->finished = NULL;
