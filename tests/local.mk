@@ -23,6 +23,7 @@ UNIT_TESTS = \
 	tests/unit/test_edns \
 	tests/unit/test_embedded \
 	tests/unit/test_follower \
+	tests/unit/test_etcd_layout \
 	tests/unit/test_hash \
 	tests/unit/test_ixfr \
 	tests/unit/test_kafka \
@@ -61,6 +62,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_change_json \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_dispatch \
+	tests/fuzz/fuzz_etcd \
 	tests/fuzz/fuzz_keyfile \
 	tests/fuzz/fuzz_master \
 	tests/fuzz/fuzz_parse \
