@@ -203,10 +203,10 @@ take_header(struct udp *udp, const struct udp_socket *socket, unsigned i)
 
 	peer->remote_size = header->msg_namelen;
 	header->msg_namelen = sizeof peer->remote;
-	if (socket->wildcard)
-		read_local(header, peer);
-	else
-		peer->local.ss_family = AF_UNSPEC;
+	peer->local.ss_family = AF_UNSPEC;
+	if (!socket->wildcard)
+		return;
+	read_local(header, peer);
 	header->msg_control = NULL;
 	header->msg_controllen = 0;
 }

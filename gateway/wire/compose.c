@@ -7,8 +7,7 @@
 
 /*
  * Costs in instructions, by callgrind with gcc 12 -O2, for www.example.com: compose_begin 80, one A at the question's
- * name 90, compose_finish 35, and 830 for the SOA of a negative answer, whose three names are matched with the
- * question's.
+ * name 35, compose_finish 30, compose_soa 100; 840 for an SOA whose three names are matched with the question's.
  *
  * How names are matched. Each remembered name is labels of its own and a pointer to what was written before, so the
  * remembered names are a tree. A name walks it in one pass: those that hang where the walk stands are compared, label
@@ -311,17 +310,13 @@ rrset_with_names(struct compose *compose, enum section section, const uint8_t *o
 	return true;
 }
 
-bool
-compose_rrset(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint32_t ttl_s,
-              const uint8_t *packed, size_t packed_size, uint16_t count)
+/* Addresses at the question's name, which most responses are: one check of the room, and no names. */
+static inline __attribute__((always_inline)) bool
+put_addresses(struct compose *compose, enum section section, uint16_t type, uint32_t ttl_s, const uint8_t *packed,
+	      uint16_t size, uint16_t count)
 {
 	uint8_t *at = compose->out.at;
-	uint16_t size = type == TYPE_A ? 4 : 16;
 
-	if (owner != NULL || (type != TYPE_A && type != TYPE_AAAA) || compose->name[0].own == 0 ||
-	    packed_size != count * (size + 2u))
-		return rrset_with_names(compose, section, owner, type, ttl_s, packed, packed_size, count);
-	/* Addresses at the question's name, which most responses are: one check of the room, and no names. */
 	if ((size_t)(compose->out.end - at) < count * (size + 12u))
 		return false;
 	for (unsigned left = count; left > 0; left--) {
@@ -329,16 +324,26 @@ compose_rrset(struct compose *compose, enum section section, const uint8_t *owne
 		bytes_put_u32(at + 2, (uint32_t)type << 16 | CLASS_IN);
 		bytes_put_u32(at + 6, ttl_s);
 		bytes_put_u16(at + 10, size);
-		if (size == 4)
-			memcpy(at + 12, packed + 2, 4);
-		else
-			memcpy(at + 12, packed + 2, 16);
+		memcpy(at + 12, packed + 2, size);
 		at += 12u + size;
 		packed += 2u + size;
 	}
 	compose->out.at = at;
 	compose->count[section] = (uint16_t)(compose->count[section] + count);
 	return true;
+}
+
+bool
+compose_rrset(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint32_t ttl_s,
+              const uint8_t *packed, size_t packed_size, uint16_t count)
+{
+	bool at_question = owner == NULL && compose->name[0].own > 0;
+
+	if (at_question && type == TYPE_A && packed_size == count * 6u)
+		return put_addresses(compose, section, TYPE_A, ttl_s, packed, 4, count);
+	if (at_question && type == TYPE_AAAA && packed_size == count * 18u)
+		return put_addresses(compose, section, TYPE_AAAA, ttl_s, packed, 16, count);
+	return rrset_with_names(compose, section, owner, type, ttl_s, packed, packed_size, count);
 }
 
 void
@@ -414,7 +419,7 @@ compose_rewind(struct compose *compose, struct compose_mark mark)
 }
 
 /* Into the room that was reserved; what is left of that for a TSIG stays free. */
-static void
+static __attribute__((noinline)) void
 put_opt(struct compose *compose, const struct edns_reply *opt)
 {
 	struct edns_reply bare = *opt;
