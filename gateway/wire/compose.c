@@ -372,7 +372,8 @@ compose_soa(struct compose *compose, const struct compose_soa *soa, uint32_t ttl
 
 	require(compose->names > 0 && compose->name[0].own + 1u >= soa->apex_size);
 	/* Owner and names with a pointer each, and five numbers. */
-	if ((size_t)(compose->out.end - at) < 2u + RECORD_FIXED_SIZE + soa->own_size[0] + 2u + soa->own_size[1] + 2u + 20u)
+	if ((size_t)(compose->out.end - at) <
+	    2u + RECORD_FIXED_SIZE + soa->own_size[0] + 2u + soa->own_size[1] + 2u + 20u)
 		return false;
 	if (soa->apex_size > 1) {
 		bytes_put_u16(at, apex);
