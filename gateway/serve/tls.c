@@ -263,7 +263,6 @@ tls_receive(int fd, void *state, void *bytes, size_t room)
 		}
 		got += (size_t)size;
 	} while (got < room && SSL_has_pending(connection->ssl));
-	ERR_clear_error();
 	connection->again = connection->again || (got == room && SSL_has_pending(connection->ssl));
 	count_handshake(connection);
 	return (ssize_t)got;
