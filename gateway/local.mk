@@ -63,9 +63,14 @@ libzonegate_a_SOURCES += \
 	gateway/store/etcd_internal.h \
 	gateway/store/etcd_layout.c gateway/store/etcd_layout.h \
 	gateway/store/etcd_mirror.c gateway/store/etcd_mirror.h \
-	gateway/store/etcd_native.c \
+	gateway/store/etcd_names.c \
+	gateway/store/etcd_native.c gateway/store/etcd_native.h \
+	gateway/store/etcd_native_keys.c \
+	gateway/store/etcd_native_list.c \
+	gateway/store/etcd_notes.c \
 	gateway/store/etcd_skydns.c \
 	gateway/store/etcd_v2.c \
+	gateway/store/etcd_writes.c \
 	gateway/store/follower.c gateway/store/follower.h \
 	gateway/store/follower_replay.c \
 	gateway/store/http.c gateway/store/http.h \

@@ -490,7 +490,9 @@ login(struct etcd_client *client)
 		release_waiting(client, client->authorization ? ETCD_DONE : ETCD_UNSENT);
 		return;
 	}
-	char *body = json_dumps(json_pack("{s:s, s:s}", "name", client->settings->user, "password", password), JSON_COMPACT);
+	json_t *json = json_pack("{s:s, s:s}", "name", client->settings->user, "password", password);
+	char *body = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
 	digest_wipe(password, sizeof password);
 	client->logging_in = body && http_send(client->http, &(struct http_request){
 		.method = "POST", .path = "/v3/auth/authenticate", .body = body, .size = strlen(body), .timeout_ms = ETCD_REQUEST_MS,

@@ -17,7 +17,6 @@
 #define TXN_MAX 120           /* compares or operations; etcd takes 128 */
 #define LEASES_EVERY_MS 1000
 #define LOST_PATIENCE_MS 200
-#define KEY_SIZE (1100 + ETCD_PATH_SIZE + 64)
 
 static void list_page(struct etcd_zone *at);
 
@@ -27,16 +26,7 @@ zone_prefix(const struct etcd_zone *at, char *out)
 	char path[ETCD_PATH_SIZE];
 
 	etcd_layout_path(at->name, path);
-	snprintf(out, KEY_SIZE, "%.1024s/%s%s", at->etcd->settings.prefix, path, path[0] ? "/" : "");
-}
-
-static void
-owner_key(const struct etcd_zone *at, const uint8_t *owner, char *out)
-{
-	char path[ETCD_PATH_SIZE];
-
-	etcd_layout_path(owner, path);
-	snprintf(out, KEY_SIZE, "%.1024s/%s", at->etcd->settings.prefix, path);
+	snprintf(out, ETCD_FOREIGN_KEY_SIZE, "%.1024s/%s%s", at->etcd->settings.prefix, path, path[0] ? "/" : "");
 }
 
 /* ---- leases ---- */
@@ -229,7 +219,7 @@ static void
 list_page(struct etcd_zone *at)
 {
 	struct etcd_text body = {0};
-	char key[KEY_SIZE];
+	char key[ETCD_FOREIGN_KEY_SIZE];
 
 	zone_prefix(at, key);
 	ETCD_TEXT(&body, "{");
@@ -409,243 +399,6 @@ foreign_tick(struct etcd_zone *at)
 		republish(at);
 }
 
-/* ---- what a change writes ---- */
-
-void
-etcd_foreign_free_writes(struct etcd_writes *writes)
-{
-	for (size_t i = 0; i < writes->count; i++) {
-		free(writes->items[i].key);
-		free(writes->items[i].value);
-	}
-	free(writes->items);
-	*writes = (struct etcd_writes){0};
-}
-
-/* The last word on a key counts. value NULL: deleted; given. */
-static enum status
-add_write(struct etcd_item *item, struct etcd_writes *writes, const char *key, char *value)
-{
-	size_t i = 0;
-
-	while (i < writes->count && strcmp(writes->items[i].key, key) != 0)
-		i++;
-	if (i == writes->room) {
-		size_t room = writes->room ? writes->room * 2 : 8;
-		struct etcd_write *items = realloc(writes->items, room * sizeof *items);
-		if (!items) {
-			free(value);
-			return STATUS_NO_MEMORY;
-		}
-		writes->items = items;
-		writes->room = room;
-	}
-	if (i == writes->count) {
-		writes->items[i] = (struct etcd_write){.key = strdup(key), .entry = etcd_mirror_entry(item->at->mirror, key)};
-		if (!writes->items[i].key) {
-			free(value);
-			return STATUS_NO_MEMORY;
-		}
-		writes->count++;
-	}
-	free(writes->items[i].value);
-	writes->items[i].value = value;
-	return STATUS_OK;
-}
-
-static enum status
-write_helix_rrset(struct etcd_item *item, struct etcd_writes *writes, const struct zone_version *version, const uint8_t *owner, uint16_t type)
-{
-	char key[KEY_SIZE], type_text[RRTYPE_TEXT_SIZE];
-	struct rrset rrset;
-	const struct etcd_owner *known = etcd_mirror_owner(item->at->mirror, owner);
-	enum status status = STATUS_OK;
-
-	owner_key(item->at, owner, key);
-	strcat(strcat(key, "/"), rrtype_to_text(type, type_text));
-	for (size_t i = 0; known && i < known->entry_count && !status; i++)
-		if (known->entries[i]->type == type)
-			status = add_write(item, writes, known->entries[i]->key, NULL);
-	if (status || !version_rrset(version, owner, type, &rrset))
-		return status;
-	char *value = etcd_layout_write_helix(&rrset);
-	return value ? add_write(item, writes, key, value) : STATUS_NO_MEMORY;
-}
-
-static enum status
-apply_op(struct draft *draft, const struct change_op *op)
-{
-	struct rdata rdata = op->rrset.count ? rrset_first(&op->rrset) : (struct rdata){0};
-
-	if (op->kind == CHANGE_SET)
-		return draft_set(draft, op->owner, &op->rrset);
-	if (op->kind == CHANGE_ADD)
-		return draft_add(draft, op->owner, op->rrset.type, op->rrset.ttl_s, rdata.bytes, rdata.size);
-	if (op->rrset.count)
-		return draft_delete(draft, op->owner, op->rrset.type, rdata.bytes, rdata.size);
-	return draft_delete_rrset(draft, op->owner, op->rrset.type);
-}
-
-static enum status
-helix_writes(struct etcd_item *item, struct etcd_writes *writes)
-{
-	const struct change *change = item->append.change;
-	struct draft draft;
-
-	rcu_thread_online();
-	enum status status = draft_begin(&draft, atomic_load_explicit(&item->zone->current, memory_order_acquire), item->zone->name);
-	if (!status) {
-		for (size_t i = 0; i < change->op_count && status != STATUS_NO_MEMORY; i++)
-			status = apply_op(&draft, &change->ops[i]);
-		status = status == STATUS_NO_MEMORY ? status : STATUS_OK;
-		for (size_t i = 0; i < change->op_count && !status; i++)
-			status = write_helix_rrset(item, writes, draft.version, change->ops[i].owner, change->ops[i].rrset.type);
-		draft_drop(&draft);
-	}
-	rcu_thread_offline();
-	return status;
-}
-
-/* Does the key make this record at its own name or the one above it? */
-static bool
-makes(const struct etcd_entry *entry, const uint8_t *owner, uint16_t type, const struct rdata *rdata)
-{
-	const struct etcd_service *service = &entry->service;
-	const uint8_t *name = entry->owner->name;
-
-	if (entry->bad || (!name_equal(name, owner) && (!*name || !name_equal(name + 1 + *name, owner))))
-		return false;
-	switch (type) {
-	case TYPE_A:
-		return service->kind == ETCD_HOST_A && (!rdata || memcmp(rdata->bytes, service->address, 4) == 0);
-	case TYPE_AAAA:
-		return service->kind == ETCD_HOST_AAAA && (!rdata || memcmp(rdata->bytes, service->address, 16) == 0);
-	case TYPE_CNAME:
-	case TYPE_PTR:
-		return service->kind == ETCD_HOST_NAME && service->port == 0 && !service->mail && (!rdata || name_equal(rdata->bytes, service->host));
-	case TYPE_MX:
-		return service->mail && (!rdata || service->kind != ETCD_HOST_NAME || name_equal(rdata->bytes + 2, service->host));
-	case TYPE_SRV:
-		return service->kind == ETCD_HOST_NAME && service->port != 0 &&
-		       (!rdata || (bytes_get_u16(rdata->bytes + 4) == service->port && name_equal(rdata->bytes + 6, service->host)));
-	case TYPE_TXT:
-		return service->text && service->kind == ETCD_HOST_NONE &&
-		       (!rdata || (rdata->size == service->text_size + (service->text_size + 254) / 255 && memcmp(rdata->bytes + 1, service->text,
-		        service->text_size < 255 ? service->text_size : 255) == 0));
-	default:
-		return false;
-	}
-}
-
-/* Keys of the records that go; those that only follow from others (a SRV of an address) go with them. */
-static enum status
-skydns_delete(struct etcd_item *item, struct etcd_writes *writes, const uint8_t *owner, uint16_t type, const struct rdata *rdata, char *reason)
-{
-	struct etcd_owner *known = etcd_mirror_owner(item->at->mirror, owner);
-	char text[NAME_TEXT_SIZE], type_text[RRTYPE_TEXT_SIZE];
-	enum status status = STATUS_OK;
-	bool any = false;
-
-	for (size_t i = 0; known && i < known->entry_count && !status; i++)
-		if (makes(known->entries[i], owner, type, rdata)) {
-			any = true;
-			status = add_write(item, writes, known->entries[i]->key, NULL);
-		}
-	if (any || status || type == TYPE_SRV || type == TYPE_TXT)
-		return status;
-	snprintf(reason, STORE_REASON_SIZE, "%.150s %s comes from keys of names below it, or cannot be deleted in skydns", name_to_text(owner, text),
-	         rrtype_to_text(type, type_text));
-	return STATUS_REFUSED;
-}
-
-/* One that is the name itself is hidden by keys below it: it moves there. */
-static enum status
-move_own(struct etcd_item *item, struct etcd_writes *writes, const char *key)
-{
-	struct etcd_entry *own = etcd_mirror_entry(item->at->mirror, key);
-	uint8_t sum[DIGEST_SHA256_SIZE];
-	char child[KEY_SIZE + 16], id[9];
-
-	if (!own || own->bad)
-		return STATUS_OK;
-	for (size_t i = 0; i < writes->count; i++)
-		if (strcmp(writes->items[i].key, key) == 0)
-			return STATUS_OK; /* it goes, or is written anew */
-	digest_sha256(own->value, own->value_size, sum);
-	bytes_to_hex(sum, 4, id);
-	snprintf(child, sizeof child, "%s/x%s", key, id);
-	char *value = strdup(own->value);
-	if (!value)
-		return STATUS_NO_MEMORY;
-	enum status status = add_write(item, writes, child, value);
-	return status ? status : add_write(item, writes, key, NULL);
-}
-
-static enum status
-skydns_add(struct etcd_item *item, struct etcd_writes *writes, const uint8_t *owner, const struct rrset *rrset, struct rdata rdata, char *reason)
-{
-	char key[KEY_SIZE], child[KEY_SIZE + 16], id[9], *value;
-	uint8_t sum[DIGEST_SHA256_SIZE], both[2 + RDATA_MAX_SIZE];
-	enum status status = etcd_layout_write_service(rrset->type, rrset->ttl_s, rdata.bytes, rdata.size, &value, reason);
-
-	if (status)
-		return status;
-	owner_key(item->at, owner, key);
-	if (rrset->type == TYPE_CNAME || rrset->type == TYPE_PTR) /* looked up by the exact key */
-		return add_write(item, writes, key, value);
-	memcpy(both, &rrset->type, 2);
-	memcpy(both + 2, rdata.bytes, rdata.size);
-	digest_sha256(both, 2u + rdata.size, sum);
-	bytes_to_hex(sum, 4, id);
-	snprintf(child, sizeof child, "%s/x%s", key, id);
-	status = add_write(item, writes, child, value);
-	return status ? status : move_own(item, writes, key);
-}
-
-static enum status
-skydns_writes(struct etcd_item *item, struct etcd_writes *writes, char *reason)
-{
-	const struct change *change = item->append.change;
-	enum status status = STATUS_OK;
-
-	for (size_t i = 0; i < change->op_count && !status; i++) {
-		const struct change_op *op = &change->ops[i];
-		const uint8_t *at = op->rrset.packed;
-		if (op->rrset.type == TYPE_SOA || op->rrset.type == TYPE_NS) {
-			snprintf(reason, STORE_REASON_SIZE, "skydns takes SOA and NS from the configuration");
-			return STATUS_REFUSED;
-		}
-		if (op->kind == CHANGE_DEL && op->rrset.count) {
-			struct rdata rdata = rrset_first(&op->rrset);
-			status = skydns_delete(item, writes, op->owner, op->rrset.type, &rdata, reason);
-			continue;
-		}
-		if (op->kind == CHANGE_DEL)
-			status = skydns_delete(item, writes, op->owner, op->rrset.type, NULL, reason);
-		else if (op->kind == CHANGE_SET) {
-			char unused[STORE_REASON_SIZE];
-			(void)!skydns_delete(item, writes, op->owner, op->rrset.type, NULL, unused);
-		}
-		for (unsigned k = 0; k < op->rrset.count && !status; k++)
-			status = skydns_add(item, writes, op->owner, &op->rrset, rrset_next(&at), reason);
-	}
-	return status == STATUS_UNSUPPORTED ? STATUS_REFUSED : status;
-}
-
-enum status
-etcd_foreign_writes(struct etcd_item *item, struct etcd_writes *writes, char *reason)
-{
-	const struct change *change = item->append.change;
-
-	if (change->frozen >= 0 || change->snapshot) {
-		snprintf(reason, STORE_REASON_SIZE, "%s", change->snapshot ? "too large for this layout in etcd" : "this layout in etcd has no freeze");
-		return STATUS_REFUSED;
-	}
-	if (item->etcd->settings.layout == ETCD_HELIX)
-		return helix_writes(item, writes);
-	return skydns_writes(item, writes, reason);
-}
-
 bool
 etcd_foreign_unchanged(struct etcd_item *item)
 {
@@ -690,10 +443,10 @@ static size_t
 compare_name(struct etcd_item *item, const uint8_t *name, uint64_t base_revision)
 {
 	const struct etcd_owner *owner = etcd_mirror_owner(item->at->mirror, name);
-	char key[KEY_SIZE];
+	char key[ETCD_FOREIGN_KEY_SIZE];
 	size_t count = 0;
 
-	owner_key(item->at, name, key);
+	etcd_foreign_key(item->at, name, key);
 	strcat(key, "/");
 	if (!name_equal(name, item->at->name))
 		count += compare_range(&item->body, key, base_revision);
@@ -707,7 +460,7 @@ build_compares(struct etcd_item *item, const struct etcd_writes *writes, uint64_
 {
 	const struct change *change = item->append.change;
 	const uint8_t *last = NULL;
-	char key[KEY_SIZE];
+	char key[ETCD_FOREIGN_KEY_SIZE];
 	size_t count = 0;
 
 	if (change->exclusive) {
@@ -929,7 +682,7 @@ static void
 foreign_barrier(struct etcd_item *item)
 {
 	struct etcd_text body = {0};
-	char key[KEY_SIZE];
+	char key[ETCD_FOREIGN_KEY_SIZE];
 
 	if (item->etcd->settings.v2) {
 		etcd_v2_barrier(item);

@@ -170,6 +170,8 @@ void etcd_lost(struct etcd_item *item);
 void etcd_told(struct etcd_item *item);
 struct etcd_item *etcd_find_item(struct etcd *etcd, const char *unique);
 void etcd_note_bad(struct etcd_zone *at, const char *key, const char *reason);
+void etcd_free_bad(struct etcd_zone *at); /* under the mutex, or the last to have it */
+struct etcd_zone *etcd_find_object(struct etcd *etcd, const struct zone *zone);
 void etcd_forget_bad(struct etcd_zone *at, const char *key); /* NULL: all */
 /* Remember where the version is that was just handed out. */
 void etcd_note_place(struct etcd_zone *at, uint64_t revision);

@@ -81,6 +81,9 @@ bool etcd_v2_journal(struct etcd *etcd, const struct etcd_kv *kv);
 
 /* etcd_foreign.c */
 void etcd_foreign_listed(struct etcd_zone *at, uint64_t revision);
+/* The key of a name. `out` takes ETCD_FOREIGN_KEY_SIZE. */
+#define ETCD_FOREIGN_KEY_SIZE (1100 + ETCD_PATH_SIZE + 64)
+void etcd_foreign_key(const struct etcd_zone *at, const uint8_t *owner, char *out);
 /* What the change writes: each key with its value, NULL: deleted. */
 struct etcd_write { char *key, *value; struct etcd_entry *entry; };
 struct etcd_writes { struct etcd_write *items; size_t count, room; };

@@ -196,7 +196,7 @@ add_service(const struct services *services, const struct etcd_entry *entry, con
 		status = add_srv(services, entry, ttl_s, out);
 	if (!status && service->mail && service->kind != ETCD_HOST_NONE && !text)
 		status = add_mx(entry, ttl_s, out);
-	if (!status && service->text)
+	if (!status && service->text && service->kind != ETCD_HOST_A && service->kind != ETCD_HOST_AAAA) /* as CoreDNS: an address is no text */
 		status = add_txt(entry, ttl_s, out);
 	return status;
 }

@@ -222,8 +222,8 @@ def metrics(gateway):
 
 
 def test_etcd_that_comes_later_than_the_gateway(etcd, make_gateway):
-    etcd.command("stop", etcd.dir)
-    gateway = make_gateway(config(etcd), start=False)
+    gateway = make_gateway(config(etcd), start=False)  # has its ports before etcd gives back its own
+    etcd.command("kill", etcd.dir)
     gateway.start(check=False)
     time.sleep(0.5)
     etcd.command("start", etcd.dir)
@@ -337,8 +337,9 @@ def test_helix_v3_leases(etcd, make_gateway):
 SERVICES = {
     "/skydns/com/example/foo/bar/x1": '{"host":"10.0.0.1","port":8080,"priority":20,"weight":10}',
     "/skydns/com/example/foo/bar/x2": '{"host":"10.0.0.2","port":8080,"priority":20,"weight":30}',
-    "/skydns/com/example/foo/x3": '{"host":"svc.example.org","port":80,"ttl":60}',
-    "/skydns/com/example/six/x": '{"host":"2001:db8::1","text":"hi","targetstrip":1}',
+    "/skydns/com/example/foo/x3": '{"host":"svc.example.org","port":80}',
+    "/skydns/com/example/six/x": '{"host":"2001:db8::1","targetstrip":1}',
+    "/skydns/com/example/words/x": '{"text":"hi there"}',
     "/skydns/com/example/mail/a": '{"host":"10.0.0.9","mail":true,"priority":5}',
     "/skydns/com/example/mail/b": '{"host":"mx.example.org","mail":true}',
     "/skydns/com/example/grp/a": '{"host":"10.1.0.1","group":"g1"}',
@@ -346,7 +347,7 @@ SERVICES = {
 }
 QUESTIONS = [("a", "A"), ("a6", "AAAA"), ("a", "AAAA"), ("c", "A"), ("c", "CNAME"), ("t", "TXT"), ("m", "MX"), ("_x._tcp", "SRV"), ("a", "SRV"),
              ("foo", "SRV"), ("bar.foo", "A"), ("bar.foo", "SRV"), ("x1.bar.foo", "A"), ("x1.bar.foo", "SRV"), ("six", "AAAA"),
-             ("six", "SRV"), ("six", "TXT"), ("mail", "MX"), ("mail", "A"), ("grp", "A")]
+             ("six", "SRV"), ("words", "TXT"), ("mail", "MX"), ("mail", "A"), ("grp", "A")]
 
 
 def test_skydns_answers_as_coredns_does(etcd, make_gateway, folder):
