@@ -579,16 +579,18 @@ kafka_content_at(struct store *store, struct zone *zone, uint64_t version, struc
 static void
 free_kafka(struct kafka *kafka)
 {
+	if (kafka->updates)
+		rd_kafka_topic_destroy(kafka->updates);
+	if (kafka->producer) { /* before the consumer: its last delivery reports wake that one's queue */
+		rd_kafka_purge(kafka->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+		rd_kafka_destroy(kafka->producer);
+	}
 	if (kafka->consumer_queue)
 		rd_kafka_queue_destroy(kafka->consumer_queue);
 	if (kafka->consumer) {
 		rd_kafka_consumer_close(kafka->consumer);
 		rd_kafka_destroy(kafka->consumer);
 	}
-	if (kafka->updates)
-		rd_kafka_topic_destroy(kafka->updates);
-	if (kafka->producer)
-		rd_kafka_destroy(kafka->producer);
 	for (size_t i = 0; i < kafka->bucket_count; i++)
 		for (struct kafka_zone *at = kafka->buckets[i], *next; at; at = next) {
 			next = at->next;

@@ -85,29 +85,6 @@ probe(struct kafka *kafka)
 		atomic_store(&kafka->store.lag_records, lag);
 }
 
-/* Another producer takes the place of one that has failed for good; what it had is in doubt. */
-static void
-renew_producer(struct kafka *kafka)
-{
-	struct rd_kafka_s *fresh, *old;
-	char reason[STORE_REASON_SIZE];
-
-	if (kafka_client_new(kafka, KAFKA_PRODUCER, &fresh, reason) != STATUS_OK)
-		return;
-	struct rd_kafka_topic_s *updates = rd_kafka_topic_new(fresh, kafka->updates_topic, NULL), *old_updates;
-	pthread_rwlock_wrlock(&kafka->producer_lock);
-	old = kafka->producer;
-	old_updates = kafka->updates;
-	kafka->producer = fresh;
-	kafka->updates = updates;
-	atomic_store(&kafka->producer_broken, false);
-	pthread_rwlock_unlock(&kafka->producer_lock);
-	rd_kafka_purge(old, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-	rd_kafka_flush(old, 1000);
-	rd_kafka_topic_destroy(old_updates);
-	rd_kafka_destroy(old);
-}
-
 void *
 kafka_barrier_run(void *context)
 {
@@ -134,8 +111,6 @@ kafka_barrier_run(void *context)
 			probed_ms = now_ms;
 			probe(kafka);
 		}
-		if (atomic_load(&kafka->producer_broken))
-			renew_producer(kafka);
 	}
 	return NULL;
 }

@@ -511,16 +511,34 @@ kafka_client_topics(struct kafka *kafka, char *reason)
 	return STATUS_OK;
 }
 
-enum status
-kafka_client_bounds(struct kafka *kafka, const char *topic, int32_t partition, int64_t *low, int64_t *high,
-		    char *reason)
+/* Not rd_kafka_query_watermark_offsets: without brokers that one does not keep to its time-out. */
+static enum status
+ask_offset(struct kafka *kafka, const char *topic, int32_t partition, int64_t what, int64_t *offset, char *reason)
 {
-	rd_kafka_resp_err_t error =
-		rd_kafka_query_watermark_offsets(kafka->producer, topic, partition, low, high, KAFKA_ASK_MS);
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, partition);
 
+	asked->offset = what;
+	pthread_rwlock_rdlock(&kafka->producer_lock);
+	rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(kafka->producer, list, KAFKA_ASK_MS);
+	pthread_rwlock_unlock(&kafka->producer_lock);
+	if (!error)
+		error = asked->err;
+	if (!error && asked->offset < 0)
+		error = RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE;
+	*offset = asked->offset;
+	rd_kafka_topic_partition_list_destroy(list);
 	if (!error)
 		return STATUS_OK;
 	snprintf(reason, STORE_REASON_SIZE, "topic %s, partition %d: %s", topic, (int)partition,
 		 rd_kafka_err2str(error));
 	return STATUS_RETRY;
+}
+
+enum status
+kafka_client_bounds(struct kafka *kafka, const char *topic, int32_t partition, int64_t *low, int64_t *high,
+		    char *reason)
+{
+	enum status status = ask_offset(kafka, topic, partition, RD_KAFKA_OFFSET_BEGINNING, low, reason);
+	return status ? status : ask_offset(kafka, topic, partition, RD_KAFKA_OFFSET_END, high, reason);
 }

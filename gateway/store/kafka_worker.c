@@ -538,48 +538,79 @@ shoot_zones(struct kafka *kafka)
 
 /* ---- the log that was read, again ---- */
 
-/* After a broker error or a change of leader: is the last record of each partition still what it was? */
-static bool
-same_log(struct kafka *kafka)
+/* After a broker error or a change of leader: is the partition's last record still what it was? NOT_FOUND: no. */
+static enum status
+same_record(struct kafka *kafka, int32_t number)
 {
 	uint8_t kept[DIGEST_SHA256_SIZE], now[DIGEST_SHA256_SIZE];
 	char reason[STORE_REASON_SIZE];
 	int64_t low, high;
 
-	for (int32_t i = 0; i < kafka->partition_count; i++) {
-		pthread_mutex_lock(&kafka->mutex);
-		int64_t offset = i < kafka->partition_room ? kafka->partitions[i].last_offset : KAFKA_NONE;
-		if (offset != KAFKA_NONE)
-			memcpy(kept, kafka->partitions[i].last, sizeof kept);
-		pthread_mutex_unlock(&kafka->mutex);
-		if (offset == KAFKA_NONE || kafka_client_bounds(kafka, kafka->updates_topic, i, &low, &high, reason) ||
-		    offset < low)
-			continue;
-		enum status status = kafka_reader_digest(kafka, i, offset, now, reason);
-		if (status == STATUS_NOT_FOUND || (!status && memcmp(kept, now, sizeof now) != 0)) {
-			log_error("another log", "store=%s topic=%s partition=%d offset=%lld reason=%s",
-				  kafka->store.name, kafka->updates_topic, (int)i, (long long)offset,
-				  status ? reason : "another record is there");
-			return false;
-		}
+	pthread_mutex_lock(&kafka->mutex);
+	int64_t offset = number < kafka->partition_room ? kafka->partitions[number].last_offset : KAFKA_NONE;
+	if (offset != KAFKA_NONE)
+		memcpy(kept, kafka->partitions[number].last, sizeof kept);
+	pthread_mutex_unlock(&kafka->mutex);
+	if (offset == KAFKA_NONE)
+		return STATUS_OK;
+	enum status status = kafka_client_bounds(kafka, kafka->updates_topic, number, &low, &high, reason);
+	if (status || offset < low) /* expired: there is nothing to compare */
+		return status;
+	status = kafka_reader_digest(kafka, number, offset, now, reason);
+	if (!status && memcmp(kept, now, sizeof now) != 0) {
+		snprintf(reason, sizeof reason, "another record is there");
+		status = STATUS_NOT_FOUND;
 	}
-	return true;
+	if (status == STATUS_NOT_FOUND)
+		log_error("another log", "store=%s topic=%s partition=%d offset=%lld reason=%s", kafka->store.name,
+			  kafka->updates_topic, (int)number, (long long)offset, reason);
+	return status;
 }
 
 static void
 check_log(struct kafka *kafka)
 {
 	uint64_t doubts = atomic_load(&kafka->doubts), now_ms = clock_monotonic_ms();
+	enum status status = STATUS_OK;
 
 	if (doubts == kafka->doubts_checked || now_ms - kafka->doubts_checked_ms < DOUBT_MS ||
 	    !atomic_load(&kafka->store.connected))
 		return;
-	kafka->doubts_checked = doubts;
 	kafka->doubts_checked_ms = now_ms;
-	if (same_log(kafka))
+	for (int32_t i = 0; i < kafka->partition_count && !status && !atomic_load(&kafka->stop); i++)
+		status = same_record(kafka, i);
+	if (!status || status == STATUS_NOT_FOUND) /* else it is asked again */
+		kafka->doubts_checked = doubts;
+	if (status != STATUS_NOT_FOUND)
 		return;
 	atomic_store(&kafka->mistrust, true);
 	kafka_wake_poll(kafka);
+}
+
+/*
+ * Another producer takes the place of one that has failed for good; what it had is in doubt. By the worker, which
+ * uses it without the lock.
+ */
+static void
+renew_producer(struct kafka *kafka)
+{
+	struct rd_kafka_s *fresh, *old;
+	char reason[STORE_REASON_SIZE];
+
+	if (kafka_client_new(kafka, KAFKA_PRODUCER, &fresh, reason) != STATUS_OK)
+		return;
+	struct rd_kafka_topic_s *updates = rd_kafka_topic_new(fresh, kafka->updates_topic, NULL), *old_updates;
+	pthread_rwlock_wrlock(&kafka->producer_lock);
+	old = kafka->producer;
+	old_updates = kafka->updates;
+	kafka->producer = fresh;
+	kafka->updates = updates;
+	atomic_store(&kafka->producer_broken, false);
+	pthread_rwlock_unlock(&kafka->producer_lock);
+	rd_kafka_purge(old, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	rd_kafka_flush(old, 1000);
+	rd_kafka_topic_destroy(old_updates);
+	rd_kafka_destroy(old);
 }
 
 /* ---- local copies ---- */
@@ -781,6 +812,8 @@ kafka_worker_run(void *context)
 		}
 		if (!again)
 			check_log(kafka);
+		if (atomic_load(&kafka->producer_broken))
+			renew_producer(kafka);
 		if (look_at_due(kafka)) {
 			atomic_store(&kafka->store.round, true);
 			kafka_wake_poll(kafka);
