@@ -488,6 +488,20 @@ check_policy(struct kafka *kafka, const char *topic, const char *wanted, char *r
 	return STATUS_STOP;
 }
 
+/* The consumer knows the topic's leaders before it is assigned: else its first records come almost a second late. */
+static void
+introduce_consumer(struct kafka *kafka)
+{
+	const struct rd_kafka_metadata *metadata;
+	rd_kafka_topic_t *handle = rd_kafka_topic_new(kafka->consumer, kafka->updates_topic, NULL);
+
+	if (!handle)
+		return;
+	if (rd_kafka_metadata(kafka->consumer, 0, handle, &metadata, KAFKA_ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_metadata_destroy(metadata);
+	rd_kafka_topic_destroy(handle);
+}
+
 enum status
 kafka_client_topics(struct kafka *kafka, char *reason)
 {
@@ -503,6 +517,8 @@ kafka_client_topics(struct kafka *kafka, char *reason)
 	}
 	if (status)
 		return status;
+	if (!kafka->topics_checked)
+		introduce_consumer(kafka);
 	pthread_mutex_lock(&kafka->mutex);
 	kafka->topics_checked = true;
 	kafka->partition_count = updates;

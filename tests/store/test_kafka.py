@@ -270,7 +270,7 @@ def test_a_gateway_starts_from_nothing_from_its_copy_and_without_brokers(cluster
     assert len(one.ctl("log", "example.test.", "--raw").stdout.splitlines()) == 32
     assert "n4.example.test." not in one.ctl("dump", "example.test.", "--at", "5").stdout
     kept = two.ctl("log", "example.test.", "--raw").stdout.splitlines()
-    assert len(kept) >= 30 and '"DEL"' in kept[-1]       # it began with a snapshot
+    assert kept and '"DEL"' in kept[-1]                 # from where its copy began
     three = cluster.gateway()
     assert same([one, two, three]) == 32                # from nothing
     two.stop()
@@ -281,6 +281,7 @@ def test_a_gateway_starts_from_nothing_from_its_copy_and_without_brokers(cluster
         assert one.short("n4.example.test.") == ["192.0.2.1"]
         r = two.nsupdate("update add late.example.test. 300 A 192.0.2.1", "-t", "3", "-u", "1", "-r", "0", check=False)
         assert r.returncode
+        two.restart(wait=20)
     finally:
         cluster.kafka("start")
     until(lambda: one.nsupdate("update add back.example.test. 300 A 192.0.2.9", check=False).returncode == 0, 40)
