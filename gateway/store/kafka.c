@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define FLIGHTS_MAX 65536
+#define QUICK_FLIGHTS 4 /* so few on their way: no batch is worth waiting for */
 #define VERIFIED_MS 30000 /* so that brokers which fail all the time do not make a zone begin anew all the time */
 #define MIRROR_EVERY 4000 /* changes: what a warm start replays at most */
 
@@ -188,7 +189,8 @@ static enum status
 produce(struct kafka *kafka, const struct store_append *append, const struct kafka_zone *at, int32_t partition)
 {
 	pthread_rwlock_rdlock(&kafka->producer_lock);
-	int failed = rd_kafka_produce(kafka->updates, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)append->record,
+	struct rd_kafka_topic_s *topic = kafka->flight_count <= QUICK_FLIGHTS ? kafka->quick_updates : kafka->updates;
+	int failed = rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)append->record,
 				      append->size, at->text, at->text_length, (void *)(uintptr_t)append->tag);
 	rd_kafka_resp_err_t error = failed ? rd_kafka_last_error() : RD_KAFKA_RESP_ERR_NO_ERROR;
 	pthread_rwlock_unlock(&kafka->producer_lock);
@@ -579,6 +581,12 @@ kafka_content_at(struct store *store, struct zone *zone, uint64_t version, struc
 static void
 free_kafka(struct kafka *kafka)
 {
+	if (kafka->quick_updates)
+		rd_kafka_topic_destroy(kafka->quick_updates);
+	if (kafka->quick) {
+		rd_kafka_purge(kafka->quick, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+		rd_kafka_destroy(kafka->quick);
+	}
 	if (kafka->updates)
 		rd_kafka_topic_destroy(kafka->updates);
 	if (kafka->producer) { /* before the consumer: its last delivery reports wake that one's queue */
@@ -640,7 +648,8 @@ kafka_close(struct store *store)
 {
 	struct kafka *kafka = kafka_of(store);
 
-	rd_kafka_flush(kafka->producer, 3000);
+	rd_kafka_flush(kafka->producer, 2000);
+	rd_kafka_flush(kafka->quick, 1000);
 	end_threads(kafka);
 	kafka_poll_finish(kafka);
 	free_kafka(kafka);
@@ -704,8 +713,12 @@ open_clients(struct kafka *kafka, char *reason)
 	if (status)
 		return status;
 	kafka->consumer_queue = rd_kafka_queue_get_consumer(kafka->consumer);
+	status = kafka_client_new(kafka, KAFKA_QUICK_PRODUCER, &kafka->quick, reason);
+	if (status)
+		return status;
 	kafka->updates = rd_kafka_topic_new(kafka->producer, kafka->updates_topic, NULL);
-	return kafka->updates ? STATUS_OK : STATUS_NO_MEMORY;
+	kafka->quick_updates = rd_kafka_topic_new(kafka->quick, kafka->updates_topic, NULL);
+	return kafka->updates && kafka->quick_updates ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 static enum status

@@ -30,6 +30,10 @@ static const struct setting producer_defaults[] = {
 	{"queue.buffering.max.messages", "200000"},
 	{"retry.backoff.ms", "20"},
 };
+static const struct setting quick_defaults[] = {
+	{"linger.ms", "0"},           {"socket.timeout.ms", "2000"}, {"request.timeout.ms", "1500"},
+	{"message.timeout.ms", "5000"}, {"retry.backoff.ms", "20"},
+};
 static const struct setting bulk_defaults[] = {
 	{"linger.ms", "5"},
 	{"message.timeout.ms", "60000"},
@@ -61,6 +65,8 @@ static const struct client_kind {
 } kinds[] = {
 	[KAFKA_PRODUCER] = {RD_KAFKA_PRODUCER, producer_defaults, producer_fixed, ARRAY_SIZE(producer_defaults),
 			    ARRAY_SIZE(producer_fixed)},
+	[KAFKA_QUICK_PRODUCER] = {RD_KAFKA_PRODUCER, quick_defaults, producer_fixed, ARRAY_SIZE(quick_defaults),
+	                          ARRAY_SIZE(producer_fixed)},
 	[KAFKA_BULK_PRODUCER] = {RD_KAFKA_PRODUCER, bulk_defaults, producer_fixed, ARRAY_SIZE(bulk_defaults),
 				 ARRAY_SIZE(producer_fixed)},
 	[KAFKA_CONSUMER] = {RD_KAFKA_CONSUMER, consumer_defaults, consumer_fixed, ARRAY_SIZE(consumer_defaults),
@@ -192,7 +198,7 @@ set_callbacks(rd_kafka_conf_t *conf, struct kafka *kafka, enum kafka_client_kind
 {
 	rd_kafka_conf_set_opaque(conf, kafka);
 	rd_kafka_conf_set_log_cb(conf, on_log);
-	if (kind == KAFKA_PRODUCER) {
+	if (kind == KAFKA_PRODUCER || kind == KAFKA_QUICK_PRODUCER) {
 		rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
 		rd_kafka_conf_set_background_event_cb(conf, on_background);
 	} else {
@@ -238,7 +244,7 @@ kafka_client_new(struct kafka *kafka, enum kafka_client_kind kind, struct rd_kaf
 	}
 	if (how->type == RD_KAFKA_CONSUMER)
 		rd_kafka_poll_set_consumer(*client);
-	if (kind == KAFKA_PRODUCER)
+	if (kind == KAFKA_PRODUCER || kind == KAFKA_QUICK_PRODUCER)
 		serve_in_background(*client);
 	return STATUS_OK;
 }
@@ -488,16 +494,16 @@ check_policy(struct kafka *kafka, const char *topic, const char *wanted, char *r
 	return STATUS_STOP;
 }
 
-/* The consumer knows the topic's leaders before it is assigned: else its first records come almost a second late. */
+/* A client knows the topic's leaders before it begins: else its first record takes almost a second more. */
 static void
-introduce_consumer(struct kafka *kafka)
+introduce(struct kafka *kafka, rd_kafka_t *client)
 {
 	const struct rd_kafka_metadata *metadata;
-	rd_kafka_topic_t *handle = rd_kafka_topic_new(kafka->consumer, kafka->updates_topic, NULL);
+	rd_kafka_topic_t *handle = rd_kafka_topic_new(client, kafka->updates_topic, NULL);
 
 	if (!handle)
 		return;
-	if (rd_kafka_metadata(kafka->consumer, 0, handle, &metadata, KAFKA_ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (rd_kafka_metadata(client, 0, handle, &metadata, KAFKA_ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
 		rd_kafka_metadata_destroy(metadata);
 	rd_kafka_topic_destroy(handle);
 }
@@ -518,7 +524,9 @@ kafka_client_topics(struct kafka *kafka, char *reason)
 	if (status)
 		return status;
 	if (!kafka->topics_checked)
-		introduce_consumer(kafka);
+		introduce(kafka, kafka->consumer);
+	if (!kafka->topics_checked)
+		introduce(kafka, kafka->quick);
 	pthread_mutex_lock(&kafka->mutex);
 	kafka->topics_checked = true;
 	kafka->partition_count = updates;

@@ -592,25 +592,30 @@ check_log(struct kafka *kafka)
  * uses it without the lock.
  */
 static void
-renew_producer(struct kafka *kafka)
+renew(struct kafka *kafka, enum kafka_client_kind kind, struct rd_kafka_s **producer, struct rd_kafka_topic_s **topic)
 {
-	struct rd_kafka_s *fresh, *old;
+	struct rd_kafka_s *fresh, *old = *producer;
+	struct rd_kafka_topic_s *old_topic = *topic;
 	char reason[STORE_REASON_SIZE];
 
-	if (kafka_client_new(kafka, KAFKA_PRODUCER, &fresh, reason) != STATUS_OK)
+	if (kafka_client_new(kafka, kind, &fresh, reason) != STATUS_OK)
 		return;
-	struct rd_kafka_topic_s *updates = rd_kafka_topic_new(fresh, kafka->updates_topic, NULL), *old_updates;
 	pthread_rwlock_wrlock(&kafka->producer_lock);
-	old = kafka->producer;
-	old_updates = kafka->updates;
-	kafka->producer = fresh;
-	kafka->updates = updates;
-	atomic_store(&kafka->producer_broken, false);
+	*producer = fresh;
+	*topic = rd_kafka_topic_new(fresh, kafka->updates_topic, NULL);
 	pthread_rwlock_unlock(&kafka->producer_lock);
 	rd_kafka_purge(old, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 	rd_kafka_flush(old, 1000);
-	rd_kafka_topic_destroy(old_updates);
+	rd_kafka_topic_destroy(old_topic);
 	rd_kafka_destroy(old);
+}
+
+static void
+renew_producers(struct kafka *kafka)
+{
+	atomic_store(&kafka->producer_broken, false);
+	renew(kafka, KAFKA_PRODUCER, &kafka->producer, &kafka->updates);
+	renew(kafka, KAFKA_QUICK_PRODUCER, &kafka->quick, &kafka->quick_updates);
 }
 
 /* ---- local copies ---- */
@@ -813,7 +818,7 @@ kafka_worker_run(void *context)
 		if (!again)
 			check_log(kafka);
 		if (atomic_load(&kafka->producer_broken))
-			renew_producer(kafka);
+			renew_producers(kafka);
 		if (look_at_due(kafka)) {
 			atomic_store(&kafka->store.round, true);
 			kafka_wake_poll(kafka);
