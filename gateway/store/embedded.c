@@ -299,14 +299,14 @@ change_life(struct kv_txn *txn, struct embedded_zone *at, struct embedded_record
 }
 
 static enum status
-put_entry(struct kv_txn *txn, const struct embedded_zone *at, const struct store_fate *fate)
+put_entry(struct kv_txn *txn, uint32_t number, const struct store_fate *fate)
 {
 	size_t size = EMBEDDED_ENTRY_HEAD + fate->record->size;
 	uint8_t key[12], small[4096], *value = size <= sizeof small ? small : malloc(size);
 
 	if (!value)
 		return STATUS_NO_MEMORY;
-	embedded_data_log_key(at->record.number, fate->version, key);
+	embedded_data_log_key(number, fate->version, key);
 	value[0] = fate->record->change->snapshot ? EMBEDDED_ENTRY_SNAPSHOT : 0;
 	bytes_put_u32(value + 1, fate->serial);
 	memcpy(value + 5, fate->id, VERSION_ID_SIZE);
@@ -323,12 +323,14 @@ take_lives(struct embedded *embedded, const struct store_fate *fates, size_t cou
 {
 	for (size_t i = 0; i < count; i++) {
 		struct embedded_zone *at = zone_of(embedded, fates[i].record->zone);
-		if (fates[i].fate != REPLAY_APPLIED || (!fates[i].record->change->removed && !at->record.removed))
+		if (fates[i].fate != REPLAY_APPLIED)
 			continue;
 		pthread_mutex_lock(&embedded->mutex);
-		while (at->busy && !at->altered)
-			pthread_cond_wait(&embedded->done, &embedded->mutex);
-		at->busy = at->altered = true;
+		if (fates[i].record->change->removed || at->record.removed) {
+			while (at->busy && !at->altered)
+				pthread_cond_wait(&embedded->done, &embedded->mutex);
+			at->busy = at->altered = true;
+		}
 		pthread_mutex_unlock(&embedded->mutex);
 	}
 }
@@ -342,7 +344,10 @@ put_all(struct embedded *embedded, struct kv_txn *txn, const struct store_fate *
 		if (fates[i].fate != REPLAY_APPLIED)
 			continue;
 		struct embedded_zone *at = zone_of(embedded, fates[i].record->zone);
-		status = put_entry(txn, at, &fates[i]);
+		pthread_mutex_lock(&embedded->mutex); /* the keeper writes the record as a whole */
+		uint32_t number = at->record.number;
+		pthread_mutex_unlock(&embedded->mutex);
+		status = put_entry(txn, number, &fates[i]);
 		if (!status && at->altered) {
 			struct embedded_record record = at->altered_record.number ? at->altered_record : at->record;
 			status = change_life(txn, at, &record, &fates[i]);
