@@ -1,8 +1,10 @@
 #include "control/metrics.h"
 #include "base/clock.h"
 #include "base/rcu.h"
+#include "store/kafka.h"
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define RCODES 24 /* the last counts all others */
 
@@ -239,6 +241,21 @@ write_records(void *context, struct zone *zone)
 	return true;
 }
 
+static bool
+has_snapshots(const struct store *store)
+{
+	return store && strcmp(store->ops->type, "kafka") == 0;
+}
+
+static bool
+write_snapshot_age(void *context, struct zone *zone)
+{
+	double age_s = has_snapshots(zone->store) ? kafka_snapshot_age_s(zone->store, zone) : -1;
+	if (age_s >= 0)
+		metrics_sample(context, "snapshot_age_seconds", "zone", zone->text, (uint64_t)age_s);
+	return true;
+}
+
 static void
 metrics_zones(struct gateway *gateway, FILE *out)
 {
@@ -251,6 +268,7 @@ metrics_zones(struct gateway *gateway, FILE *out)
 		{"zone_serial", "gauge", "SOA serial that is served.", write_serial},
 		{"zone_version", "gauge", "Changes applied since the zone's beginning.", write_version},
 		{"zone_records", "gauge", "Resource records that are served.", write_records},
+		{"snapshot_age_seconds", "gauge", "Age of the newest snapshot in the store.", write_snapshot_age},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -293,6 +311,14 @@ metrics_stores(struct gateway *gateway, FILE *out)
 	for (size_t i = 0; i < gateway->store_count; i++)
 		metrics_sample(out, "store_lag_records", "store", gateway->stores[i].store->name,
 			       atomic_load(&gateway->stores[i].store->lag_records));
+	metrics_head(out, "snapshot_retention_margin_seconds", "gauge",
+		     "How long until changes expire that no snapshot covers.");
+	for (size_t i = 0; i < gateway->store_count; i++) {
+		struct store *store = gateway->stores[i].store;
+		double margin_s = has_snapshots(store) ? kafka_retention_margin_s(store) : -1;
+		if (margin_s >= 0)
+			metrics_sample(out, "snapshot_retention_margin_seconds", "store", store->name, (uint64_t)margin_s);
+	}
 	metrics_head(out, "store_skipped_total", "counter", "Records of the log that were skipped.");
 	for (size_t i = 0; i < gateway->store_count; i++)
 		metrics_sample(out, "store_skipped_total", "store", gateway->stores[i].store->name,

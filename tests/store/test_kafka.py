@@ -200,6 +200,9 @@ def test_an_update_at_one_gateway_is_served_by_the_other(cluster):
     log = one.ctl("log", "example.test.", "--raw").stdout.splitlines()
     assert len(log) == 7 and json.loads(log[3])["origin"]["key"] == "dhcp."
     one.ctl("log", "--verify", "example.test.")
+    metrics = run("curl", "-s", "http://127.0.0.1:%d/metrics" % one.http).stdout
+    assert 'zonegate_snapshot_age_seconds{zone="example.test."}' in metrics
+    assert 'zonegate_snapshot_retention_margin_seconds{store="bus"}' in metrics
 
 
 def test_other_programs_rebuild_the_zone_from_the_topics(cluster):
