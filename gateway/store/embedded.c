@@ -298,6 +298,16 @@ change_life(struct kv_txn *txn, struct embedded_zone *at, struct embedded_record
 	return embedded_data_put(txn, at->name, record);
 }
 
+/* The keeper writes the record as a whole. */
+static uint32_t
+zone_number(struct embedded *embedded, const struct embedded_zone *at)
+{
+	pthread_mutex_lock(&embedded->mutex);
+	uint32_t number = at->record.number;
+	pthread_mutex_unlock(&embedded->mutex);
+	return number;
+}
+
 static enum status
 put_entry(struct kv_txn *txn, uint32_t number, const struct store_fate *fate)
 {
@@ -344,10 +354,7 @@ put_all(struct embedded *embedded, struct kv_txn *txn, const struct store_fate *
 		if (fates[i].fate != REPLAY_APPLIED)
 			continue;
 		struct embedded_zone *at = zone_of(embedded, fates[i].record->zone);
-		pthread_mutex_lock(&embedded->mutex); /* the keeper writes the record as a whole */
-		uint32_t number = at->record.number;
-		pthread_mutex_unlock(&embedded->mutex);
-		status = put_entry(txn, number, &fates[i]);
+		status = put_entry(txn, zone_number(embedded, at), &fates[i]);
 		if (!status && at->altered) {
 			struct embedded_record record = at->altered_record.number ? at->altered_record : at->record;
 			status = change_life(txn, at, &record, &fates[i]);
@@ -553,7 +560,7 @@ embedded_load_snapshot(struct store *store, struct zone *zone, const struct chan
 		snprintf(reason, STORE_REASON_SIZE, "the zone is not served any more");
 		return STATUS_NOT_FOUND;
 	}
-	return embedded_content_chunks(embedded, at->record.number, snapshot->id, snapshot->chunks, snapshot->sha256, draft, reason);
+	return embedded_content_chunks(embedded, zone_number(embedded, at), snapshot->id, snapshot->chunks, snapshot->sha256, draft, reason);
 }
 
 static enum status
@@ -564,12 +571,13 @@ embedded_save_snapshot(struct store *store, struct zone *zone, const struct zone
 	struct embedded_zone *at = zone_of(embedded, zone);
 	char snapshot[EMBEDDED_SNAPSHOT_ID + 1];
 
-	if (!at || !at->record.number) {
+	uint32_t number = at ? zone_number(embedded, at) : 0;
+	if (number == 0) {
 		snprintf(reason, STORE_REASON_SIZE, "the zone is not served");
 		return STATUS_NOT_FOUND;
 	}
 	atomic_fetch_add(&at->unreferenced, 1);
-	enum status status = embedded_content_save(embedded, at->record.number, version, snapshot, out, reason);
+	enum status status = embedded_content_save(embedded, number, version, snapshot, out, reason);
 	if (status)
 		return status;
 	out->id = arena_text(arena, snapshot);
