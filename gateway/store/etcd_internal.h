@@ -95,7 +95,7 @@ struct etcd_zone {
 	unsigned phase;
 	/* zonegate */
 	struct etcd_names names;
-	uint64_t meta_revision, count_revision;
+	uint64_t meta_revision;
 	struct etcd_journal journal;
 	uint64_t anchor_version, anchor_ms;
 	bool anchoring;
@@ -175,6 +175,8 @@ struct etcd_zone *etcd_find_object(struct etcd *etcd, const struct zone *zone);
 void etcd_forget_bad(struct etcd_zone *at, const char *key); /* NULL: all */
 /* Remember where the version is that was just handed out. */
 void etcd_note_place(struct etcd_zone *at, uint64_t revision);
+/* The newest version lasts until this revision at least: what was written since belongs to it. */
+void etcd_extend_place(struct etcd_zone *at, uint64_t revision);
 bool etcd_place_of(struct etcd_zone *at, uint64_t version, struct etcd_place *place);
 /* Hand out a record whose place etcd has decided: its base becomes the version before. record's bytes and change are lent. */
 void etcd_hand_out(struct etcd_zone *at, struct etcd_item *item, const struct change *change, const uint8_t *record, size_t size,

@@ -439,12 +439,11 @@ native_event(struct etcd_zone *at, struct etcd_kv *kv)
 			etcd_names_note(&at->names, owner, kv->revision, kv->deleted);
 	} else if (strncmp(rest, "log/", 4) == 0 && !kv->deleted) {
 		take_record(at, kv, rest + 4);
-	} else if (strcmp(rest, "count") == 0) {
-		at->count_revision = kv->revision;
 	} else if (strcmp(rest, "meta") == 0) {
 		at->meta_revision = kv->deleted ? 0 : kv->revision;
 	} else if (strcmp(rest, "journal") == 0 && kv->deleted) {
 		etcd_native_free_journal(&at->journal);
+		etcd_extend_place(at, kv->revision); /* the names of its parts are the version's */
 	} else if (strcmp(rest, "journal") == 0) {
 		etcd_native_read_journal(at, kv);
 	}

@@ -102,12 +102,11 @@ on_head(void *context, const struct etcd_answer *answer)
 	}
 	at->list = (struct etcd_place){.revision = answer->revision};
 	at->list_state = (struct replay_state){0};
-	at->count_revision = at->meta_revision = 0;
+	at->meta_revision = 0;
 	etcd_native_free_journal(&at->journal);
 	etcd_names_free(&at->names);
 	if (etcd_native_answer(answer->json, 0, &kv)) {
 		at->list.version = kv.version;
-		at->count_revision = kv.revision;
 		etcd_kv_free(&kv);
 	}
 	if (!at->list.version) {
@@ -257,9 +256,8 @@ list_done(struct etcd_zone *at)
 		return;
 	}
 	at->revision = at->list.revision;
-	at->place.revision = at->count_revision;
 	at->state = ETCD_ZONE_LIVE;
-	etcd_note_place(at, at->count_revision);
+	etcd_note_place(at, at->list.revision); /* not the count's: a journal has written the version's names after that */
 	struct draft draft = at->draft;
 	at->draft = (struct draft){0};
 	etcd->emitted = true;

@@ -115,6 +115,16 @@ etcd_note_place(struct etcd_zone *at, uint64_t revision)
 	pthread_mutex_unlock(&at->etcd->mutex);
 }
 
+void
+etcd_extend_place(struct etcd_zone *at, uint64_t revision)
+{
+	at->place.revision = revision;
+	pthread_mutex_lock(&at->etcd->mutex);
+	if (at->ring_room && at->ring_end > at->ring_first)
+		at->ring[(at->ring_end - 1) % at->ring_room].revision = revision;
+	pthread_mutex_unlock(&at->etcd->mutex);
+}
+
 bool
 etcd_place_of(struct etcd_zone *at, uint64_t version, struct etcd_place *place)
 {
