@@ -120,6 +120,7 @@ libzonegate_a_SOURCES += \
 # gateway/transfer/
 libzonegate_a_SOURCES += \
 	gateway/transfer/axfr.c gateway/transfer/axfr.h \
+	gateway/transfer/fetch.c gateway/transfer/fetch.h \
 	gateway/transfer/ixfr.c gateway/transfer/ixfr.h \
 	gateway/transfer/ixfr_history.c \
 	gateway/transfer/ixfr_zone.h \
@@ -131,6 +132,7 @@ libzonegate_a_SOURCES += \
 # gateway/serve/
 libzonegate_a_SOURCES += \
 	gateway/serve/cookie.c gateway/serve/cookie.h \
+	gateway/serve/dial.c gateway/serve/dial.h \
 	gateway/serve/dispatch.c gateway/serve/dispatch.h \
 	gateway/serve/listener.c gateway/serve/listener.h \
 	gateway/serve/ratelimit.c gateway/serve/ratelimit.h \
@@ -138,6 +140,7 @@ libzonegate_a_SOURCES += \
 	gateway/serve/source.h \
 	gateway/serve/tcp.c gateway/serve/tcp.h \
 	gateway/serve/tls.c gateway/serve/tls.h \
+	gateway/serve/tls_client.c gateway/serve/tls_client.h \
 	gateway/serve/udp.c gateway/serve/udp.h \
 	gateway/serve/worker.c gateway/serve/worker.h
 
@@ -155,6 +158,7 @@ libzonegate_a_SOURCES += \
 	gateway/control/gateway.c gateway/control/gateway.h \
 	gateway/control/history.c gateway/control/history.h \
 	gateway/control/http.c gateway/control/http.h \
+	gateway/control/import.c gateway/control/import.h \
 	gateway/control/jobs.c gateway/control/jobs.h \
 	gateway/control/libraries.c gateway/control/libraries.h \
 	gateway/control/loader.c gateway/control/loader.h \

@@ -28,23 +28,36 @@ struct command {
 	const char *name;
 	size_t arguments;
 	const char *help;
-	const char *options[5];                  /* "=x": takes a value; "+x": may be repeated */
+	const char *options[9];                  /* "=x": takes a value; "+x": may be repeated */
 	int (*run)(struct arguments *arguments); /* NULL: send it */
 };
 
+static int run_add(struct arguments *arguments);
 static int run_import(struct arguments *arguments);
 static int run_export(struct arguments *arguments);
 static int run_keygen(struct arguments *arguments);
 static int run_stop(struct arguments *arguments);
 
+/* Another server, for import and add. */
+#define SOURCE_OPTIONS "=from", "=key", "=key-file", "tls", "=tls-ca", "=tls-hostname"
+
 static const struct command commands[] = {
-	{"add", 1, "add ZONE --store S [--file F] [--policy \"RULE\"]...", {"=store", "=file", "+policy"}, NULL},
+	{"add",
+	 1,
+	 "add ZONE --store S [--file F | --from ADDRESS[@PORT] ...] [--policy \"RULE\"]...",
+	 {"=store", "=file", "+policy", SOURCE_OPTIONS},
+	 run_add},
 	{"check", 1, "check ZONE", {NULL}, NULL},
 	{"diff", 3, "diff ZONE FROM TO", {NULL}, NULL},
 	{"dump", 1, "dump ZONE [--at VERSION|TIME]", {"=at"}, NULL},
 	{"export", 2, "export ZONE FILE", {NULL}, run_export},
 	{"freeze", 1, "freeze ZONE", {NULL}, NULL},
-	{"import", 2, "import ZONE FILE", {NULL}, run_import},
+	{"import",
+	 2,
+	 "import ZONE FILE | import ZONE --from ADDRESS[@PORT] [--key NAME | --key-file FILE]\n"
+	 "         [--tls] [--tls-ca FILE] [--tls-hostname NAME]",
+	 {SOURCE_OPTIONS},
+	 run_import},
 	{"keygen", 1, "keygen [-a ALGORITHM] NAME", {"=a"}, run_keygen},
 	{"keys", 0, "keys", {NULL}, NULL},
 	{"log",
@@ -212,16 +225,63 @@ read_whole(const char *path, size_t *size)
 	return bytes;
 }
 
-/* The file is the user's: the gateway may not be able to read it, so it gets the bytes. */
+/* Files are the user's: the gateway may not be able to read them, so it gets the bytes. */
+static char *
+read_or_say(const char *path, size_t *size)
+{
+	char *content = read_whole(path, size);
+
+	if (!content)
+		fprintf(stderr, "zonegatectl: %s: %s\n", path, strerror(errno ? errno : ENOMEM));
+	return content;
+}
+
+/* The text of the file that an option names, as another option. */
+static int
+send_file(struct arguments *arguments, const char *option, const char *as)
+{
+	const char *path = client_option(&arguments->request, option);
+	size_t size;
+	char *content = path ? read_or_say(path, &size) : NULL, *text = content ? strndup(content, size) : NULL;
+	bool added = text && client_add_option(&arguments->request, as, text, false);
+
+	if (content && !added)
+		fprintf(stderr, "zonegatectl: %s: not a text file\n", path);
+	free(content);
+	free(text);
+	return !path || added ? DONE : FAILED;
+}
+
+static int
+run_from(struct arguments *arguments)
+{
+	if (client_option(&arguments->request, "key") && client_option(&arguments->request, "key-file"))
+		return usage("--key and --key-file exclude each other");
+	int code = send_file(arguments, "key-file", "key-text");
+	if (code == DONE)
+		code = send_file(arguments, "tls-ca", "tls-ca-text");
+	return code == DONE ? send_request(arguments, stdout) : code;
+}
+
+static int
+run_add(struct arguments *arguments)
+{
+	if (!client_option(&arguments->request, "store"))
+		return usage("add: --store is missing");
+	return run_from(arguments);
+}
+
 static int
 run_import(struct arguments *arguments)
 {
-	char *content = read_whole(arguments->words[2], &arguments->request.content_size);
+	if (client_option(&arguments->request, "from"))
+		return run_from(arguments);
+	if (arguments->request.options)
+		return usage("import of a file takes no options; a server is named by --from");
+	char *content = read_or_say(arguments->words[2], &arguments->request.content_size);
 
-	if (!content) {
-		fprintf(stderr, "zonegatectl: %s: %s\n", arguments->words[2], strerror(errno ? errno : ENOMEM));
+	if (!content)
 		return FAILED;
-	}
 	arguments->request.content = content;
 	int code = send_request(arguments, stdout);
 	free(content);
@@ -322,11 +382,9 @@ main(int argc, char **argv)
 	const struct command *command = find_command(arguments.words[0]);
 	if (!command)
 		return usage("no such command");
-	if (arguments.count - 1 != command->arguments) {
-		fprintf(stderr, "usage: zonegatectl %s\n", command->help);
-		return USAGE;
-	}
-	if (strcmp(command->name, "add") == 0 && !client_option(&arguments.request, "store")) {
+	/* import has no FILE where it has --from. */
+	size_t wanted = command->arguments - (command->run == run_import && client_option(&arguments.request, "from"));
+	if (arguments.count - 1 != wanted) {
 		fprintf(stderr, "usage: zonegatectl %s\n", command->help);
 		return USAGE;
 	}

@@ -388,8 +388,9 @@ tsig_sign_request(struct tsig *tsig, struct key *key, uint8_t *wire, size_t *siz
 	return sign(tsig, wire, size, room, now_s, SIGN_REQUEST);
 }
 
-bool
-tsig_check_response(struct tsig *tsig, const struct message *msg, uint64_t now_s)
+/* `before`: unsigned messages of a stream since the last signed one; `first`: no message was before this. */
+static bool
+check_answer(struct tsig *tsig, const struct message *msg, const uint8_t *before, size_t before_size, bool first, uint64_t now_s)
 {
 	struct tsig answer;
 	struct tsig_record record;
@@ -405,9 +406,39 @@ tsig_check_response(struct tsig *tsig, const struct message *msg, uint64_t now_s
 	if (!mac_size_is_legal(tsig->algorithm, record.mac_size) || record.mac_size < tsig->key->algorithm->mac_size)
 		return false;
 	digest_add_prior(&digest, tsig->mac, tsig->mac_size);
+	if (before_size > 0)
+		digest_add(&digest, before, before_size);
 	digest_add_message(&digest, msg->wire, msg->tsig_offset, answer.original_id, (uint16_t)(msg->count[SECTION_ADDITIONAL] - 1));
-	digest_add_variables(&digest, tsig->key, tsig->algorithm, answer.time_signed_s, answer.fudge_s, answer.error, record.other,
-	                     record.other_size);
+	if (first)
+		digest_add_variables(&digest, tsig->key, tsig->algorithm, answer.time_signed_s, answer.fudge_s, answer.error,
+		                     record.other, record.other_size);
+	else
+		digest_add_timers(&digest, answer.time_signed_s, answer.fudge_s);
 	digest_make(&digest, tsig->key, mac);
-	return digest_equal(mac, record.mac, record.mac_size) && time_is_near(answer.time_signed_s, now_s, answer.fudge_s);
+	if (!digest_equal(mac, record.mac, record.mac_size) || !time_is_near(answer.time_signed_s, now_s, answer.fudge_s))
+		return false;
+	memcpy(tsig->mac, record.mac, record.mac_size);
+	tsig->mac_size = record.mac_size;
+	return true;
+}
+
+bool
+tsig_check_response(struct tsig *tsig, const struct message *msg, uint64_t now_s)
+{
+	return check_answer(tsig, msg, NULL, 0, true, now_s);
+}
+
+bool
+tsig_check_next(struct tsig *tsig, const struct message *msg, const uint8_t *before, size_t before_size, uint64_t now_s)
+{
+	return check_answer(tsig, msg, before, before_size, false, now_s);
+}
+
+unsigned
+tsig_error(const struct message *msg)
+{
+	struct tsig answer;
+	struct tsig_record record;
+
+	return msg->tsig_offset != 0 && record_read(msg, &answer, &record) ? answer.error : RCODE_NOERROR;
 }

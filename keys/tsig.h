@@ -72,8 +72,16 @@ MUST_USE enum status tsig_sign_next(struct tsig *tsig, uint8_t *wire, size_t *si
  * Sign a request of our own (NOTIFY, transfer in); fills `tsig`, with which tsig_check_response verifies the answer (5.3.2, 5.4).
  */
 MUST_USE enum status tsig_sign_request(struct tsig *tsig, struct key *key, uint8_t *wire, size_t *size, size_t room, uint64_t now_s);
-/* Verify a response to tsig_sign_request; false: wrong or missing. */
+/* Verify a response to tsig_sign_request, or the first message of one; false: wrong or missing. */
 bool tsig_check_response(struct tsig *tsig, const struct message *msg, uint64_t now_s);
+/*
+ * Verify a later message of a response (5.3.1). before: the messages since the last one that was signed, header and
+ * all, one behind the other.
+ */
+bool tsig_check_next(struct tsig *tsig, const struct message *msg, const uint8_t *before, size_t before_size,
+                     uint64_t now_s);
+/* What the TSIG of a response says is wrong with ours (an enum rcode), not verified; NOERROR: nothing, or no TSIG. */
+unsigned tsig_error(const struct message *msg);
 
 /* RCODE of the response: NOERROR (go on), NOTAUTH or FORMERR. */
 unsigned tsig_rcode(const struct tsig *tsig);

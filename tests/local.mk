@@ -63,6 +63,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_dispatch \
 	tests/fuzz/fuzz_etcd \
+	tests/fuzz/fuzz_fetch \
 	tests/fuzz/fuzz_keyfile \
 	tests/fuzz/fuzz_master \
 	tests/fuzz/fuzz_parse \

@@ -1,5 +1,6 @@
 #include "control/call.h"
 #include "base/rcu.h"
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <string.h>
@@ -73,4 +74,16 @@ call_pin(struct call *call, struct zone *zone)
 		call_fail(call, STATUS_NOT_FOUND, "zone %s is not served: %s", zone->text,
 			  zone_state_text((enum zone_state)atomic_load(&zone->state)));
 	return version;
+}
+
+void
+call_print_result(struct call *call, const struct zone *zone, const struct jobs_result *result)
+{
+	if (call->json)
+		call_print_json(call, json_pack("{s:s, s:I, s:b}", "name", zone->text, "version",
+						(json_int_t)result->version, "changed", result->changed));
+	else if (result->changed)
+		fprintf(call->out, "%s is at version %" PRIu64 "\n", zone->text, result->version);
+	else
+		fprintf(call->out, "%s: nothing to change\n", zone->text);
 }

@@ -8,6 +8,7 @@
 #define ZONEGATE_CONTROL_CALL_H
 
 #include "control/gateway.h"
+#include "control/jobs.h"
 #include <stdio.h>
 
 #define CALL_REASON_SIZE GATEWAY_REASON_SIZE
@@ -37,6 +38,8 @@ bool call_name(struct call *call, const char *text, uint8_t *name);
 struct zone *call_zone(struct call *call, const char *text);
 /* Its current version, pinned; NULL with the reason. */
 struct zone_version *call_pin(struct call *call, struct zone *zone);
+/* What a job did, in a line. */
+void call_print_result(struct call *call, const struct zone *zone, const struct jobs_result *result);
 /* One object as a line; takes the reference. */
 void call_print_json(struct call *call, struct json_t *object);
 

@@ -1,7 +1,9 @@
 #include "control/commands.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/rcu.h"
 #include "control/history.h"
+#include "control/import.h"
 #include "control/jobs.h"
 #include "control/reload.h"
 #include "zone/lookup.h"
@@ -9,19 +11,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What a job did, in a line. */
-static void
-commands_print_result(struct call *call, const struct zone *zone, const struct jobs_result *result)
-{
-	if (call->json)
-		call_print_json(call, json_pack("{s:s, s:I, s:b}", "name", zone->text, "version",
-						(json_int_t)result->version, "changed", result->changed));
-	else if (result->changed)
-		fprintf(call->out, "%s is at version %" PRIu64 "\n", zone->text, result->version);
-	else
-		fprintf(call->out, "%s: nothing to change\n", zone->text);
-}
 
 /* ---- status, zones ---- */
 
@@ -128,21 +117,6 @@ run_zones(struct call *call)
 /* ---- changes of our own ---- */
 
 static enum status
-run_import(struct call *call)
-{
-	struct zone *zone = call_zone(call, call->arguments[0]);
-	struct jobs_result result;
-
-	if (!zone)
-		return STATUS_NOT_FOUND;
-	enum status status = jobs_import(call->gateway->committer, zone, call->content, call->content_size,
-					 call->arguments[1], &result, call->reason);
-	if (status == STATUS_OK)
-		commands_print_result(call, zone, &result);
-	return status;
-}
-
-static enum status
 run_rollback(struct call *call)
 {
 	struct zone *zone = call_zone(call, call->arguments[0]);
@@ -161,7 +135,7 @@ run_rollback(struct call *call)
 				 target, zone->text, newest);
 	enum status status = jobs_rollback(call->gateway->committer, zone, target, &result, call->reason);
 	if (status == STATUS_OK)
-		commands_print_result(call, zone, &result);
+		call_print_result(call, zone, &result);
 	return status;
 }
 
@@ -175,7 +149,7 @@ run_freeze(struct call *call, bool freeze)
 		return STATUS_NOT_FOUND;
 	enum status status = jobs_freeze(call->gateway->committer, zone, freeze, &result, call->reason);
 	if (status == STATUS_OK)
-		commands_print_result(call, zone, &result);
+		call_print_result(call, zone, &result);
 	return status;
 }
 
@@ -334,6 +308,8 @@ run_add(struct call *call)
 		return STATUS_INVALID;
 	if (!call_option(call, "store"))
 		return call_fail(call, STATUS_INVALID, "--store is missing");
+	if (call_option(call, "from") && call_option(call, "file"))
+		return call_fail(call, STATUS_INVALID, "--file and --from exclude each other");
 	json_t *settings = add_settings(call, name_to_text(name, text));
 	char *encoded = json_dumps(settings, JSON_COMPACT);
 	json_decref(settings);
@@ -341,6 +317,13 @@ run_add(struct call *call)
 		return call_fail(call, STATUS_INVALID, "the arguments are not UTF-8");
 	enum status status = gateway_add(call->gateway, encoded, call->reason);
 	free(encoded);
+	if (status != STATUS_OK || !call_option(call, "from"))
+		return status;
+	/* A zone that was to come from elsewhere, and did not, is not wanted. */
+	status = import_run(call);
+	char unused[GATEWAY_REASON_SIZE];
+	if (status != STATUS_OK && gateway_remove(call->gateway, name, unused) != STATUS_OK)
+		log_error("added_zone", "zone=%s reason=%s", text, unused);
 	return status;
 }
 
@@ -395,7 +378,7 @@ run_stop(struct call *call)
 static const struct command commands[] = {
 	{"add", 1, 1, run_add, false},           {"check", 1, 1, run_check, true},
 	{"diff", 3, 3, history_diff, true},      {"dump", 1, 1, history_dump, true},
-	{"freeze", 1, 1, run_freeze_zone, true}, {"import", 2, 2, run_import, true},
+	{"freeze", 1, 1, run_freeze_zone, true}, {"import", 1, 2, import_run, false},
 	{"keys", 0, 0, run_keys, true},          {"log", 1, 1, history_log, true},
 	{"reload", 0, 0, run_reload, false},     {"remove", 1, 1, run_remove, false},
 	{"rollback", 2, 2, run_rollback, true},  {"snapshot", 1, 1, run_snapshot, true},

@@ -132,6 +132,14 @@ fill_from_text(struct task *task, struct draft *draft, char *reason)
 	return status == STATUS_OK ? jobs_check(draft, task->path, reason) : status;
 }
 
+/* What was there is in the hands of an attempt that lost against another change. */
+static enum status
+fill_from_nothing(struct task *task, struct draft *draft, char *reason)
+{
+	(void)task, (void)draft;
+	return say(reason, STATUS_RETRY, "the zone was changed meanwhile");
+}
+
 static enum status
 fill_from_history(struct task *task, struct draft *draft, char *reason)
 {
@@ -380,6 +388,25 @@ jobs_import(struct committer *committer, struct zone *zone, const char *text, si
 	enum status status = task_fill(&task, reason);
 
 	return status == STATUS_OK ? task_run(&task, committer, zone, "import", result, reason) : status;
+}
+
+enum status
+jobs_import_draft(struct committer *committer, struct zone *zone, struct draft *draft, struct jobs_result *result,
+		  char *reason)
+{
+	struct task task = {.job.evaluate = evaluate_content,
+			    .fill = fill_from_nothing,
+			    .draft = *draft,
+			    .filled = true,
+			    .job.zone = zone};
+	char why[CHECK_REASON_SIZE];
+
+	task.draft.version->apex = zone->name;
+	*draft = (struct draft){0};
+	if (check_version(task.draft.version, why) == STATUS_OK)
+		return task_run(&task, committer, zone, "import", result, reason);
+	draft_drop(&task.draft);
+	return say(reason, STATUS_INVALID, why);
 }
 
 enum status

@@ -22,6 +22,12 @@ MUST_USE enum status jobs_load(struct committer *committer, struct zone *zone,
 /* `text` is a master file; `path` is its name in messages. */
 MUST_USE enum status jobs_import(struct committer *committer, struct zone *zone, const char *text, size_t size,
                                  const char *path, struct jobs_result *result, char *reason);
+/*
+ * The content of another server's zone (transfer/fetch.h), given; its apex becomes the zone's. STATUS_RETRY: other
+ * changes came between, and the content has gone: it is to be fetched again.
+ */
+MUST_USE enum status jobs_import_draft(struct committer *committer, struct zone *zone, struct draft *draft,
+                                       struct jobs_result *result, char *reason);
 MUST_USE enum status jobs_rollback(struct committer *committer, struct zone *zone, uint64_t version,
                                    struct jobs_result *result, char *reason);
 MUST_USE enum status jobs_freeze(struct committer *committer, struct zone *zone, bool freeze,

@@ -23,9 +23,9 @@ LAYERS = {
 # Header of a library: the files that may include it. The first pattern that fits decides.
 LIBRARIES = [
 	("ldns/*", ["wire/present.c"]),
-	("openssl/ssl*.h", ["serve/tls.c"]),
-	("openssl/err.h", ["serve/tls.c"]),
-	("openssl/x509*.h", ["serve/tls.c"]),
+	("openssl/ssl*.h", ["serve/tls*.c"]),
+	("openssl/err.h", ["serve/tls*.c"]),
+	("openssl/x509*.h", ["serve/tls*.c"]),
 	("openssl/*", ["base/digest.c"]),
 	("lmdb.h", ["store/kv.c"]),
 	("librdkafka/*", ["store/kafka*.c"]),
