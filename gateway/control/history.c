@@ -3,6 +3,7 @@
 #include "base/rcu.h"
 #include "wire/present.h"
 #include "zone/change.h"
+#include "zone/change_json.h"
 #include "zone/master.h"
 #include <inttypes.h>
 #include <jansson.h>
@@ -71,26 +72,6 @@ history_parse_version(struct call *call, const char *text, uint64_t *version)
 	return false;
 }
 
-/*
- * The time of a change without parsing all of it: a quote inside a JSON text is escaped, so the first match is the
- * member.
- */
-static uint64_t
-record_time_us(const struct store_entry *entry)
-{
-	static const char member[] = "\"time\":\"";
-	char text[40] = "";
-	const char *at = memmem(entry->record, entry->size, member, sizeof member - 1);
-
-	if (!at)
-		return 0;
-	at += sizeof member - 1;
-	const char *end = (const char *)entry->record + entry->size;
-	for (size_t i = 0; i < sizeof text - 1 && at + i < end && at[i] != '"'; i++)
-		text[i] = at[i];
-	return clock_from_text(text);
-}
-
 struct time_search {
 	uint64_t time_us, at, first;
 };
@@ -99,7 +80,7 @@ static bool
 find_last_before(void *context, const struct store_entry *entry)
 {
 	struct time_search *search = context;
-	if (record_time_us(entry) <= search->time_us)
+	if (change_json_time(entry->record, entry->size) <= search->time_us)
 		search->at = entry->version;
 	return true;
 }
@@ -108,24 +89,25 @@ static bool
 find_first_after(void *context, const struct store_entry *entry)
 {
 	struct time_search *search = context;
-	if (record_time_us(entry) < search->time_us) {
+	if (change_json_time(entry->record, entry->size) < search->time_us) {
 		search->at = entry->version;
 		return true;
 	}
 	return false;
 }
 
-/* What is kept of the history, all of it. */
+/* What is kept of the history after `from`; *oldest: where that begins. */
 static enum status
-read_kept(struct zone *zone, uint64_t from, store_entry_fn *each, void *context)
+read_kept(struct zone *zone, uint64_t from, struct store_oldest *oldest, store_entry_fn *each, void *context)
 {
 	struct store *store = zone->store;
 	enum status status = STATUS_NOT_FOUND;
 
 	/* Trimming may go on meanwhile: look again. */
 	for (int i = 0; i < 3 && status == STATUS_NOT_FOUND; i++) {
-		uint64_t oldest = store->ops->oldest(store, zone);
-		status = store->ops->read(store, zone, from > oldest ? from : oldest, UINT64_MAX, each, context);
+		store->ops->oldest(store, zone, oldest);
+		status = store->ops->read(store, zone, from > oldest->version ? from : oldest->version, UINT64_MAX, each,
+					  context);
 	}
 	return status;
 }
@@ -139,9 +121,12 @@ find_version(struct call *call, struct zone *zone, const char *text, uint64_t *v
 	struct time_search search = {.time_us = clock_from_text(text)};
 	if (search.time_us == 0)
 		return call_fail(call, STATUS_INVALID, "%.100s is neither a version nor an RFC 3339 time", text);
-	enum status status = read_kept(zone, 0, find_last_before, &search);
+	struct store_oldest oldest;
+	enum status status = read_kept(zone, 0, &oldest, find_last_before, &search);
 	if (status != STATUS_OK)
 		return call_fail(call, status, "the history of %s: %s", zone->text, status_text(status));
+	if (search.at == 0 && oldest.time_us > 0 && oldest.time_us <= search.time_us)
+		search.at = oldest.version;
 	if (search.at == 0)
 		return call_fail(call, STATUS_NOT_FOUND, "no version of %s that is kept was there at %.40s", zone->text,
 				 text);
@@ -223,10 +208,11 @@ history_dump(struct call *call)
 struct log_walk {
 	struct call *call;
 	struct zone *zone;
+	struct store_oldest oldest;
 	uint64_t last; /* version that was handled last */
 	bool raw, verify;
 	/* verify */
-	bool begun, broken;
+	bool broken;
 	uint8_t id[VERSION_ID_SIZE];
 	uint64_t count;
 };
@@ -310,43 +296,24 @@ log_print(void *context, const struct store_entry *entry)
 	return !ferror(out);
 }
 
-/* The id that the record says its base had. False: it says none. */
-static bool
-record_base_id(const struct store_entry *entry, uint8_t id[VERSION_ID_SIZE])
-{
-	static const char member[] = "\"base_id\":\"";
-	const char *at = memmem(entry->record, entry->size, member, sizeof member - 1);
-	const char *end = (const char *)entry->record + entry->size;
-
-	if (!at || end - at < (long)(sizeof member - 1 + 2 * VERSION_ID_SIZE))
-		return false;
-	at += sizeof member - 1;
-	for (size_t i = 0; i < VERSION_ID_SIZE; i++)
-		if (sscanf(at + 2 * i, "%2hhx", &id[i]) != 1)
-			return false;
-	return true;
-}
-
 static bool
 log_verify(void *context, const struct store_entry *entry)
 {
 	struct log_walk *walk = context;
 	uint8_t id[VERSION_ID_SIZE];
 
-	/*
-	 * The chain begins at version 0; where the beginning is no longer kept, with what the oldest record says of
-	 * the one before it.
-	 */
-	bool known = walk->begun || entry->version == 1 || record_base_id(entry, walk->id);
+	/* The chain begins with the id of the oldest version that is kept. */
+	if (walk->count == 0) {
+		memcpy(walk->id, walk->oldest.id, VERSION_ID_SIZE);
+		walk->last = walk->oldest.version;
+	}
 	change_id(walk->id, entry->record, entry->size, id);
-	if (!known || memcmp(id, entry->id, VERSION_ID_SIZE) != 0 ||
-	    (walk->begun && entry->version != walk->last + 1)) {
+	if (memcmp(id, entry->id, VERSION_ID_SIZE) != 0 || entry->version != walk->last + 1) {
 		walk->broken = true;
 		walk->last = entry->version;
 		return false;
 	}
 	memcpy(walk->id, id, VERSION_ID_SIZE);
-	walk->begun = true;
 	walk->last = entry->version;
 	walk->count++;
 	return true;
@@ -377,7 +344,7 @@ log_verify_zone(struct log_walk *walk)
 	struct zone_version *version = call_pin(call, walk->zone);
 	char id[2 * VERSION_ID_SIZE + 1];
 
-	enum status status = read_kept(walk->zone, 0, log_verify, walk);
+	enum status status = read_kept(walk->zone, 0, &walk->oldest, log_verify, walk);
 	if (status != STATUS_OK)
 		call_fail(call, status, "the history of %s: %s", walk->zone->text, status_text(status));
 	else if (walk->broken)
@@ -399,23 +366,45 @@ log_verify_zone(struct log_walk *walk)
 	return STATUS_OK;
 }
 
+/* Who asks for what has come since then must not take a part of it for all. */
+static enum status
+log_since_trimmed(struct call *call, const struct zone *zone, const char *since, const struct store_oldest *oldest)
+{
+	char time[CLOCK_TEXT_SIZE] = "an unknown time";
+
+	if (oldest->time_us > 0)
+		clock_to_text(oldest->time_us, time);
+	return call_fail(call, STATUS_NOT_FOUND, "not all changes of %s since %.40s are kept: the first is version %" PRIu64
+			 ", and what is before %s is gone", zone->text, since, oldest->version + 1, time);
+}
+
 /* --since: VERSION, or the version before the first one at or after TIME. */
 static enum status
 log_find_since(struct call *call, struct zone *zone, uint64_t *from)
 {
 	const char *since = call_option(call, "since");
+	struct store *store = zone->store;
+	struct store_oldest oldest;
 
 	if (!since)
 		return STATUS_OK;
-	if (is_number(since))
-		return history_parse_version(call, since, from) ? STATUS_OK : STATUS_INVALID;
+	if (is_number(since)) {
+		if (!history_parse_version(call, since, from))
+			return STATUS_INVALID;
+		store->ops->oldest(store, zone, &oldest);
+		bool trimmed = *from < oldest.version && oldest.version < UINT64_MAX;
+		return trimmed ? log_since_trimmed(call, zone, since, &oldest) : STATUS_OK;
+	}
 	struct time_search search = {.time_us = clock_from_text(since)};
 	if (search.time_us == 0)
 		return call_fail(call, STATUS_INVALID, "%.100s is neither a version nor an RFC 3339 time", since);
-	enum status status = read_kept(zone, 0, find_first_after, &search);
+	enum status status = read_kept(zone, 0, &oldest, find_first_after, &search);
+	if (status != STATUS_OK)
+		return call_fail(call, status, "the history of %s: %s", zone->text, status_text(status));
+	if (search.time_us <= oldest.time_us)
+		return log_since_trimmed(call, zone, since, &oldest);
 	*from = search.at;
-	return status == STATUS_OK ? STATUS_OK
-				   : call_fail(call, status, "the history of %s: %s", zone->text, status_text(status));
+	return STATUS_OK;
 }
 
 /*
@@ -437,7 +426,7 @@ log_follow(struct log_walk *walk)
 		walk->zone = call_zone(call, call->arguments[0]);
 		if (!walk->zone)
 			return STATUS_NOT_FOUND;
-		status = read_kept(walk->zone, walk->last, log_print, walk);
+		status = read_kept(walk->zone, walk->last, &walk->oldest, log_print, walk);
 	}
 	return call_fail(call, status, "the history of %s: %s", walk->zone->text, status_text(status));
 }
@@ -457,7 +446,7 @@ history_log(struct call *call)
 	if (status != STATUS_OK)
 		return status;
 	walk.last = from;
-	status = read_kept(walk.zone, from, log_print, &walk);
+	status = read_kept(walk.zone, from, &walk.oldest, log_print, &walk);
 	if (status != STATUS_OK)
 		return call_fail(call, status, "the history of %s: %s", walk.zone->text, status_text(status));
 	return call_flag(call, "follow") ? log_follow(&walk) : STATUS_OK;

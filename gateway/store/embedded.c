@@ -204,6 +204,7 @@ load_zone(struct embedded *embedded, struct embedded_zone *at, const struct embe
 		status = STATUS_STOP;
 	}
 	if (!status) {
+		at->records = draft.version->records; /* busy: the keeper does not look */
 		sink->loaded(sink->context, at->zone, &draft, replay);
 		return STATUS_OK;
 	}
@@ -222,7 +223,7 @@ hand_out_zone(struct embedded *embedded, struct embedded_zone *at, const struct 
 	if (status)
 		snprintf(reason, sizeof reason, "%s", kv_reason(embedded->kv));
 	if (!status)
-		embedded_content_orphans(embedded, &at->record);
+		embedded_content_orphans(embedded, at, &at->record);
 	if (!status && head.version)
 		status = load_zone(embedded, at, &head, sink, reason);
 	else if (!status)
@@ -522,16 +523,22 @@ embedded_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to
 	return status ? status : reading.damaged ? STATUS_STOP : STATUS_OK;
 }
 
-static uint64_t
-embedded_oldest(struct store *store, struct zone *zone)
+static void
+embedded_oldest(struct store *store, struct zone *zone, struct store_oldest *oldest)
 {
 	struct embedded *embedded = embedded_of(store);
+	struct embedded_zone *at = zone_of(embedded, zone);
+	struct embedded_record record = {0};
+	struct kv_txn *txn;
 
-	pthread_mutex_lock(&embedded->mutex);
-	struct embedded_zone *at = intake_map_get(&embedded->zones, zone);
-	uint64_t oldest = at ? at->record.base.version : 0;
-	pthread_mutex_unlock(&embedded->mutex);
-	return oldest;
+	/* As embedded_read sees it: the keeper's copy comes later. */
+	if (at && kv_begin_read(embedded->kv, &txn) == STATUS_OK) {
+		if (embedded_data_get(txn, at->name, &record) != STATUS_OK)
+			record = (struct embedded_record){0};
+		kv_abort(txn);
+	}
+	*oldest = (struct store_oldest){.version = record.base.version, .time_us = record.base.time_us};
+	memcpy(oldest->id, record.base.id, VERSION_ID_SIZE);
 }
 
 static enum status
@@ -576,6 +583,7 @@ embedded_save_snapshot(struct store *store, struct zone *zone, const struct zone
 		snprintf(reason, STORE_REASON_SIZE, "the zone is not served");
 		return STATUS_NOT_FOUND;
 	}
+	atomic_fetch_add(&at->saves, 1);
 	atomic_fetch_add(&at->unreferenced, 1);
 	enum status status = embedded_content_save(embedded, number, version, snapshot, out, reason);
 	if (status)

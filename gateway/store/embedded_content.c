@@ -319,6 +319,58 @@ embedded_content_load(struct embedded *embedded, struct embedded_zone *at, struc
 	return status ? status : embedded_content_at(embedded, at, UINT64_MAX, draft, replay, reason);
 }
 
+/* ---- chunks ---- */
+
+/* One after the other into the draft and the digest. */
+static enum status
+read_chunks(struct kv_txn *txn, uint32_t number, const char *snapshot, uint32_t chunks, struct digest *digest, struct draft *draft,
+            char *reason)
+{
+	uint8_t key[4 + EMBEDDED_SNAPSHOT_ID + 4];
+	struct kv_bytes value;
+	enum status status = STATUS_OK;
+
+	for (uint32_t i = 0; i < chunks && !status; i++) {
+		size_t size = embedded_data_chunk_key(number, snapshot, i, key);
+		if (kv_get(txn, KV_CHUNKS, (struct kv_bytes){key, size}, &value) != STATUS_OK)
+			return refuse(reason, STATUS_STOP, "chunk %u of a snapshot is not there", i);
+		digest_update(digest, value.bytes, value.size);
+		status = change_json_read_chunk(value.bytes, value.size, draft, reason);
+	}
+	return status;
+}
+
+/* sha256 NULL: not compared. */
+static enum status
+load_chunks(struct kv_txn *txn, uint32_t number, const char *snapshot, uint32_t chunks, const uint8_t *sha256, struct draft *draft,
+            char *reason)
+{
+	uint8_t sum[DIGEST_SHA256_SIZE];
+	struct digest *digest = digest_new();
+
+	if (!digest)
+		return refuse(reason, STATUS_NO_MEMORY, "no memory");
+	enum status status = read_chunks(txn, number, snapshot, chunks, digest, draft, reason);
+	digest_finish(digest, sum);
+	if (!status && sha256 && memcmp(sum, sha256, sizeof sum) != 0)
+		status = refuse(reason, STATUS_STOP, "the chunks of a snapshot are not what was written");
+	return status;
+}
+
+enum status
+embedded_content_chunks(struct embedded *embedded, uint32_t number, const char *snapshot, uint32_t chunks, const uint8_t *sha256,
+                        struct draft *draft, char *reason)
+{
+	struct kv_txn *txn;
+	enum status status = kv_begin_read(embedded->kv, &txn);
+
+	if (status)
+		return refuse(reason, status, "%s", kv_reason(embedded->kv));
+	status = load_chunks(txn, number, snapshot, chunks, sha256, draft, reason);
+	kv_abort(txn);
+	return status;
+}
+
 /* ---- an earlier version ---- */
 
 struct newest {
@@ -347,8 +399,8 @@ find_snapshot(void *context, struct kv_bytes key, struct kv_bytes value)
 
 /* The newest content at or before `upto` that need not be replayed, into the draft. */
 static enum status
-start_at(struct embedded *embedded, struct kv_txn *txn, const struct embedded_record *record, uint64_t upto, struct draft *draft,
-         struct replay *replay, char *reason)
+start_at(struct embedded *embedded, struct kv_txn *txn, const struct embedded_record *record, uint64_t upto,
+         struct draft *draft, struct replay *replay, char *reason)
 {
 	struct newest newest = {.upto = upto, .place = record->base};
 	struct arena arena;
@@ -366,16 +418,21 @@ start_at(struct embedded *embedded, struct kv_txn *txn, const struct embedded_re
 			status = refuse(reason, STATUS_STOP, "the log is damaged");
 		if (!status) {
 			newest.place.time_us = change.time_us;
-			status = embedded_content_chunks(embedded, record->number, change.snapshot->id, change.snapshot->chunks,
-			                                 change.snapshot->sha256, draft, reason);
+			status = load_chunks(txn, record->number, change.snapshot->id, change.snapshot->chunks, change.snapshot->sha256, draft,
+			                     reason);
 		}
 		arena_free(&arena);
 	} else if (record->base_snapshot[0]) {
-		status = embedded_content_chunks(embedded, record->number, record->base_snapshot, record->base_chunks, NULL, draft, reason);
+		status = load_chunks(txn, record->number, record->base_snapshot, record->base_chunks, NULL, draft, reason);
 	}
 	if (status)
 		return status;
-	struct replay_state state = {.all = newest.place.version, .state_version = newest.place.version, .removed = record->removed};
+	/*
+	 * A base that was trimmed lies anywhere in the log: what follows it may have been made on versions before it, and was judged
+	 * when it was committed.
+	 */
+	bool trimmed = !newest.record && record->base_snapshot[0];
+	struct replay_state state = {.all = trimmed ? 0 : newest.place.version, .state_version = newest.place.version, .removed = record->removed};
 	set_place(draft->version, &newest.place);
 	status = replay_restore(replay, &state);
 	return status ? status : replay_restore_id(replay, newest.place.version, newest.place.id);
@@ -393,7 +450,8 @@ embedded_content_at(struct embedded *embedded, struct embedded_zone *at, uint64_
 		return refuse(reason, status, "%s", kv_reason(embedded->kv));
 	status = embedded_data_get(txn, at->name, &record);
 	if (!status && version < record.base.version)
-		status = refuse(reason, STATUS_NOT_FOUND, "version %llu is no longer kept", (unsigned long long)version);
+		status = refuse(reason, STATUS_NOT_FOUND, "no longer kept, the history begins at version %llu",
+		                (unsigned long long)record.base.version);
 	if (!status)
 		status = start_at(embedded, txn, &record, version, draft, replay, reason);
 	if (!status)
@@ -402,50 +460,7 @@ embedded_content_at(struct embedded *embedded, struct embedded_zone *at, uint64_
 	return status;
 }
 
-/* ---- chunks ---- */
-
-/* One after the other into the draft and the digest. */
-static enum status
-read_chunks(struct kv_txn *txn, uint32_t number, const char *snapshot, uint32_t chunks, struct digest *digest, struct draft *draft,
-            char *reason)
-{
-	uint8_t key[4 + EMBEDDED_SNAPSHOT_ID + 4];
-	struct kv_bytes value;
-	enum status status = STATUS_OK;
-
-	for (uint32_t i = 0; i < chunks && !status; i++) {
-		size_t size = embedded_data_chunk_key(number, snapshot, i, key);
-		if (kv_get(txn, KV_CHUNKS, (struct kv_bytes){key, size}, &value) != STATUS_OK)
-			return refuse(reason, STATUS_STOP, "chunk %u of a snapshot is not there", i);
-		digest_update(digest, value.bytes, value.size);
-		status = change_json_read_chunk(value.bytes, value.size, draft, reason);
-	}
-	return status;
-}
-
-enum status
-embedded_content_chunks(struct embedded *embedded, uint32_t number, const char *snapshot, uint32_t chunks, const uint8_t *sha256,
-                        struct draft *draft, char *reason)
-{
-	uint8_t sum[DIGEST_SHA256_SIZE];
-	struct kv_txn *txn;
-	struct digest *digest;
-	enum status status = kv_begin_read(embedded->kv, &txn);
-
-	if (status)
-		return refuse(reason, status, "%s", kv_reason(embedded->kv));
-	digest = digest_new();
-	if (!digest) {
-		kv_abort(txn);
-		return refuse(reason, STATUS_NO_MEMORY, "no memory");
-	}
-	status = read_chunks(txn, number, snapshot, chunks, digest, draft, reason);
-	kv_abort(txn);
-	digest_finish(digest, sum);
-	if (!status && sha256 && memcmp(sum, sha256, sizeof sum) != 0)
-		status = refuse(reason, STATUS_STOP, "the chunks of a snapshot are not what was written");
-	return status;
-}
+/* ---- saving chunks ---- */
 
 struct saving {
 	struct embedded *embedded;
@@ -540,13 +555,14 @@ delete_snapshot(struct embedded *embedded, const uint8_t prefix[4 + EMBEDDED_SNA
 }
 
 void
-embedded_content_orphans(struct embedded *embedded, const struct embedded_record *record)
+embedded_content_orphans(struct embedded *embedded, struct embedded_zone *at, const struct embedded_record *record)
 {
 	uint8_t from[4 + EMBEDDED_SNAPSHOT_ID + 4], found[4 + EMBEDDED_SNAPSHOT_ID];
 	struct kv_txn *txn;
 
 	embedded_data_chunk_key(record->number, "", 0, from);
-	while (kv_begin_read(embedded->kv, &txn) == STATUS_OK) {
+	unsigned saves = atomic_load(&at->saves);
+	while (!atomic_load(&at->unreferenced) && kv_begin_read(embedded->kv, &txn) == STATUS_OK) {
 		char snapshot[EMBEDDED_SNAPSHOT_ID + 1] = "";
 		struct names_snapshot names = {.snapshot = snapshot};
 		memset(found, 0, sizeof found);
@@ -556,7 +572,8 @@ embedded_content_orphans(struct embedded *embedded, const struct embedded_record
 		if (!status && found[4] && !names.found)
 			status = kv_each(txn, KV_LOG, (struct kv_bytes){found, 4}, 4, entry_names, &names);
 		kv_abort(txn);
-		if (status || !found[4])
+		/* A snapshot whose saving began meanwhile may be what was found, its change yet to come. */
+		if (status || !found[4] || atomic_load(&at->saves) != saves)
 			return;
 		if (!names.found)
 			delete_snapshot(embedded, found);

@@ -51,7 +51,8 @@ struct embedded_zone {
 	uint64_t head;                 /* version of the last log entry */
 	uint64_t handed;               /* version last handed to the keeper */
 	uint64_t records;
-	_Atomic unsigned unreferenced; /* snapshots saved that no change refers to yet: no chunk is an orphan meanwhile */
+	_Atomic unsigned saves;        /* snapshots whose saving has begun, ever */
+	_Atomic unsigned unreferenced; /* of these, those that no change refers to yet: no chunk is an orphan meanwhile */
 	/* To be kept by the keeper; a newer one takes the place of one that waits. */
 	struct zone_version *version;  /* pinned */
 	uint8_t *window;
@@ -120,8 +121,8 @@ MUST_USE enum status embedded_content_chunks(struct embedded *embedded, uint32_t
                                              const uint8_t *sha256, struct draft *draft, char *reason);
 MUST_USE enum status embedded_content_save(struct embedded *embedded, uint32_t number, const struct zone_version *version, char *snapshot,
                                            struct change_snapshot *out, char *reason);
-/* Chunks that nothing refers to, of an import that was cut short. */
-void embedded_content_orphans(struct embedded *embedded, const struct embedded_record *record);
+/* Delete chunks that nothing refers to: of an import that was cut short, of history that was trimmed. */
+void embedded_content_orphans(struct embedded *embedded, struct embedded_zone *at, const struct embedded_record *record);
 
 /* embedded_keep.c: the keeper */
 MUST_USE enum status embedded_keep_start(struct embedded *embedded);

@@ -194,22 +194,6 @@ struct trimming {
 	uint64_t count;
 };
 
-/* The time is in the record, near its beginning. */
-static uint64_t
-entry_time(const struct embedded_entry *entry)
-{
-	static const char key[] = "\"time\":\"";
-	char text[40];
-	const uint8_t *at = memmem(entry->record, entry->size, key, sizeof key - 1);
-
-	if (!at || entry->record + entry->size - at < (ptrdiff_t)(sizeof key + sizeof text))
-		return 0;
-	memcpy(text, at + sizeof key - 1, sizeof text - 1);
-	text[sizeof text - 1] = 0;
-	text[strcspn(text, "\"")] = 0;
-	return clock_from_text(text);
-}
-
 static bool
 may_go(void *context, struct kv_bytes key, struct kv_bytes value)
 {
@@ -218,7 +202,7 @@ may_go(void *context, struct kv_bytes key, struct kv_bytes value)
 
 	if (!embedded_data_entry(key, value, &entry) || entry.version > trimming->last)
 		return false;
-	uint64_t time_us = entry_time(&entry);
+	uint64_t time_us = change_json_time(entry.record, entry.size);
 	if (time_us > trimming->before_us)
 		return false;
 	trimming->base = (struct embedded_place){.version = entry.version, .serial = entry.serial, .time_us = time_us};
@@ -328,8 +312,8 @@ trim(struct embedded *embedded, struct embedded_zone *at, struct embedded_record
 	status = move_base(embedded, at, record, &trimming.base);
 	if (!status)
 		status = delete_entries(embedded, record);
-	if (!status && !atomic_load(&at->unreferenced))
-		embedded_content_orphans(embedded, record);
+	if (!status)
+		embedded_content_orphans(embedded, at, record);
 	return status;
 }
 
@@ -345,8 +329,8 @@ tidy(struct embedded *embedded, struct embedded_zone *at, const struct embedded_
 		status = delete_rows(embedded, KV_CONTENT, (struct kv_bytes){number, 4});
 	if (!status)
 		status = delete_entries(embedded, record);
-	if (!status && !atomic_load(&at->unreferenced))
-		embedded_content_orphans(embedded, record);
+	if (!status)
+		embedded_content_orphans(embedded, at, record);
 	return status;
 }
 

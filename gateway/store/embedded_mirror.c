@@ -140,8 +140,10 @@ embedded_put_chunk(struct store *store, struct zone *zone, const char *snapshot,
 	pthread_mutex_lock(&embedded->mutex);
 	struct embedded_zone *at = intake_map_get(&embedded->zones, zone);
 	uint32_t zone_number = at ? at->record.number : 0;
-	if (at && number == 0)
+	if (at && number == 0) {
+		atomic_fetch_add(&at->saves, 1);
 		atomic_fetch_add(&at->unreferenced, 1);
+	}
 	pthread_mutex_unlock(&embedded->mutex);
 	if (!zone_number || strlen(snapshot) > EMBEDDED_SNAPSHOT_ID)
 		return STATUS_NOT_FOUND;

@@ -148,16 +148,17 @@ ask_anchor(struct asker *asker, uint64_t wanted, bool first, struct etcd_place *
 	return status;
 }
 
-uint64_t
-etcd_history_oldest(struct store *store, struct zone *zone)
+void
+etcd_history_oldest(struct store *store, struct zone *zone, struct store_oldest *oldest)
 {
 	struct asker asker;
 	struct etcd_place place = {0};
 
 	if (ask_begin(&asker, store, zone) != STATUS_OK || ask_anchor(&asker, 0, true, &place) != STATUS_OK)
-		place.version = 0;
+		place = (struct etcd_place){0};
 	ask_end(&asker);
-	return place.version;
+	*oldest = (struct store_oldest){.version = place.version};
+	memcpy(oldest->id, place.id, VERSION_ID_SIZE);
 }
 
 /* ---- records ---- */

@@ -192,7 +192,7 @@ extern const struct etcd_shape etcd_native_shape, etcd_foreign_shape;
 
 /* etcd_history.c: any thread */
 MUST_USE enum status etcd_history_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each, void *context);
-uint64_t etcd_history_oldest(struct store *store, struct zone *zone);
+void etcd_history_oldest(struct store *store, struct zone *zone, struct store_oldest *oldest);
 MUST_USE enum status etcd_history_content(struct store *store, struct zone *zone, uint64_t version, struct draft *draft, char *reason);
 MUST_USE enum status etcd_history_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *snapshot,
                                                 struct draft *draft, char *reason);

@@ -558,11 +558,14 @@ kafka_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, s
 	return history ? history->ops->read(history, zone, from, to, each, context) : STATUS_NOT_FOUND;
 }
 
-static uint64_t
-kafka_oldest(struct store *store, struct zone *zone)
+static void
+kafka_oldest(struct store *store, struct zone *zone, struct store_oldest *oldest)
 {
 	struct store *history = history_of(kafka_of(store), zone);
-	return history ? history->ops->oldest(history, zone) : UINT64_MAX;
+
+	*oldest = (struct store_oldest){.version = UINT64_MAX};
+	if (history)
+		history->ops->oldest(history, zone, oldest);
 }
 
 static enum status

@@ -285,11 +285,11 @@ memory_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, 
 	return status;
 }
 
-static uint64_t
-memory_oldest(struct store *store, struct zone *zone)
+static void
+memory_oldest(struct store *store, struct zone *zone, struct store_oldest *oldest)
 {
 	(void)store, (void)zone;
-	return 0;
+	*oldest = (struct store_oldest){0};
 }
 
 static struct memory_snapshot *

@@ -82,6 +82,13 @@ struct store_entry {
 };
 typedef bool store_entry_fn(void *context, const struct store_entry *entry); /* false: stop */
 
+/* Where a zone's kept history begins: its content can be rebuilt at this version and every later one. */
+struct store_oldest {
+	uint64_t version;
+	uint8_t id[VERSION_ID_SIZE];
+	uint64_t time_us; /* of the change that made it; 0: not known */
+};
+
 struct store_ops {
 	const char *type;       /* "embedded", "kafka", "etcd", "memory" */
 	/* A zone to follow; its loaded/absent and ready come from a later poll. Any thread; STATUS_EXISTS. */
@@ -108,8 +115,8 @@ struct store_ops {
 	void (*checkpoint)(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle);
 	/* History: entries with from < version <= to, oldest first. STATUS_NOT_FOUND: `from` is older than what is kept. */
 	enum status (*read)(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each, void *context);
-	/* The oldest version whose content can be rebuilt, and the first change after it. */
-	uint64_t (*oldest)(struct store *store, struct zone *zone);
+	/* UINT64_MAX, a version that there will never be: nothing is kept. Any thread. */
+	void (*oldest)(struct store *store, struct zone *zone, struct store_oldest *oldest);
 	/* Content at an earlier version into an empty draft (draft_begin from nothing). STATUS_NOT_FOUND */
 	enum status (*content_at)(struct store *store, struct zone *zone, uint64_t version, struct draft *draft, char *reason);
 	/* The content that a snapshot change refers to, into an empty draft. Follower's thread. */

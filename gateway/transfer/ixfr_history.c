@@ -167,13 +167,15 @@ read_history(struct ixfr_zone *at)
 
 	if (!begin(&reading))
 		return;
-	uint64_t most = reading.limit / CHANGE_SIZE_MIN, oldest = store->ops->oldest(store, at->zone);
+	uint64_t most = reading.limit / CHANGE_SIZE_MIN;
+	struct store_oldest oldest;
+	store->ops->oldest(store, at->zone, &oldest);
 	uint64_t from = reading.end_version > most ? reading.end_version - most : 0;
-	if (from < oldest)
-		from = oldest;
+	if (from < oldest.version)
+		from = oldest.version;
 	if (from == 0) /* version 0 has no content: nothing leads from there */
 		from = 1;
-	if (from >= reading.end_version || reading.end_version - oldest > REPLAY_MOST)
+	if (from >= reading.end_version || reading.end_version - oldest.version > REPLAY_MOST)
 		return;
 	arena_init(&reading.arena, HISTORY_ARENA_SIZE);
 	enum status status = read_from(&reading, from);

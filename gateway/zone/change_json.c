@@ -402,6 +402,22 @@ load(struct decoder *in, const uint8_t *bytes, size_t size)
 	return root;
 }
 
+/* A quote inside a JSON text is escaped, so the first match is the member. */
+uint64_t
+change_json_time(const uint8_t *record, size_t size)
+{
+	static const char member[] = "\"time\":\"";
+	const char *at = memmem(record, size, member, sizeof member - 1), *end = (const char *)record + size;
+	char text[40] = "";
+
+	if (!at)
+		return 0;
+	at += sizeof member - 1;
+	for (size_t i = 0; i < sizeof text - 1 && at + i < end && at[i] != '"'; i++)
+		text[i] = at[i];
+	return clock_from_text(text);
+}
+
 enum status
 change_json_decode(const uint8_t *record, size_t size, const uint8_t *zone, struct arena *arena, struct change *change,
                    char *reason)

@@ -20,6 +20,9 @@ MUST_USE enum status change_json_encode(const struct change *change, struct aren
 MUST_USE enum status change_json_decode(const uint8_t *record, size_t size, const uint8_t *zone, struct arena *arena,
                                         struct change *change, char *reason);
 
+/* The time of a record, microseconds since 1970, without decoding the rest; 0: it has none. */
+uint64_t change_json_time(const uint8_t *record, size_t size);
+
 /*
  * The content of a version as chunks (events.md "Kafka": {"records":[…]}), at most 512 KiB each, canonical order not required.
  * `emit` gets each chunk; a status other than OK stops and is returned.

@@ -373,7 +373,9 @@ history_is_a_chain_of_what_was_applied(void **state)
 		apply(text);
 		assert_int_equal(fate_of(append_change(change_here("DEL gone A"), NULL)).fate, REPLAY_SKIPPED);
 	}
-	assert_int_equal(suite.store->ops->oldest(suite.store, suite.zone), 0);
+	struct store_oldest oldest;
+	suite.store->ops->oldest(suite.store, suite.zone, &oldest);
+	assert_int_equal(oldest.version, 0);
 	assert_int_equal(suite.store->ops->read(suite.store, suite.zone, 0, UINT64_MAX, verify_entry, &history), STATUS_OK);
 	assert_int_equal(history.count, 21);
 	uint8_t id[VERSION_ID_SIZE];
@@ -629,10 +631,142 @@ what_was_committed_is_there_after_it_is_opened_again(void **state)
 	free(content);
 }
 
+/* ---- history that is no longer kept ---- */
+
+#define NOW_US (UINT64_C(1800000000) * 1000000)
+#define HOUR_US (UINT64_C(3600) * 1000000)
+
+static void
+apply_at(struct change *change, uint64_t time_us)
+{
+	change->time_us = time_us;
+	assert_int_equal(fate_of(append_change(change, NULL)).fate, REPLAY_APPLIED);
+}
+
+static bool
+begins_at(uint64_t version)
+{
+	struct store_oldest oldest;
+
+	suite.store->ops->oldest(suite.store, suite.zone, &oldest);
+	return oldest.version == version;
+}
+
+static void
+open_again(uint64_t keep_s)
+{
+	close_store();
+	suite.like->keep_history(suite.like->context, keep_s);
+	open_store(false);
+	assert_true(wait_for(has_state, ZONE_READY));
+}
+
+static enum status
+status_at(uint64_t version, char *reason)
+{
+	struct draft draft;
+
+	assert_int_equal(draft_begin(&draft, NULL, suite_apex), STATUS_OK);
+	enum status status = suite.store->ops->content_at(suite.store, suite.zone, version, &draft, reason);
+	draft_drop(&draft);
+	return status;
+}
+
+/* Nothing before `from`, and an unbroken chain from there. */
+static void
+assert_history_from(uint64_t from, uint64_t last)
+{
+	char reason[STORE_REASON_SIZE] = "";
+	struct store_oldest oldest;
+	struct history history = {.next = from + 1, .serial = (uint32_t)(from + 5)};
+
+	assert_true(wait_for(begins_at, from));
+	suite.store->ops->oldest(suite.store, suite.zone, &oldest);
+	memcpy(history.id, oldest.id, VERSION_ID_SIZE);
+	assert_int_equal(suite.store->ops->read(suite.store, suite.zone, from, UINT64_MAX, verify_entry, &history), STATUS_OK);
+	assert_int_equal(history.count, last - from);
+	assert_int_equal(suite.store->ops->read(suite.store, suite.zone, from - 1, UINT64_MAX, verify_entry, &history),
+	                 STATUS_NOT_FOUND);
+	assert_int_equal(status_at(from - 1, reason), STATUS_NOT_FOUND);
+	assert_non_null(strstr(reason, "no longer kept"));
+}
+
+static int
+setup_trimming(void **state)
+{
+	clock_set_wall_us(NOW_US);
+	if (suite.like->keep_history)
+		suite.like->keep_history(suite.like->context, 0);
+	return setup(state);
+}
+
+static int
+teardown_trimming(void **state)
+{
+	teardown(state);
+	clock_set_wall_us(0);
+	if (suite.like->keep_history)
+		suite.like->keep_history(suite.like->context, 0);
+	return 0;
+}
+
+static void
+history_that_is_old_enough_goes_and_the_rest_holds(void **state)
+{
+	(void)state;
+	if (!suite.like->keep_history)
+		skip();
+	apply_at(change_here(FIRST), NOW_US - 9 * HOUR_US);
+	/* In flight together: the later one's base lies before the base of the history that will be kept. */
+	struct change *a = change_here("ADD a A 1 192.0.2.1"), *b = change_here("ADD b A 1 192.0.2.1");
+	apply_at(a, NOW_US - 8 * HOUR_US);
+	apply_at(b, NOW_US - HOUR_US);
+	apply_at(change_here("DEL a A"), NOW_US - HOUR_US);
+	open_again(2 * 3600);
+	assert_history_from(2, 4);
+	assert_content_at(2, BASIC "a A 1 192.0.2.1\n");
+	assert_content_at(3, BASIC "a A 1 192.0.2.1\nb A 1 192.0.2.1\n");
+	assert_content(BASIC "b A 1 192.0.2.1\n");
+	open_again(2 * 3600);
+	assert_history_from(2, 4);
+	assert_content_at(4, BASIC "b A 1 192.0.2.1\n");
+	assert_int_equal(apply("DEL b A").version, 5);
+	assert_content(BASIC);
+}
+
+static void
+history_is_trimmed_again_and_again_but_for_its_last_change(void **state)
+{
+	(void)state;
+	if (!suite.like->keep_history)
+		skip();
+	apply_at(change_here(FIRST), NOW_US - 9 * HOUR_US);
+	assert_int_equal(import(100, 6).version, 2); /* serial 6; its chunks go when the history has left it behind */
+	for (unsigned round = 1; round <= 3; round++) {
+		char text[64];
+		/* A tenth of the zone's records, at least, makes a new beginning worth its work. */
+		for (unsigned i = 0; i < 20; i++) {
+			snprintf(text, sizeof text, "ADD r%u-%u A 1 192.0.2.1", round, i);
+			apply_at(change_here(text), NOW_US + round * HOUR_US);
+		}
+		clock_set_wall_us(NOW_US + round * HOUR_US + HOUR_US / 2);
+		open_again(60);
+		assert_history_from(2 + 20 * round - 1, 2 + 20 * round);
+		rcu_thread_online();
+		assert_int_equal(zone_current(suite.zone)->records, 102 + 20 * round);
+		rcu_thread_offline();
+	}
+	open_again(60);
+	assert_history_from(61, 62);
+	assert_int_equal(current_serial(), 66);
+	assert_int_equal(apply("ADD late A 1 192.0.2.1").version, 63);
+}
+
 int
 suite_run(const char *name, const struct suite_store *like)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define TRIMMING(test) cmocka_unit_test_setup_teardown(test, setup_trimming, teardown_trimming)
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_zone_is_absent_until_its_first_change_is_served),
 		TEST(different_names_never_race_and_one_name_does),
@@ -647,6 +781,8 @@ suite_run(const char *name, const struct suite_store *like)
 		TEST(a_zone_that_is_added_again_has_its_content),
 		TEST(many_changes_in_flight_get_one_fate_each),
 		TEST(what_was_committed_is_there_after_it_is_opened_again),
+		TRIMMING(history_that_is_old_enough_goes_and_the_rest_holds),
+		TRIMMING(history_is_trimmed_again_and_again_but_for_its_last_change),
 	};
 	suite.like = like;
 	pthread_mutex_init(&suite.mutex, NULL);

@@ -16,6 +16,8 @@ struct suite_store {
 	void (*closed)(void *context);
 	void *context;
 	bool keeps; /* what was committed is there after it is opened again */
+	/* The history that the next `open` keeps, by the wall clock; 0: all. NULL: the store does not trim. */
+	void (*keep_history)(void *context, uint64_t seconds);
 };
 
 /* Number of failed tests. */

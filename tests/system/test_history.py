@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import LONG, ZONE, run
+from conftest import CONFIG, LONG, SECRET, ZONE, run
 
 
 def data(dump):
@@ -168,3 +168,89 @@ def test_zones_and_status_in_json(gateway):
 def test_exit_codes(gateway, arguments, code):
     r = gateway.ctl(*arguments, check=False)
     assert r.returncode == code and r.stderr.strip(), (r.returncode, r.stderr)
+
+
+def wait_for_first(gateway, version, timeout):
+    """Until the log begins there."""
+    end = time.monotonic() + timeout
+    while changes(gateway)[0]["version"] != version:
+        assert time.monotonic() < end, changes(gateway)[0]
+        time.sleep(0.1)
+
+
+def ixfr(gateway, serial):
+    """The records of the answer to an IXFR by dig, the SOAs' serials among them."""
+    lines = gateway.dig("example.test.", "ixfr=%d" % serial, "-y", "hmac-sha256:dhcp.:" + SECRET).splitlines()
+    return [x.split() for x in lines if x and not x.startswith(";") and "TSIG" not in x]
+
+
+def test_history_is_kept_as_long_as_it_is_said(make_gateway):
+    """What is older goes, and every command says so; the rest holds, over restarts too."""
+    config = CONFIG + "stores:\n  local: {type: embedded, keep-history: 6s}\n"
+    g = make_gateway(config)
+    states, times = {}, {}
+    for i in range(2, 6):
+        g.nsupdate("update delete shared.example.test.\nupdate add shared.example.test. 300 TXT v%d\nupdate add a%d.example.test. 300 A 192.0.2.%d" % (i, i, i))
+        states[i], times[i] = data(g.ctl("dump", "example.test.").stdout), changes(g)[-1]["change"]["time"]
+    time.sleep(6.2)
+    for i in range(6, 9):
+        g.nsupdate("update add a%d.example.test. 300 A 192.0.2.%d" % (i, i))
+        states[i], times[i] = data(g.ctl("dump", "example.test.").stdout), changes(g)[-1]["change"]["time"]
+    g.restart()
+    wait_for_first(g, 6, 10)
+    g.write_config(config.replace("6s", "1h"))
+    g.ctl("reload")
+
+    assert [x["version"] for x in changes(g)] == [6, 7, 8]
+    g.ctl("log", "example.test.", "--verify")
+    for version in range(5, 9):
+        assert data(g.ctl("dump", "example.test.", "--at", str(version)).stdout) == states[version]
+        assert data(g.ctl("dump", "example.test.", "--at", times[version]).stdout) == states[version]
+    between = "%s.%06dZ" % (times[5][:19], int(times[5][20:26]) + 1) if times[5][20:26] != "999999" else times[5]
+    assert data(g.ctl("dump", "example.test.", "--at", between).stdout) == states[5], "the oldest version was there until the next one"
+    for what in (["dump", "example.test.", "--at", "4"], ["diff", "example.test.", "3", "8"], ["rollback", "example.test.", "4"]):
+        r = g.ctl(*what, check=False)
+        assert r.returncode == 1 and "no longer kept" in r.stderr and "version 5" in r.stderr and not r.stdout, (what, r.stderr)
+    r = g.ctl("dump", "example.test.", "--at", times[4], check=False)
+    assert r.returncode == 1 and "no version" in r.stderr and not r.stdout
+    assert [x["version"] for x in changes(g, "--since", "5")] == [6, 7, 8]
+    assert [x["version"] for x in changes(g, "--since", times[6])] == [6, 7, 8]
+    for since in ("4", times[3]):
+        r = g.ctl("log", "example.test.", "--since", since, check=False)
+        assert r.returncode == 1 and "version 6" in r.stderr and not r.stdout, "a part is not all"
+    added = [x for x in g.ctl("diff", "example.test.", "5", "8").stdout.splitlines() if x.startswith("+") and " SOA " not in " ".join(x.split())]
+    assert sorted(" ".join(x[1:].split()) for x in added) == sorted(set(states[8]) - set(states[5]))
+
+    g.restart()  # the differences in memory went back further
+    end = time.monotonic() + 10
+    while [x[6] for x in ixfr(g, 6) if x[3] == "SOA"] != ["8", "6", "7", "7", "8", "8"]:
+        assert time.monotonic() < end, "differences for what is kept: %s" % ixfr(g, 6)
+        time.sleep(0.1)
+    whole = ixfr(g, 3)
+    assert [x[6] for x in whole if x[3] == "SOA"] == ["8", "8"] and len(whole) == len(states[8]) + 2, "the whole zone for an older serial"
+
+    g.ctl("rollback", "example.test.", "5")
+    assert data(g.ctl("dump", "example.test.").stdout) == states[5]
+    g.nsupdate("update add after.example.test. 300 A 192.0.2.99")
+    g.restart()
+    assert g.short("after.example.test.") == ["192.0.2.99"]
+    g.ctl("log", "example.test.", "--verify")
+    assert data(g.ctl("dump", "example.test.", "--at", "9").stdout) == states[5]
+
+
+@pytest.mark.skipif(not LONG, reason="the keeper looks once a minute")
+def test_history_goes_while_updates_come(make_gateway):
+    g = make_gateway(CONFIG + "stores:\n  local: {type: embedded, keep-history: 5s}\n")
+    end, count = time.monotonic() + 75, 0
+    while time.monotonic() < end:
+        g.nsupdate("\nsend\n".join("update add n%d.example.test. 300 A 192.0.2.1\nupdate delete n%d.example.test." % (i, i - 50) for i in range(count, count + 20)))
+        count += 20
+        time.sleep(0.2)
+    first = changes(g)[0]["version"]
+    assert first > 100
+    g.ctl("log", "example.test.", "--verify")
+    before = g.ctl("dump", "example.test.", "--at", str(first)).stdout
+    g.restart()
+    g.ctl("log", "example.test.", "--verify")
+    assert data(g.ctl("dump", "example.test.").stdout) == data(g.ctl("dump", "example.test.", "--at", str(count + 1)).stdout)
+    assert changes(g)[0]["version"] > first or g.ctl("dump", "example.test.", "--at", str(first)).stdout == before

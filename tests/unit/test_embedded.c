@@ -7,6 +7,7 @@
 
 static char directory[] = "/tmp/zonegate-embedded-XXXXXX";
 static struct kv *kv;
+static uint64_t keep_history_s;
 
 static void
 clear(void)
@@ -29,7 +30,7 @@ open_embedded(void *context, bool fresh)
 	(void)context;
 	if (fresh)
 		clear();
-	if (kv_open(directory, &kv, reason) || embedded_open("local", kv, 0, &store, reason)) {
+	if (kv_open(directory, &kv, reason) || embedded_open("local", kv, keep_history_s, &store, reason)) {
 		fprintf(stderr, "%s\n", reason);
 		return NULL;
 	}
@@ -43,12 +44,20 @@ closed_embedded(void *context)
 	kv_close(kv);
 }
 
+static void
+keep_history(void *context, uint64_t seconds)
+{
+	(void)context;
+	keep_history_s = seconds;
+}
+
 int
 main(void)
 {
 	if (!mkdtemp(directory))
 		return 1;
-	int failed = suite_run("embedded", &(struct suite_store){.open = open_embedded, .closed = closed_embedded, .keeps = true});
+	int failed = suite_run("embedded", &(struct suite_store){
+		.open = open_embedded, .closed = closed_embedded, .keeps = true, .keep_history = keep_history});
 	clear();
 	rmdir(directory);
 	return failed;
