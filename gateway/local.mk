@@ -59,6 +59,7 @@ libzonegate_a_SOURCES += \
 	gateway/store/etcd.c gateway/store/etcd.h \
 	gateway/store/etcd_client.c gateway/store/etcd_client.h \
 	gateway/store/etcd_foreign.c \
+	gateway/store/etcd_foreign_list.c \
 	gateway/store/etcd_history.c \
 	gateway/store/etcd_internal.h \
 	gateway/store/etcd_layout.c gateway/store/etcd_layout.h \
@@ -68,8 +69,10 @@ libzonegate_a_SOURCES += \
 	gateway/store/etcd_native_keys.c \
 	gateway/store/etcd_native_list.c \
 	gateway/store/etcd_notes.c \
+	gateway/store/etcd_settings.c \
 	gateway/store/etcd_skydns.c \
 	gateway/store/etcd_v2.c \
+	gateway/store/etcd_warm.c gateway/store/etcd_warm.h \
 	gateway/store/etcd_writes.c \
 	gateway/store/follower.c gateway/store/follower.h \
 	gateway/store/follower_replay.c \

@@ -10,6 +10,7 @@
 #define PROBE_MS 500       /* a member that hangs is left after two of them have had no answer */
 #define WATCH_RETRY_MS 100
 #define LAST_WAIT_MS 3000  /* at stop, for what is under way */
+#define COPY_PATIENCE_MS 1000 /* at start, for etcd */
 #define ARENA_SIZE (256u << 20)
 
 static struct etcd *
@@ -54,35 +55,6 @@ etcd_find_object(struct etcd *etcd, const struct zone *zone)
 	while (at && at->zone != zone)
 		at = at->next;
 	return at;
-}
-
-/* Names as in struct etcd_zone: MNAME, RNAME, NS…; what the configuration does not say is ns.dns.ZONE, hostmaster.ZONE. */
-static bool
-set_defaults(struct etcd_zone *at, const struct etcd_defaults *given)
-{
-	uint8_t ns[NAME_MAX_SIZE], rname[NAME_MAX_SIZE];
-
-	if (name_join((const uint8_t *)"\2ns\3dns", 7, at->name, ns) != STATUS_OK)
-		memcpy(ns, at->name, name_size(at->name));
-	if (name_join((const uint8_t *)"\12hostmaster", 11, at->name, rname) != STATUS_OK)
-		memcpy(rname, at->name, name_size(at->name));
-	const uint8_t *mname = given->mname ? given->mname : given->ns_count ? given->ns[0] : ns;
-	const uint8_t *mailbox = given->rname ? given->rname : rname;
-	at->defaults = malloc((given->ns_count + 3) * NAME_MAX_SIZE);
-	if (!at->defaults)
-		return false;
-	uint8_t *out = at->defaults;
-	memcpy(out, mname, name_size(mname));
-	out += name_size(mname);
-	memcpy(out, mailbox, name_size(mailbox));
-	out += name_size(mailbox);
-	for (size_t i = 0; i < (given->ns_count ? given->ns_count : 1); i++) {
-		const uint8_t *server = given->ns_count ? given->ns[i] : mname;
-		memcpy(out, server, name_size(server));
-		out += name_size(server);
-	}
-	at->defaults_size = (size_t)(out - at->defaults);
-	return true;
 }
 
 static void
@@ -141,7 +113,7 @@ add_zone(struct store *store, struct zone *zone)
 	etcd_layout_zone(at->name, at->text);
 	if (etcd->settings.defaults)
 		etcd->settings.defaults(zone, &defaults);
-	if (!set_defaults(at, &defaults)) {
+	if (!etcd_set_defaults(at, &defaults)) {
 		free(at);
 		return STATUS_NO_MEMORY;
 	}
@@ -165,6 +137,10 @@ take_zone(struct etcd_item *item)
 	at->in_bucket = *bucket;
 	*bucket = at;
 	pthread_mutex_unlock(&etcd->mutex);
+	at->since_ms = clock_monotonic_ms();
+	if (etcd->shape->kept)
+		etcd_warm_add(etcd->warm, at->zone);
+	at->kept_asked = !etcd->shape->kept;
 	free(item);
 }
 
@@ -187,6 +163,7 @@ drop_zone(struct store *store, struct zone *zone)
 	for (struct etcd_item *item = etcd->items; item; item = item->next)
 		if (item->at == at)
 			item->at = NULL;
+	etcd_warm_drop(etcd->warm, zone);
 	at->gone = true;
 	if (at->calls == 0)
 		free_zone(at);
@@ -274,13 +251,22 @@ etcd_find_item(struct etcd *etcd, const char *unique)
 	return item;
 }
 
+/* Is the zone read up to a revision? Keys of a zone below it are nothing to it, but pass by. */
+static bool
+is_read(const struct etcd_zone *at, uint64_t revision)
+{
+	bool follows = at->etcd->shape == &etcd_foreign_shape && at->state == ETCD_ZONE_LIVE && !at->relist && !at->held;
+
+	return at->revision >= revision || (follows && at->etcd->taken >= revision);
+}
+
 /* Those that waited for the zone to be read up to a revision. */
 static void
 release_items(struct etcd *etcd)
 {
 	for (struct etcd_item *item = etcd->items, *next; item; item = next) {
 		next = item->next;
-		if (item->wanted && item->at && item->at->revision >= item->wanted)
+		if (item->wanted && item->at && is_read(item->at, item->wanted))
 			etcd_lost(item);
 	}
 }
@@ -473,9 +459,17 @@ keep_watch(struct etcd *etcd)
 
 	if (etcd->watch || !etcd->watched || clock_monotonic_ms() < etcd->watch_retry_ms)
 		return;
-	snprintf(prefix, sizeof prefix, "%.1024s/%s", etcd->settings.prefix, etcd->settings.layout == ETCD_ZONEGATE ? "zones/" : "");
 	ETCD_TEXT(&body, "{\"create_request\":{");
-	etcd_text_range(&body, prefix);
+	if (etcd->settings.layout == ETCD_ZONEGATE) {
+		snprintf(prefix, sizeof prefix, "%.1024s/zones/", etcd->settings.prefix);
+		etcd_text_range(&body, prefix);
+	} else { /* PREFIX/… and, beside it, PREFIX.frozen/… */
+		snprintf(prefix, sizeof prefix, "%.1024s.", etcd->settings.prefix);
+		etcd_text_base64(&body, "key", prefix, strlen(prefix));
+		prefix[strlen(prefix) - 1] = '/' + 1;
+		ETCD_TEXT(&body, ",");
+		etcd_text_base64(&body, "range_end", prefix, strlen(prefix));
+	}
 	etcd_text_printf(&body, ",\"start_revision\":\"%llu\"}}", (unsigned long long)etcd->watched + 1);
 	etcd->watch = etcd_client_watch(etcd->client, &body, on_watch, on_watch_ended, etcd);
 	etcd_text_free(&body);
@@ -511,7 +505,11 @@ zone_of_key(struct etcd *etcd, const struct etcd_kv *kv)
 	uint8_t name[NAME_MAX_SIZE], absolute[NAME_MAX_SIZE];
 	char unused[ETCD_LAYOUT_REASON_SIZE];
 
-	if (!kv->key || kv->key_size <= prefix || strncmp(kv->key, etcd->settings.prefix, prefix - 1) != 0 || kv->key[prefix - 1] != '/')
+	if (!kv->key || kv->key_size <= prefix || strncmp(kv->key, etcd->settings.prefix, prefix - 1) != 0)
+		return NULL;
+	if (etcd->settings.layout != ETCD_ZONEGATE && strncmp(kv->key + prefix - 1, ".frozen/", 8) == 0)
+		return name_from_text(kv->key + prefix + 7, kv->key_size - prefix - 7, NULL, name) == STATUS_OK ? etcd_find(etcd, name) : NULL;
+	if (kv->key[prefix - 1] != '/')
 		return NULL;
 	const char *path = kv->key + prefix, *end = kv->key + kv->key_size, *slash;
 	if (etcd->settings.layout == ETCD_ZONEGATE) {
@@ -586,6 +584,7 @@ take_groups(struct etcd *etcd)
 		if (!etcd->groups)
 			etcd->groups_end = &etcd->groups;
 		take_group(etcd, group);
+		etcd->taken = group->revision > etcd->taken ? group->revision : etcd->taken;
 		group->next = etcd->handed;
 		etcd->handed = group;
 	}
@@ -619,6 +618,27 @@ take_inbox(struct etcd *etcd)
 	}
 }
 
+/* What was kept here is handed out first; it is served where etcd does not come soon. */
+static void
+look_at_copy(struct etcd_zone *at, uint64_t now_ms)
+{
+	struct etcd *etcd = at->etcd;
+	struct etcd_kept *kept;
+
+	if (!at->kept_asked && etcd_warm_loaded(etcd->warm, at->zone, &kept)) {
+		at->kept_asked = true;
+		at->kept_out = kept != NULL;
+		if (kept)
+			etcd->shape->kept(at, kept);
+	}
+	if (!at->kept_out || at->told_ready || atomic_load(&etcd->store.connected) || now_ms - at->since_ms < COPY_PATIENCE_MS)
+		return;
+	log_warning("served as last known", "zone=%s version=%llu", at->zone->text, (unsigned long long)at->place.version);
+	at->told_ready = true;
+	etcd->emitted = true;
+	etcd->sink->ready(etcd->sink->context, at->zone);
+}
+
 static void
 maintain(struct etcd *etcd)
 {
@@ -630,12 +650,13 @@ maintain(struct etcd *etcd)
 	else
 		keep_watch(etcd);
 	for (struct etcd_zone *at = etcd->zones; at; at = at->next) {
+		look_at_copy(at, now_ms);
 		if (at->relist && at->calls == 0 && at->state == ETCD_ZONE_LIVE) {
 			at->relist = false;
 			at->state = ETCD_ZONE_NEW;
 			at->retry_ms = 0;
 		}
-		if (at->state == ETCD_ZONE_NEW && etcd->watched && now_ms >= at->retry_ms && at->calls == 0) {
+		if (at->state == ETCD_ZONE_NEW && at->kept_asked && etcd->watched && now_ms >= at->retry_ms && at->calls == 0) {
 			at->state = ETCD_ZONE_LISTING;
 			at->list.revision = 0;
 			etcd->shape->list(at);
@@ -711,6 +732,16 @@ wake(struct store *store)
 	etcd_client_wake(etcd_of(store)->client);
 }
 
+/* A copy was loaded, or has begun: its content and window are to be kept. */
+static void
+wake_from_copy(void *context)
+{
+	struct etcd *etcd = context;
+
+	atomic_store(&etcd->store.round, true);
+	wake(&etcd->store);
+}
+
 /* What replay made of a record that was handed out. */
 static void
 note_serial(struct etcd_zone *at, uint64_t version, uint32_t serial)
@@ -731,10 +762,14 @@ commit(struct store *store, const struct store_fate *fates, size_t count, char *
 	(void)reason;
 	for (size_t i = 0; i < count; i++) {
 		struct etcd_zone *at = etcd_find_object(etcd, fates[i].record->zone);
-		if (at && fates[i].fate == REPLAY_APPLIED)
+		if (at && fates[i].fate == REPLAY_APPLIED) {
 			note_serial(at, fates[i].version, fates[i].serial);
-		else if (at)
+			if (etcd->shape->kept)
+				etcd_warm_note(etcd->warm, &fates[i], fates[i].record->position);
+		} else if (at) {
+			at->anew = true;
 			etcd_relist(at);
+		}
 	}
 	return STATUS_OK;
 }
@@ -742,7 +777,13 @@ commit(struct store *store, const struct store_fate *fates, size_t count, char *
 static void
 checkpoint(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle)
 {
-	(void)store, (void)zone, (void)version, (void)replay, (void)idle;
+	struct etcd *etcd = etcd_of(store);
+	struct etcd_zone *at = etcd->shape->kept ? etcd_find_object(etcd, zone) : NULL;
+	struct etcd_place place;
+
+	/* Only where nothing newer is on its way: the revision belongs to this version. */
+	if (at && at->place.version == version->version && etcd_place_of(at, version->version, &place))
+		etcd_warm_checkpoint(etcd->warm, zone, version, replay, place.revision, idle);
 }
 
 static enum status
@@ -756,34 +797,6 @@ snapshot_now(struct store *store, struct zone *zone, char *reason)
 /* ---- open and close ---- */
 
 static void
-free_settings(struct etcd_settings *settings)
-{
-	for (size_t i = 0; settings->endpoints && i < settings->endpoint_count; i++)
-		free((char *)(uintptr_t)settings->endpoints[i]);
-	const char *texts[] = {settings->prefix, settings->ca, settings->certificate, settings->key, settings->user, settings->password_file};
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		free((char *)(uintptr_t)texts[i]);
-	free((void *)(uintptr_t)settings->endpoints);
-}
-
-static bool
-copy_settings(const struct etcd_settings *from, struct etcd_settings *to)
-{
-	const char **texts[] = {&to->prefix, &to->ca, &to->certificate, &to->key, &to->user, &to->password_file};
-	char **endpoints = calloc(from->endpoint_count, sizeof *endpoints);
-	bool made = endpoints != NULL;
-
-	*to = *from;
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		if (*texts[i])
-			made = (*texts[i] = strdup(*texts[i])) && made;
-	for (size_t i = 0; made && i < from->endpoint_count; i++)
-		made = (endpoints[i] = strdup(from->endpoints[i])) != NULL;
-	to->endpoints = (const char *const *)endpoints;
-	return made;
-}
-
-static void
 close_store(struct store *store)
 {
 	struct etcd *etcd = etcd_of(store);
@@ -795,6 +808,8 @@ close_store(struct store *store)
 	}
 	if (etcd->watch)
 		etcd_watch_cancel(etcd->watch);
+	if (etcd->warm)
+		etcd_warm_close(etcd->warm);
 	if (etcd->client)
 		etcd_client_free(etcd->client);
 	while (etcd->items)
@@ -811,7 +826,7 @@ close_store(struct store *store)
 	}
 	free_told(etcd);
 	arena_free(&etcd->arena);
-	free_settings(&etcd->settings);
+	etcd_free_settings(&etcd->settings);
 	pthread_mutex_destroy(&etcd->mutex);
 	free(etcd->store.name);
 	free(etcd);
@@ -846,15 +861,16 @@ etcd_open(const char *name, const struct etcd_settings *settings, struct kv *kv,
 		return STATUS_NO_MEMORY;
 	etcd->store.ops = &etcd_ops;
 	etcd->store.name = strdup(name);
-	etcd->kv = kv;
 	etcd->shape = settings->layout == ETCD_ZONEGATE ? &etcd_native_shape : &etcd_foreign_shape;
 	etcd->inbox_end = &etcd->inbox;
 	etcd->groups_end = &etcd->groups;
 	arena_init(&etcd->arena, ARENA_SIZE);
 	pthread_mutex_init(&etcd->mutex, NULL);
-	enum status status = copy_settings(settings, &etcd->settings) && etcd->store.name ? STATUS_OK : STATUS_NO_MEMORY;
+	enum status status = etcd_copy_settings(settings, &etcd->settings) && etcd->store.name ? STATUS_OK : STATUS_NO_MEMORY;
 	if (!status)
 		status = etcd_client_open(&etcd->settings, &etcd->client, reason);
+	if (!status)
+		status = etcd_warm_open(name, kv, wake_from_copy, etcd, &etcd->warm, reason);
 	if (status) {
 		close_store(&etcd->store);
 		return status;

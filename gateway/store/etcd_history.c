@@ -1,6 +1,6 @@
 /*
- * History and snapshots of layout zonegate, read from etcd by whoever asks, with a connection of its own. helix and skydns keep none: what
- * others put there has no record.
+ * History and snapshots of layout zonegate, read from etcd by whoever asks, with a connection of its own. For helix and skydns, where what
+ * others put has no record in etcd, the local copy has the history: of what this gateway has seen.
  */
 #include "store/etcd_internal.h"
 #include "base/bytes.h"
@@ -29,11 +29,20 @@ ask_begin(struct asker *asker, struct store *store, const struct zone *zone)
 {
 	*asker = (struct asker){.etcd = (struct etcd *)store};
 	etcd_layout_zone(zone->name, asker->text);
-	if (asker->etcd->settings.layout != ETCD_ZONEGATE) {
-		snprintf(asker->reason, sizeof asker->reason, "this layout in etcd keeps no history");
-		return STATUS_NOT_FOUND;
-	}
 	return etcd_client_open(&asker->etcd->settings, &asker->client, asker->reason);
+}
+
+/* helix, skydns: the store that has the history; NULL: none yet. */
+static struct store *
+local(struct store *store, const struct zone *zone)
+{
+	return etcd_warm_history(((struct etcd *)store)->warm, zone);
+}
+
+static bool
+is_local(struct store *store)
+{
+	return ((struct etcd *)store)->settings.layout != ETCD_ZONEGATE;
 }
 
 static void
@@ -154,6 +163,10 @@ etcd_history_oldest(struct store *store, struct zone *zone, struct store_oldest 
 	struct asker asker;
 	struct etcd_place place = {0};
 
+	if (is_local(store)) {
+		struct store *history = local(store, zone);
+		return history ? history->ops->oldest(history, zone) : UINT64_MAX;
+	}
 	if (ask_begin(&asker, store, zone) != STATUS_OK || ask_anchor(&asker, 0, true, &place) != STATUS_OK)
 		place = (struct etcd_place){0};
 	ask_end(&asker);
@@ -253,8 +266,12 @@ etcd_history_read(struct store *store, struct zone *zone, uint64_t from, uint64_
 {
 	struct asker asker;
 	struct etcd_place place;
-	enum status status = ask_begin(&asker, store, zone);
 
+	if (is_local(store)) {
+		struct store *history = local(store, zone);
+		return history ? history->ops->read(history, zone, from, to, each, context) : STATUS_NOT_FOUND;
+	}
+	enum status status = ask_begin(&asker, store, zone);
 	if (!status)
 		status = start_at(&asker, zone, from, &place);
 	if (!status)
@@ -321,8 +338,13 @@ etcd_history_content(struct store *store, struct zone *zone, uint64_t version, s
 	struct asker asker;
 	struct etcd_place place;
 	struct wanted wanted = {.version = version};
-	enum status status = ask_begin(&asker, store, zone);
 
+	if (is_local(store)) {
+		struct store *history = local(store, zone);
+		snprintf(reason, STORE_REASON_SIZE, "the local copy is not there yet");
+		return history ? history->ops->content_at(history, zone, version, draft, reason) : STATUS_NOT_FOUND;
+	}
+	enum status status = ask_begin(&asker, store, zone);
 	if (!status)
 		status = start_at(&asker, zone, version, &place);
 	if (!status && place.version < version)
@@ -413,6 +435,11 @@ etcd_history_save_snapshot(struct store *store, struct zone *zone, const struct 
 	uint8_t id[16];
 	char text[33];
 	struct saver saver = {&asker, text, 0};
+
+	if (is_local(store)) {
+		snprintf(reason, STORE_REASON_SIZE, "too large for one transaction of etcd, and this layout has nothing else");
+		return STATUS_UNSUPPORTED;
+	}
 	enum status status = ask_begin(&asker, store, zone);
 
 	random_bytes(id, sizeof id);

@@ -8,6 +8,7 @@
 
 #include "store/etcd_client.h"
 #include "store/etcd_layout.h"
+#include "store/etcd_warm.h"
 #include "store/follower.h"
 #include <pthread.h>
 
@@ -67,7 +68,7 @@ struct etcd_journal {
 
 enum etcd_zone_state { ETCD_ZONE_NEW, ETCD_ZONE_LISTING, ETCD_ZONE_LIVE };
 
-struct etcd_bad { struct etcd_bad *next; char *key, *reason; };
+struct etcd_bad { struct etcd_bad *next; char *key, *reason; bool doubted; };
 
 struct etcd_mirror;
 
@@ -82,7 +83,10 @@ struct etcd_zone {
 	bool gone;                     /* dropped while a request was under way: freed when the last comes back */
 	bool relist;                   /* once what is under way is over */
 	unsigned calls;                /* requests under way that lead back here */
-	uint64_t retry_ms;
+	uint64_t retry_ms, since_ms;
+	/* The local copy. */
+	bool kept_asked;               /* what was kept has been taken, or there is nothing */
+	bool kept_out, told_ready;     /* it has been handed out; the zone is served */
 	/* As handed out: */
 	struct etcd_place place;
 	uint64_t revision;             /* read up to */
@@ -100,10 +104,14 @@ struct etcd_zone {
 	uint64_t anchor_version, anchor_ms;
 	bool anchoring;
 	/* helix, skydns */
-	struct etcd_mirror *mirror;
+	struct etcd_mirror *mirror, *before; /* before: as it was handed out last, while it is listed anew */
+	bool anew;                     /* what the list has does not follow from that: content, no change */
 	size_t leases_asked;           /* while listing */
 	uint64_t leases_ms;            /* when those that end soon were last asked for */
 	uint64_t held_ms;
+	bool frozen, freeze_news;      /* news: to be handed out */
+	uint64_t until_us, frozen_revision;
+	bool was_frozen; uint64_t was_until_us; /* as handed out */
 	bool held;                     /* v2: a journal is open, its changes appear together */
 	uint8_t *defaults; size_t defaults_size; /* MNAME, RNAME, then NS names */
 	/* Any thread, under etcd->mutex: */
@@ -126,13 +134,14 @@ struct etcd_shape {
 	void (*free_zone)(struct etcd_zone *at);
 	bool (*wait)(struct etcd *etcd, struct etcd_group *group); /* NULL: never. True: the group cannot be taken yet */
 	void (*free_item)(struct etcd_item *item);              /* NULL: nothing of its own */
+	void (*kept)(struct etcd_zone *at, struct etcd_kept *kept); /* given: the local copy, before the first list. NULL: none is kept */
 };
 
 struct etcd {
 	struct store store; /* first */
 	struct etcd_settings settings;
 	struct etcd_client *client;
-	struct kv *kv;
+	struct etcd_warm *warm;
 	const struct etcd_shape *shape;
 	const struct store_sink *sink; /* during a poll */
 	bool emitted;                  /* this poll handed something out */
@@ -144,6 +153,7 @@ struct etcd {
 	/* The watch. */
 	struct etcd_watch *watch;
 	uint64_t watched;              /* read up to this revision; 0: not begun */
+	uint64_t taken;                /* and handed to the zones up to this one */
 	uint64_t watch_retry_ms;
 	bool watch_alive;
 	struct etcd_group *groups, **groups_end, *handed; /* handed: lent until the next poll */
@@ -169,10 +179,15 @@ void etcd_fail(struct etcd_item *item, enum status status, const char *reason);
 void etcd_lost(struct etcd_item *item);
 void etcd_told(struct etcd_item *item);
 struct etcd_item *etcd_find_item(struct etcd *etcd, const char *unique);
+bool etcd_is_bad(struct etcd_zone *at, const char *key, const char *reason);
+/* Logged and counted where it is not known already. */
 void etcd_note_bad(struct etcd_zone *at, const char *key, const char *reason);
 void etcd_free_bad(struct etcd_zone *at); /* under the mutex, or the last to have it */
 struct etcd_zone *etcd_find_object(struct etcd *etcd, const struct zone *zone);
-void etcd_forget_bad(struct etcd_zone *at, const char *key); /* NULL: all */
+void etcd_forget_bad(struct etcd_zone *at, const char *key, const char *reason); /* reason NULL: all of the key's */
+/* Before and after a list: what is not noted again in between is forgotten. */
+void etcd_doubt_bad(struct etcd_zone *at);
+void etcd_sweep_bad(struct etcd_zone *at);
 /* Remember where the version is that was just handed out. */
 void etcd_note_place(struct etcd_zone *at, uint64_t revision);
 /* The newest version lasts until this revision at least: what was written since belongs to it. */
@@ -187,6 +202,11 @@ void etcd_list_failed(struct etcd_zone *at, const struct etcd_answer *answer);
 bool etcd_came_back(struct etcd_zone *at);
 void etcd_relist(struct etcd_zone *at);
 void etcd_connected(struct etcd *etcd, const struct etcd_answer *answer);
+
+/* etcd_settings.c. False: no memory. */
+bool etcd_copy_settings(const struct etcd_settings *from, struct etcd_settings *to);
+void etcd_free_settings(struct etcd_settings *settings);
+bool etcd_set_defaults(struct etcd_zone *at, const struct etcd_defaults *given);
 
 extern const struct etcd_shape etcd_native_shape, etcd_foreign_shape;
 

@@ -222,10 +222,12 @@ read_value(struct etcd_mirror *mirror, struct etcd_entry *entry)
 	}
 	bool was = entry->bad;
 	entry->bad = status != STATUS_OK;
-	if (was || entry->bad)
-		etcd_forget_bad(mirror->at, entry->key);
+	if (entry->bad && !reason[0])
+		snprintf(reason, sizeof reason, "%s", status_text(status));
+	if (was && !(entry->bad && etcd_is_bad(mirror->at, entry->key, reason)))
+		etcd_forget_bad(mirror->at, entry->key, NULL);
 	if (entry->bad)
-		etcd_note_bad(mirror->at, entry->key, reason[0] ? reason : status_text(status));
+		etcd_note_bad(mirror->at, entry->key, reason);
 }
 
 static void
@@ -256,7 +258,7 @@ remove_entry(struct etcd_mirror *mirror, struct etcd_entry *entry, uint64_t revi
 	mirror->fading -= entry->expires_ms != 0;
 	note_soa(mirror, entry, true);
 	each_owner(mirror, entry, revision, remove_from_owner);
-	etcd_forget_bad(mirror->at, entry->key);
+	etcd_forget_bad(mirror->at, entry->key, NULL);
 	free_entry(entry);
 }
 
@@ -327,7 +329,7 @@ etcd_mirror_take(struct etcd_mirror *mirror, struct etcd_kv *kv)
 	mirror->last = kv->revision > mirror->last ? kv->revision : mirror->last;
 	if (kv->directory || (kv->deleted && !entry)) {
 		if (kv->deleted)
-			etcd_forget_bad(mirror->at, kv->key);
+			etcd_forget_bad(mirror->at, kv->key, NULL);
 		take_directory(mirror, kv);
 		return;
 	}
@@ -416,8 +418,8 @@ compose_helix(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct
 			etcd_note_bad(mirror->at, entry->key, twice ? "another key is this record already" : "a CNAME beside other records");
 			continue;
 		}
-		if (entry->type == TYPE_CNAME)
-			etcd_forget_bad(mirror->at, entry->key);
+		if (rrtype_info(entry->type)->singleton)
+			etcd_forget_bad(mirror->at, entry->key, NULL);
 		for (size_t at = 0; !status && etcd_records_next(&entry->records, &at, &record);) {
 			size_t before = out->size;
 			status = etcd_records_add(out, record.type, ttl_left(record.ttl_s, entry->expires_ms, now_ms), record.rdata, record.size);
@@ -591,6 +593,49 @@ etcd_mirror_same(struct etcd_mirror *mirror, struct arena *arena, struct change_
 	free(packed);
 	*items = ops.items;
 	*count = ops.count;
+	return status;
+}
+
+void
+etcd_mirror_take_served(struct etcd_mirror *mirror, struct etcd_mirror *before)
+{
+	for (size_t i = 0; i < before->owner_size; i++)
+		for (struct etcd_owner *owner = before->owner_buckets[i]; owner; owner = owner->next) {
+			if (!owner->served.size)
+				continue;
+			struct etcd_owner *now = make_owner(mirror, owner->name);
+			now->served = owner->served;
+			owner->served = (struct etcd_records){0};
+			etcd_mirror_touch(mirror, now);
+		}
+	etcd_mirror_touch(mirror, make_owner(mirror, mirror->at->name));
+}
+
+enum status
+etcd_mirror_serve(struct etcd_mirror *mirror, const struct zone_version *version)
+{
+	size_t count;
+	const struct node **nodes = version_sorted(version, &count);
+	enum status status = nodes ? STATUS_OK : STATUS_NO_MEMORY;
+
+	for (size_t i = 0; i < count && !status; i++) {
+		uint8_t name[NAME_MAX_SIZE];
+		const uint8_t *at = NULL;
+		struct rrset rrset;
+		node_owner(nodes[i], version->apex, name);
+		while (!status && node_next(nodes[i], &at, &rrset)) {
+			struct etcd_owner *owner = make_owner(mirror, name);
+			const uint8_t *packed = rrset.packed;
+			for (unsigned k = 0; k < rrset.count && !status; k++) {
+				struct rdata rdata = rrset_next(&packed);
+				size_t before = owner->served.size;
+				status = etcd_records_add(&owner->served, rrset.type, rrset.ttl_s, rdata.bytes, rdata.size);
+				if (!status && rrset.type == TYPE_SOA)
+					rdata_soa_set_serial(owner->served.bytes + before + 8, rdata.size, 0);
+			}
+		}
+	}
+	free(nodes);
 	return status;
 }
 

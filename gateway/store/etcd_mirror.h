@@ -63,6 +63,10 @@ MUST_USE enum status etcd_mirror_ops(struct etcd_mirror *mirror, struct arena *a
 MUST_USE enum status etcd_mirror_same(struct etcd_mirror *mirror, struct arena *arena, struct change_op **ops, size_t *count);
 /* All names into a draft. */
 MUST_USE enum status etcd_mirror_fill(struct etcd_mirror *mirror, struct draft *draft);
+/* What `before` served is what this one served: ops lead on from there. */
+void etcd_mirror_take_served(struct etcd_mirror *mirror, struct etcd_mirror *before);
+/* The same, of a version; for a mirror without keys. */
+MUST_USE enum status etcd_mirror_serve(struct etcd_mirror *mirror, const struct zone_version *version);
 /* Names whose TTL has to shrink are touched; true if there are any. */
 bool etcd_mirror_fade(struct etcd_mirror *mirror);
 uint32_t etcd_mirror_serial(const struct etcd_mirror *mirror);
@@ -79,18 +83,35 @@ void etcd_v2_watch(struct etcd *etcd);
 /* Is it a journal's key? Then it has been taken. */
 bool etcd_v2_journal(struct etcd *etcd, const struct etcd_kv *kv);
 
-/* etcd_foreign.c */
+/* etcd_foreign_list.c */
+void etcd_foreign_list(struct etcd_zone *at);
+void etcd_foreign_list_free(struct etcd_zone *at);
 void etcd_foreign_listed(struct etcd_zone *at, uint64_t revision);
-/* The key of a name. `out` takes ETCD_FOREIGN_KEY_SIZE. */
+void etcd_foreign_kept(struct etcd_zone *at, struct etcd_kept *kept);
+/* Of the version that was handed out last; NULL: no memory. */
+struct replay *etcd_foreign_replay(const struct etcd_zone *at);
+/* Is the end of the lease asked for? at: the zone's list waits for it; NULL: an event does. */
+MUST_USE bool etcd_foreign_ask_lease(struct etcd *etcd, struct etcd_zone *at, uint64_t id);
+/* Of the zone's leases that end before that time (0: whose end is not known), each once. */
+void etcd_foreign_ask_leases(struct etcd_zone *at, uint64_t before_ms);
+
+/* etcd_writes.c: keys; `out` takes ETCD_FOREIGN_KEY_SIZE. */
 #define ETCD_FOREIGN_KEY_SIZE (1100 + ETCD_PATH_SIZE + 64)
-void etcd_foreign_key(const struct etcd_zone *at, const uint8_t *owner, char *out);
-/* What the change writes: each key with its value, NULL: deleted. */
-struct etcd_write { char *key, *value; struct etcd_entry *entry; };
+void etcd_foreign_prefix(const struct etcd_zone *at, char *out); /* of all of the zone's */
+void etcd_foreign_key(const struct etcd_zone *at, const uint8_t *owner, char *out); /* of a name */
+void etcd_foreign_note_key(const struct etcd_zone *at, const char *kind, char *out); /* beside the prefix: "frozen", "deleted", "journal" */
+/* What the change writes: each key with its value, NULL: deleted; revision: of the key as it is known, 0: absent. */
+struct etcd_write { char *key, *value; uint64_t revision; };
 struct etcd_writes { struct etcd_write *items; size_t count, room; };
+/* The key that says whether the zone is frozen. */
+void etcd_foreign_take_freeze(struct etcd_zone *at, const struct etcd_kv *kv);
 void etcd_foreign_free_writes(struct etcd_writes *writes);
 MUST_USE enum status etcd_foreign_writes(struct etcd_item *item, struct etcd_writes *writes, char *reason);
 /* A compare failed: evaluated again once what it lost to has been read. */
 void etcd_foreign_lost(struct etcd_item *item);
+/* What the list differs in from what was served is a change. */
+void etcd_foreign_emit_list(struct etcd_zone *at);
+void etcd_foreign_tell_written(struct etcd_zone *at);
 /* What was taken since the last time is a change of this revision. */
 void etcd_foreign_emit(struct etcd_zone *at, uint64_t revision);
 /* Names that the change looked at are as they were at its base. */

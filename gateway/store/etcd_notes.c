@@ -20,54 +20,113 @@ etcd_free_bad(struct etcd_zone *at)
 
 /* ---- keys that are not served ---- */
 
+static void
+free_one(struct etcd_zone *at, struct etcd_bad **link)
+{
+	struct etcd_bad *bad = *link;
+
+	*link = bad->next;
+	free(bad->key);
+	free(bad->reason);
+	free(bad);
+	at->bad_count--;
+}
+
 void
-etcd_forget_bad(struct etcd_zone *at, const char *key)
+etcd_forget_bad(struct etcd_zone *at, const char *key, const char *reason)
 {
 	pthread_mutex_lock(&at->etcd->mutex);
-	if (!key)
-		etcd_free_bad(at);
-	for (struct etcd_bad **link = &at->bad; *link; link = &(*link)->next)
-		if (strcmp((*link)->key, key) == 0) {
-			struct etcd_bad *bad = *link;
-			*link = bad->next;
-			free(bad->key);
-			free(bad->reason);
-			free(bad);
-			at->bad_count--;
-			break;
-		}
+	for (struct etcd_bad **link = &at->bad; *link;)
+		if (strcmp((*link)->key, key) == 0 && (!reason || strcmp((*link)->reason, reason) == 0))
+			free_one(at, link);
+		else
+			link = &(*link)->next;
 	pthread_mutex_unlock(&at->etcd->mutex);
+}
+
+void
+etcd_doubt_bad(struct etcd_zone *at)
+{
+	pthread_mutex_lock(&at->etcd->mutex);
+	for (struct etcd_bad *bad = at->bad; bad; bad = bad->next)
+		bad->doubted = true;
+	pthread_mutex_unlock(&at->etcd->mutex);
+}
+
+void
+etcd_sweep_bad(struct etcd_zone *at)
+{
+	pthread_mutex_lock(&at->etcd->mutex);
+	for (struct etcd_bad **link = &at->bad; *link;)
+		if ((*link)->doubted)
+			free_one(at, link);
+		else
+			link = &(*link)->next;
+	pthread_mutex_unlock(&at->etcd->mutex);
+}
+
+/* Under the mutex. */
+static struct etcd_bad *
+find_bad(const struct etcd_zone *at, const char *key, const char *reason)
+{
+	struct etcd_bad *bad = at->bad;
+
+	while (bad && (strcmp(bad->key, key) != 0 || strcmp(bad->reason, reason) != 0))
+		bad = bad->next;
+	return bad;
+}
+
+bool
+etcd_is_bad(struct etcd_zone *at, const char *key, const char *reason)
+{
+	pthread_mutex_lock(&at->etcd->mutex);
+	bool known = find_bad(at, key, reason) != NULL;
+	pthread_mutex_unlock(&at->etcd->mutex);
+	return known;
+}
+
+/* Under the mutex. False: too many are remembered, or no memory. */
+static bool
+remember(struct etcd_zone *at, const char *key, const char *reason)
+{
+	struct etcd_bad *bad = at->bad_count < BAD_KEYS ? calloc(1, sizeof *bad) : NULL;
+
+	if (!bad)
+		return false;
+	bad->key = strdup(key);
+	bad->reason = strdup(reason);
+	if (!bad->key || !bad->reason) {
+		free(bad->key);
+		free(bad->reason);
+		free(bad);
+		return false;
+	}
+	bad->next = at->bad;
+	at->bad = bad;
+	at->bad_count++;
+	return true;
 }
 
 void
 etcd_note_bad(struct etcd_zone *at, const char *key, const char *reason)
 {
-	struct etcd_bad *bad;
 	char printable[400];
 
 	pthread_mutex_lock(&at->etcd->mutex);
-	for (bad = at->bad; bad && (strcmp(bad->key, key) != 0 || strcmp(bad->reason, reason) != 0); bad = bad->next)
-		;
+	struct etcd_bad *bad = find_bad(at, key, reason);
 	bool known = bad != NULL;
-	if (!known && at->bad_count < BAD_KEYS && (bad = calloc(1, sizeof *bad))) {
-		bad->key = strdup(key);
-		bad->reason = strdup(reason);
-		if (bad->key && bad->reason) {
-			bad->next = at->bad;
-			at->bad = bad;
-			at->bad_count++;
-		} else {
-			free(bad->key);
-			free(bad->reason);
-			free(bad);
-		}
-	}
+	if (known)
+		bad->doubted = false;
+	bool remembered = known || remember(at, key, reason);
 	pthread_mutex_unlock(&at->etcd->mutex);
 	if (known)
 		return;
 	stat_add_shared(&at->etcd->store.unusable_records, 1);
-	log_limited(LOG_LEVEL_WARNING, "record in etcd is not served", "zone=%s key=%s reason=%s", at->zone->text,
-	            log_escape(key, strlen(key), printable, sizeof printable), reason);
+	log_escape(key, strlen(key), printable, sizeof printable);
+	if (remembered) /* so it is said once */
+		log_warning("record in etcd is not served", "zone=%s key=%s reason=%s", at->zone->text, printable, reason);
+	else
+		log_limited(LOG_LEVEL_WARNING, "record in etcd is not served", "zone=%s key=%s reason=%s", at->zone->text, printable, reason);
 }
 
 void

@@ -2,6 +2,7 @@
 #include "store/etcd_mirror.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PRIORITY_DEFAULT 10
@@ -219,13 +220,18 @@ etcd_skydns_compose(struct etcd_mirror *mirror, const struct etcd_owner *owner, 
 	if (services.count == 0)
 		collect(owner, &services);
 	apply_group(&services);
+	char text[NAME_TEXT_SIZE], reason[NAME_TEXT_SIZE + 64];
 	const struct etcd_entry *alias = apex || is_reverse(owner->name) ? NULL : find_alias(&services, owner->name, &clash);
+	snprintf(reason, sizeof reason, "a CNAME beside other records at %s", name_to_text(owner->name, text));
+	for (size_t i = 0; i < services.count; i++)
+		if (is_alias(&services.items[i]->service) && !clash)
+			etcd_forget_bad(mirror->at, services.items[i]->key, reason);
 	if (alias)
 		return etcd_records_add(out, TYPE_CNAME, ttl_of(mirror, alias, now_ms), alias->service.host, name_size(alias->service.host));
 	for (size_t i = 0; i < services.count && !status; i++) {
 		const struct etcd_entry *entry = services.items[i];
 		if (clash && is_alias(&entry->service))
-			etcd_note_bad(mirror->at, entry->key, "a CNAME beside other records");
+			etcd_note_bad(mirror->at, entry->key, reason);
 		status = add_service(&services, entry, owner->name, ttl_of(mirror, entry, now_ms), out);
 	}
 	return status;

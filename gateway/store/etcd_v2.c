@@ -93,6 +93,41 @@ take_nodes(struct etcd_zone *at, const json_t *node, uint64_t expires_ms, unsign
 }
 
 static void
+ask_note(struct etcd_zone *at, const char *kind, etcd_done_fn *done)
+{
+	char path[PATH_SIZE], key[ETCD_FOREIGN_KEY_SIZE];
+
+	etcd_foreign_note_key(at, kind, key);
+	key_path(key, "?quorum=true", path);
+	if (etcd_client_v2(at->etcd->client, "GET", path, NULL, ETCD_REQUEST_MS, done, at) == STATUS_OK)
+		at->calls++;
+	else
+		etcd_list_failed(at, &(struct etcd_answer){.outcome = ETCD_UNSENT, .reason = "no memory"});
+}
+
+static void
+on_frozen(void *context, const struct etcd_answer *answer)
+{
+	struct etcd_zone *at = context;
+	struct etcd_kv kv;
+
+	if (!etcd_came_back(at))
+		return;
+	if (answer->outcome != ETCD_DONE && answer->outcome != ETCD_ABSENT) {
+		etcd_list_failed(at, answer);
+		return;
+	}
+	if (answer->outcome == ETCD_DONE && read_node(json_object_get(answer->json, "node"), &kv)) {
+		if (kv.revision <= at->list.revision) { /* else its event is to come */
+			etcd_foreign_take_freeze(at, &kv);
+			at->mirror->last = kv.revision > at->mirror->last ? kv.revision : at->mirror->last;
+		}
+		etcd_kv_free(&kv);
+	}
+	etcd_foreign_listed(at, at->list.revision);
+}
+
+static void
 on_list(void *context, const struct etcd_answer *answer)
 {
 	struct etcd_zone *at = context;
@@ -105,7 +140,8 @@ on_list(void *context, const struct etcd_answer *answer)
 	}
 	if (answer->outcome == ETCD_DONE)
 		take_nodes(at, json_object_get(answer->json, "node"), 0, NAME_MAX_LABELS + 2);
-	etcd_foreign_listed(at, answer->revision);
+	at->list.revision = answer->revision;
+	ask_note(at, "frozen", on_frozen);
 }
 
 void
@@ -350,7 +386,7 @@ journal_text(const struct etcd_writes *writes)
 	for (size_t i = 0; list && i < writes->count; i++) {
 		const struct etcd_write *write = &writes->items[i];
 		json_array_append_new(list, json_pack("{s:s, s:s?, s:I}", "key", write->key, "value", write->value, "prevIndex",
-		                                      (json_int_t)(write->entry ? write->entry->revision : 0)));
+		                                      (json_int_t)write->revision));
 	}
 	char *text = list ? json_dumps(list, JSON_COMPACT) : NULL;
 	json_decref(list);
@@ -414,10 +450,9 @@ send_step(struct etcd_item *item)
 		key_path(key, "", path);
 	} else {
 		const struct etcd_write *write = &writes->items[n];
-		const struct etcd_entry *entry = etcd_mirror_entry(item->at->mirror, write->key);
 		value = write->value ? json_string(write->value) : NULL;
 		method = write->value ? "PUT" : "DELETE";
-		write_path(write->key, value, entry ? entry->revision : 0, path, &form);
+		write_path(write->key, value, write->revision, path, &form);
 	}
 	json_decref(value);
 	free(text);

@@ -1,10 +1,26 @@
 /* What a change writes into the keys of helix and skydns. */
 #include "store/etcd_mirror.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/rcu.h"
 #include <stdio.h>
 #include <stdlib.h>
+
+void
+etcd_foreign_prefix(const struct etcd_zone *at, char *out)
+{
+	char path[ETCD_PATH_SIZE];
+
+	etcd_layout_path(at->name, path);
+	snprintf(out, ETCD_FOREIGN_KEY_SIZE, "%.1024s/%s%s", at->etcd->settings.prefix, path, path[0] ? "/" : "");
+}
+
+void
+etcd_foreign_note_key(const struct etcd_zone *at, const char *kind, char *out)
+{
+	snprintf(out, ETCD_FOREIGN_KEY_SIZE, "%.1024s.%s/%s", at->etcd->settings.prefix, kind, at->text);
+}
 
 void
 etcd_foreign_key(const struct etcd_zone *at, const uint8_t *owner, char *out)
@@ -26,7 +42,7 @@ etcd_foreign_free_writes(struct etcd_writes *writes)
 	*writes = (struct etcd_writes){0};
 }
 
-/* The last word on a key counts. value NULL: deleted; given. */
+/* The last word on a key counts (a change has some thousand at most). value NULL: deleted; given. */
 static enum status
 add_write(struct etcd_item *item, struct etcd_writes *writes, const char *key, char *value)
 {
@@ -45,7 +61,8 @@ add_write(struct etcd_item *item, struct etcd_writes *writes, const char *key, c
 		writes->room = room;
 	}
 	if (i == writes->count) {
-		writes->items[i] = (struct etcd_write){.key = strdup(key), .entry = etcd_mirror_entry(item->at->mirror, key)};
+		const struct etcd_entry *entry = etcd_mirror_entry(item->at->mirror, key);
+		writes->items[i] = (struct etcd_write){.key = strdup(key), .revision = entry ? entry->revision : 0};
 		if (!writes->items[i].key) {
 			free(value);
 			return STATUS_NO_MEMORY;
@@ -236,15 +253,50 @@ skydns_writes(struct etcd_item *item, struct etcd_writes *writes, char *reason)
 	return status == STATUS_UNSUPPORTED ? STATUS_REFUSED : status;
 }
 
+static enum status
+freeze_write(struct etcd_item *item, struct etcd_writes *writes)
+{
+	char key[ETCD_FOREIGN_KEY_SIZE], value[100], until[40];
+	const struct change *change = item->append.change;
+
+	etcd_foreign_note_key(item->at, "frozen", key);
+	clock_to_text(change->until_us, until);
+	if (change->frozen && change->until_us)
+		snprintf(value, sizeof value, "{\"frozen\":true,\"until\":\"%s\"}", until);
+	else
+		snprintf(value, sizeof value, "{\"frozen\":%s}", change->frozen ? "true" : "false");
+	char *copy = strdup(value);
+	enum status status = copy ? add_write(item, writes, key, copy) : STATUS_NO_MEMORY;
+	if (!status)
+		writes->items[0].revision = item->at->frozen_revision;
+	return status;
+}
+
+void
+etcd_foreign_take_freeze(struct etcd_zone *at, const struct etcd_kv *kv)
+{
+	json_t *json = kv->deleted ? NULL : json_loadb(kv->value, kv->value_size, 0, NULL);
+	const char *until = json_string_value(json_object_get(json, "until"));
+
+	at->frozen = json_is_true(json_object_get(json, "frozen"));
+	at->until_us = until && at->frozen ? clock_from_text(until) : 0;
+	if (at->until_us && at->until_us <= clock_wall_us())
+		at->frozen = false;
+	at->frozen_revision = kv->deleted ? 0 : kv->revision;
+	json_decref(json);
+}
+
 enum status
 etcd_foreign_writes(struct etcd_item *item, struct etcd_writes *writes, char *reason)
 {
 	const struct change *change = item->append.change;
 
-	if (change->frozen >= 0 || change->snapshot) {
-		snprintf(reason, STORE_REASON_SIZE, "%s", change->snapshot ? "too large for this layout in etcd" : "this layout in etcd has no freeze");
+	if (change->snapshot) {
+		snprintf(reason, STORE_REASON_SIZE, "too large for this layout in etcd, which takes one transaction");
 		return STATUS_REFUSED;
 	}
+	if (change->frozen >= 0)
+		return freeze_write(item, writes);
 	if (item->etcd->settings.layout == ETCD_HELIX)
 		return helix_writes(item, writes);
 	return skydns_writes(item, writes, reason);
