@@ -165,7 +165,10 @@ etcd_history_oldest(struct store *store, struct zone *zone, struct store_oldest 
 
 	if (is_local(store)) {
 		struct store *history = local(store, zone);
-		return history ? history->ops->oldest(history, zone) : UINT64_MAX;
+		*oldest = (struct store_oldest){.version = UINT64_MAX};
+		if (history)
+			history->ops->oldest(history, zone, oldest);
+		return;
 	}
 	if (ask_begin(&asker, store, zone) != STATUS_OK || ask_anchor(&asker, 0, true, &place) != STATUS_OK)
 		place = (struct etcd_place){0};
