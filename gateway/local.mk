@@ -74,7 +74,7 @@ libzonegate_a_SOURCES += \
 	gateway/store/etcd_v2.c \
 	gateway/store/etcd_warm.c gateway/store/etcd_warm.h \
 	gateway/store/etcd_writes.c \
-	gateway/store/follower.c gateway/store/follower.h \
+	gateway/store/follower.c gateway/store/follower.h gateway/store/follower_internal.h \
 	gateway/store/follower_replay.c \
 	gateway/store/http.c gateway/store/http.h \
 	gateway/store/intake.c gateway/store/intake.h \
@@ -158,6 +158,9 @@ libzonegate_a_SOURCES += \
 	gateway/control/config_yaml.c \
 	gateway/control/config_zone.c gateway/control/config_zone.h \
 	gateway/control/control.c gateway/control/control.h \
+	gateway/control/added.c gateway/control/added.h \
+	gateway/control/catalog.c gateway/control/catalog.h gateway/control/catalog_internal.h \
+	gateway/control/catalog_consume.c gateway/control/catalog_produce.c \
 	gateway/control/gateway.c gateway/control/gateway.h \
 	gateway/control/history.c gateway/control/history.h \
 	gateway/control/http.c gateway/control/http.h \

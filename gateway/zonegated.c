@@ -3,6 +3,7 @@
  */
 #include "base/log.h"
 #include "base/rcu.h"
+#include "control/catalog.h"
 #include "control/control.h"
 #include "control/http.h"
 #include "control/jobs.h"
@@ -209,6 +210,8 @@ start_all(struct start *start)
 	start->gateway.stop = request_stop;
 	if (status != STATUS_OK)
 		return fail(reason);
+	start->gateway.catalog = catalog_new(&start->gateway);
+	start->gateway.hooks = (struct gateway_hooks){start->gateway.catalog, catalog_zone, catalog_published};
 	return start_services(start);
 }
 
@@ -219,10 +222,14 @@ stop_all(struct start *start)
 		http_stop(start->http);
 	if (start->control)
 		control_stop(start->control);
+	if (start->gateway.catalog)
+		catalog_stop(start->gateway.catalog);
 	if (start->gateway.config)
 		gateway_close(&start->gateway);
 	else
 		config_free(start->config);
+	if (start->gateway.catalog)
+		catalog_free(start->gateway.catalog);
 	listener_close(start->sockets, start->threads);
 }
 

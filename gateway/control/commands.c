@@ -265,6 +265,8 @@ run_check(struct call *call)
 		return call_fail(call, STATUS_INVALID, "zone %s is not served: %s; the gateway's log says why",
 				 zone->text, state);
 	}
+	if (gateway_reason(call->gateway, zone, reason))
+		return call_fail(call, STATUS_INVALID, "%s", reason);
 	struct check check = {.call = call, .version = call_pin(call, zone)};
 	if (!check.version)
 		return STATUS_NOT_FOUND;

@@ -69,6 +69,9 @@ struct config_store {
 
 struct config_notify { struct listener_address address; const char *key; unsigned line; };
 
+/* RFC 9432: what a zone is to the catalog zones here. */
+enum config_catalog { CONFIG_CATALOG_MEMBER, CONFIG_CATALOG_NONE, CONFIG_CATALOG_PRODUCE, CONFIG_CATALOG_CONSUME };
+
 struct config_zone {
 	const uint8_t *name;              /* wire, lower case */
 	const char *text;
@@ -85,6 +88,9 @@ struct config_zone {
 	bool strict;
 	uint64_t update_timeout_ms;
 	int on_failure_udp, on_failure_tcp; /* enum update_failure */
+	int catalog; unsigned catalog_line; /* enum config_catalog */
+	struct config_zone *members;      /* of a consumed catalog: settings of its members */
+	bool added;                       /* the head of a struct added, control/added.h */
 };
 
 struct config_server {

@@ -12,6 +12,13 @@ static const char *const serial_words[] = {
 	[SERIAL_DATE] = "date",
 	NULL,
 };
+static const char *const catalog_words[] = {
+	[CONFIG_CATALOG_MEMBER] = "member",
+	[CONFIG_CATALOG_NONE] = "none",
+	[CONFIG_CATALOG_PRODUCE] = "produce",
+	[CONFIG_CATALOG_CONSUME] = "consume",
+	NULL,
+};
 static const char *const failure_words[] = {[UPDATE_FAIL_DROP] = "drop", [UPDATE_FAIL_SERVFAIL] = "servfail", NULL};
 
 #define FIELD(type, member, text, reader, ...) \
@@ -126,20 +133,59 @@ zone_read_here(struct config_reader *in, const struct config_field *field, const
 	return config_read_map(in, node, field->name, field->detail, (char *)target - field->offset);
 }
 
+/* What members of a catalog zone can be given too. */
+#define SHARED_FIELDS \
+	FIELD(config_zone, serial, "serial", config_read_word, .detail = serial_words), \
+	FIELD(config_zone, update_policy, "update-policy", zone_read_policy), \
+	FIELD(config_zone, allow_update, "allow-update", zone_read_allow_update), \
+	FIELD(config_zone, allow_transfer, "allow-transfer", config_read_strings), \
+	FIELD(config_zone, notify, "notify", zone_read_notify), \
+	FIELD(config_zone, soa_mname, "soa", zone_read_here, .detail = &soa_map), \
+	FIELD(config_zone, ns, "ns", zone_read_names), \
+	FIELD(config_zone, strict, "strict", config_read_bool), \
+	FIELD(config_zone, update_timeout_ms, "update-timeout", config_read_duration, .min = 10, .max = 3600000), \
+	FIELD(config_zone, on_failure_udp, "on-store-failure", zone_read_here, .detail = &failure_map)
+
+static const struct config_field member_fields[] = {
+	FIELD(config_zone, store, "store", zone_read_store), SHARED_FIELDS,
+};
+MAP(member_map, member_fields);
+
+static void
+zone_defaults(struct config_zone *zone, unsigned line)
+{
+	zone->line = line;
+	zone->update_timeout_ms = 2000;
+	zone->on_failure_udp = UPDATE_FAIL_DROP;
+	zone->on_failure_tcp = UPDATE_FAIL_SERVFAIL;
+}
+
+static bool
+zone_read_members(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		  void *target)
+{
+	struct config_zone *zone = (struct config_zone *)((char *)target - field->offset);
+
+	zone->members = config_read_alloc(in, 1, sizeof *zone->members);
+	zone_defaults(zone->members, node->line);
+	return config_read_map(in, node, field->name, &member_map, zone->members);
+}
+
+static bool
+zone_read_catalog(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		  void *target)
+{
+	((struct config_zone *)((char *)target - field->offset))->catalog_line = node->line;
+	return config_read_word(in, field, node, target);
+}
+
 static const struct config_field zone_fields[] = {
 	FIELD(config_zone, name, "name", config_read_name, .required = true),
 	FIELD(config_zone, store, "store", zone_read_store),
 	FIELD(config_zone, file, "file", zone_read_file),
-	FIELD(config_zone, serial, "serial", config_read_word, .detail = serial_words),
-	FIELD(config_zone, update_policy, "update-policy", zone_read_policy),
-	FIELD(config_zone, allow_update, "allow-update", zone_read_allow_update),
-	FIELD(config_zone, allow_transfer, "allow-transfer", config_read_strings),
-	FIELD(config_zone, notify, "notify", zone_read_notify),
-	FIELD(config_zone, soa_mname, "soa", zone_read_here, .detail = &soa_map),
-	FIELD(config_zone, ns, "ns", zone_read_names),
-	FIELD(config_zone, strict, "strict", config_read_bool),
-	FIELD(config_zone, update_timeout_ms, "update-timeout", config_read_duration, .min = 10, .max = 3600000),
-	FIELD(config_zone, on_failure_udp, "on-store-failure", zone_read_here, .detail = &failure_map),
+	FIELD(config_zone, catalog, "catalog", zone_read_catalog, .detail = catalog_words),
+	FIELD(config_zone, members, "members", zone_read_members),
+	SHARED_FIELDS,
 };
 MAP(zone_map, zone_fields);
 
@@ -231,6 +277,48 @@ zone_check_store(struct config_reader *in, const struct config *main, struct con
 	return true;
 }
 
+/* A member takes the catalog's store, and where it says nothing of transfer, the catalog's targets. */
+static void
+zone_fill_members(const struct config_zone *zone)
+{
+	struct config_zone *members = zone->members;
+
+	if (!members->store)
+		members->store = zone->store;
+	if (members->allow_transfer.count == 0)
+		members->allow_transfer = zone->allow_transfer;
+	if (members->notify_count == 0) {
+		members->notify = zone->notify;
+		members->notify_count = zone->notify_count;
+	}
+}
+
+static bool zone_check(struct config_reader *in, const struct config *main, struct config_zone *zone);
+
+static bool
+zone_check_catalog(struct config_reader *in, const struct config *main, struct config_zone *zone)
+{
+	/* For rules of update-policy: one that names a place is of no use to every member. */
+	static const uint8_t member[] = "\15catalogmember";
+
+	if (zone->catalog == CONFIG_CATALOG_PRODUCE && (zone->has_policy || zone->has_allow_update || zone->file))
+		return config_read_fail(in, zone->catalog_line,
+					"zone %s: the gateway alone fills a catalog that it produces: no file, "
+					"update-policy or allow-update", zone->text);
+	if (zone->members && zone->catalog != CONFIG_CATALOG_CONSUME)
+		return config_read_fail(in, zone->members->line, "zone %s: members is for catalog: consume", zone->text);
+	if (zone->catalog != CONFIG_CATALOG_CONSUME)
+		return true;
+	if (!zone->members) {
+		zone->members = config_read_alloc(in, 1, sizeof *zone->members);
+		zone_defaults(zone->members, zone->line);
+	}
+	zone_fill_members(zone);
+	zone->members->name = member;
+	zone->members->text = zone->text;
+	return zone_check(in, main, zone->members);
+}
+
 static bool
 zone_check(struct config_reader *in, const struct config *main, struct config_zone *zone)
 {
@@ -239,7 +327,8 @@ zone_check(struct config_reader *in, const struct config *main, struct config_zo
 					zone->text);
 	return zone_check_store(in, main, zone) && zone_check_policy(in, main, zone) &&
 	       zone_check_acl(in, main, "allow-update", &zone->allow_update) &&
-	       zone_check_acl(in, main, "allow-transfer", &zone->allow_transfer) && zone_check_notify(in, main, zone);
+	       zone_check_acl(in, main, "allow-transfer", &zone->allow_transfer) &&
+	       zone_check_notify(in, main, zone) && zone_check_catalog(in, main, zone);
 }
 
 static int
@@ -276,10 +365,7 @@ config_zone_read_all(struct config_reader *in, const struct config_node *node, c
 	config->zones = config_read_alloc(in, node->count, sizeof *config->zones);
 	for (size_t i = 0; i < node->count; i++) {
 		struct config_zone *zone = &config->zones[i];
-		zone->line = node->items[i].line;
-		zone->update_timeout_ms = 2000;
-		zone->on_failure_udp = UPDATE_FAIL_DROP;
-		zone->on_failure_tcp = UPDATE_FAIL_SERVFAIL;
+		zone_defaults(zone, node->items[i].line);
 		if (!config_read_map(in, &node->items[i], "zones", &zone_map, zone))
 			return false;
 		zone->text = arena_text(in->arena, name_to_text(zone->name, text));

@@ -1,6 +1,7 @@
 #include "control/gateway.h"
 #include "base/clock.h"
 #include "base/rcu.h"
+#include "control/added.h"
 #include "control/jobs.h"
 #include "control/settings.h"
 #include <malloc.h>
@@ -34,7 +35,7 @@ say(char *reason, enum status status, const char *format, ...)
 
 /* ---- what is known of zones that are not served ---- */
 
-static void
+void
 gateway_note(struct gateway *gateway, const struct zone *zone, const char *reason)
 {
 	pthread_mutex_lock(&gateway->mutex);
@@ -135,6 +136,7 @@ hook_published(void *context, struct zone *zone, const struct zone_version *vers
 
 	if (ixfr_published(gateway->ixfr, zone, version))
 		notify_zone(gateway->notify, zone, version);
+	gateway->hooks.published(gateway->hooks.context, zone);
 }
 
 /* A secondary that was told before its serial is known again would take the whole zone. */
@@ -155,6 +157,8 @@ hook_state(void *context, struct zone *zone)
 
 	if (version && !ixfr_ready(gateway->ixfr, zone, version))
 		notify_zone(gateway->notify, zone, version);
+	if (version)
+		gateway->hooks.zone(gateway->hooks.context, zone);
 	pthread_mutex_lock(&gateway->mutex);
 	pthread_cond_broadcast(&gateway->changed);
 	pthread_mutex_unlock(&gateway->mutex);
@@ -217,13 +221,9 @@ gateway_find_zone(struct gateway *gateway, const uint8_t *name)
 }
 
 const struct config_zone *
-gateway_zone_config(const struct gateway *gateway, const uint8_t *name)
+gateway_zone_config(const struct zone *zone)
 {
-	const struct config_zone *found = config_find_zone(gateway->config, name);
-
-	for (size_t i = 0; !found && i < gateway->added_count; i++)
-		found = config_find_zone(gateway->added[i], name);
-	return found;
+	return zone->control;
 }
 
 void
@@ -234,6 +234,17 @@ gateway_each_zone(struct gateway *gateway, bool (*each)(void *context, struct zo
 	rcu_thread_offline();
 }
 
+/* Where a zone says nothing of transfer, the first catalog that lists it does: who follows the catalog must get its members. */
+static struct transfer_settings *
+gateway_transfer(const struct config *main, const struct config_zone *config)
+{
+	if (config->catalog == CONFIG_CATALOG_MEMBER && config->allow_transfer.count == 0 && config->notify_count == 0)
+		for (size_t i = 0; i < main->zone_count; i++)
+			if (main->zones[i].catalog == CONFIG_CATALOG_PRODUCE)
+				return settings_transfer(&main->zones[i]);
+	return settings_transfer(config);
+}
+
 static struct zone *
 gateway_make_zone(struct gateway *gateway, const struct config_zone *config)
 {
@@ -242,10 +253,11 @@ gateway_make_zone(struct gateway *gateway, const struct config_zone *config)
 
 	invariant(at);
 	zone->control = (void *)config;
+	atomic_store(&zone->role, config->catalog);
 	zone->store = at->store;
 	zone->committer = must(committer_zone_new(gateway->committer, zone));
 	atomic_store(&zone->update_settings, settings_update(config));
-	atomic_store(&zone->transfer_settings, settings_transfer(config));
+	atomic_store(&zone->transfer_settings, gateway_transfer(gateway->config, config));
 	return zone;
 }
 
@@ -277,53 +289,113 @@ gateway_add_zones(struct gateway *gateway, const struct config_zone *const *conf
 	return status;
 }
 
-size_t
-gateway_set_zones(struct gateway *gateway, const struct config_zone *configs, size_t count)
-{
-	struct {
-		struct update_settings *update;
-		struct transfer_settings *transfer;
-	} *old = must(calloc(count + 1, sizeof *old));
-	size_t changed = 0;
+/* What was a zone's, once no thread can find the zone. */
+struct remains {
+	struct update_settings *update;
+	struct transfer_settings *transfer;
+	struct added *added;
+};
 
-	for (size_t i = 0; i < count; i++) {
-		struct zone *zone = gateway_find_zone(gateway, configs[i].name);
-		if (!zone)
-			continue;
-		old[changed].update = atomic_exchange(&zone->update_settings, settings_update(&configs[i]));
-		old[changed++].transfer = atomic_exchange(&zone->transfer_settings, settings_transfer(&configs[i]));
-		zone->control = (void *)&configs[i];
-	}
-	/* One grace period for all of them. */
-	synchronize_rcu();
-	for (size_t i = 0; i < changed; i++)
-		gateway_free_settings(old[i].update, old[i].transfer);
-	free(old);
-	return changed;
+static void
+gateway_free_remains(const struct remains *remains)
+{
+	gateway_free_settings(remains->update, remains->transfer);
+	added_free(remains->added);
+}
+
+struct resetting {
+	const struct config *config;
+	struct remains *old;
+	size_t count;
+};
+
+/* The zone's settings in the new configuration; it has none there, and it was added: its own, or its catalog's. */
+static bool
+gateway_reset_zone(void *context, struct zone *zone)
+{
+	struct resetting *resetting = context;
+	const struct config_zone *config = config_find_zone(resetting->config, zone->name);
+	struct added *added = added_of(gateway_zone_config(zone));
+	struct remains *old = &resetting->old[resetting->count];
+
+	*old = (struct remains){.added = config ? added : NULL};
+	if (!config && added && added->catalog)
+		added_set_catalog(added, config_find_zone(resetting->config, added->catalog));
+	if (!config)
+		config = &added->config;
+	old->update = atomic_exchange(&zone->update_settings, settings_update(config));
+	old->transfer = atomic_exchange(&zone->transfer_settings, gateway_transfer(resetting->config, config));
+	zone->control = (void *)config;
+	atomic_store(&zone->role, config->catalog);
+	resetting->count++;
+	return true;
 }
 
 void
-gateway_drop_zone(struct gateway *gateway, struct zone *zone)
+gateway_set_zones(struct gateway *gateway, const struct config *config)
 {
-	struct gateway_store *at = gateway_find_store(gateway, ((struct store *)zone->store)->name);
-	struct update_settings *update = atomic_load(&zone->update_settings);
-	struct transfer_settings *transfer = atomic_load(&zone->transfer_settings);
+	struct resetting resetting = {.config = config};
 
-	/* First nobody begins anything, then what was begun ends, then it goes. */
-	table_set_state(zone, ZONE_REMOVED);
+	resetting.old = must(calloc(table_count(gateway->table) + 1, sizeof *resetting.old));
+	gateway_each_zone(gateway, gateway_reset_zone, &resetting);
+	/* One grace period for all of them. */
 	synchronize_rcu();
+	for (size_t i = 0; i < resetting.count; i++)
+		gateway_free_remains(&resetting.old[i]);
+	free(resetting.old);
+}
+
+/* Out of everything but its follower, and the table. */
+static void
+gateway_end_zone(struct gateway *gateway, struct zone *zone)
+{
 	loader_forget(gateway->loader, zone);
 	ixfr_end_zone(gateway->ixfr, zone);
-	follower_drop(at->follower, zone);
+}
+
+/* No follower has it any more. */
+static void
+gateway_forget_zone(struct gateway *gateway, struct zone *zone)
+{
 	ixfr_free_zone(zone);
 	notify_forget(gateway->notify, zone);
 	committer_zone_free(zone->committer);
 	zone->committer = NULL;
 	gateway_note(gateway, zone, NULL);
-	enum status status = table_remove(gateway->table, zone);
-	invariant(status == STATUS_OK);
+}
+
+static struct remains
+gateway_remains(const struct zone *zone)
+{
+	return (struct remains){atomic_load(&zone->update_settings), atomic_load(&zone->transfer_settings),
+				added_of(gateway_zone_config(zone))};
+}
+
+void
+gateway_drop_zones(struct gateway *gateway, struct zone *const *zones, size_t count)
+{
+	struct remains *remains = must(calloc(count + 1, sizeof *remains));
+
+	/* First nobody begins anything, then what was begun ends, then it goes. */
+	for (size_t i = 0; i < count; i++)
+		table_set_state(zones[i], ZONE_REMOVED);
 	synchronize_rcu();
-	gateway_free_settings(update, transfer);
+	for (size_t i = 0; i < count; i++)
+		gateway->hooks.zone(gateway->hooks.context, zones[i]);
+	for (size_t i = 0; i < count; i++)
+		gateway_end_zone(gateway, zones[i]);
+	for (size_t i = 0; i < gateway->store_count; i++)
+		follower_drop_all(gateway->stores[i].follower, zones, count);
+	for (size_t i = 0; i < count; i++) {
+		remains[i] = gateway_remains(zones[i]);
+		gateway_forget_zone(gateway, zones[i]);
+		enum status status = table_remove(gateway->table, zones[i]);
+		invariant(status == STATUS_OK);
+	}
+	synchronize_rcu();
+	for (size_t i = 0; i < count; i++)
+		gateway_free_remains(&remains[i]);
+	free(remains);
 }
 
 static bool
@@ -343,82 +415,7 @@ gateway_zones_settled(struct gateway *gateway)
 	return settled;
 }
 
-/* ---- zones of zonegatectl add ---- */
-
-static struct kv_bytes
-catalog_key(const struct config_zone *zone)
-{
-	return (struct kv_bytes){zone->name, name_size(zone->name)};
-}
-
-/* value: its configuration as JSON; NULL: out of the catalog. */
-static enum status
-catalog_write(struct gateway *gateway, const struct config_zone *zone, const char *value, char *reason)
-{
-	struct kv_txn *txn;
-	enum status status = kv_begin_write(gateway->kv, &txn);
-
-	if (status == STATUS_OK) {
-		if (value)
-			status = kv_put(txn, KV_CATALOG, catalog_key(zone), (struct kv_bytes){value, strlen(value)});
-		else
-			status = kv_delete(txn, KV_CATALOG, catalog_key(zone));
-		if (status == STATUS_OK)
-			status = kv_commit(txn);
-		else
-			kv_abort(txn);
-	}
-	return status == STATUS_OK ? STATUS_OK : say(reason, status, "state directory: %s", kv_reason(gateway->kv));
-}
-
-static bool
-catalog_read_one(void *context, struct kv_bytes key, struct kv_bytes value)
-{
-	struct gateway *gateway = context;
-	struct config *fragment;
-	char reason[CONFIG_REASON_SIZE] = "";
-
-	(void)key;
-	if (config_parse_zone(gateway->config, value.bytes, value.size, &fragment, reason) != STATUS_OK) {
-		log_error("added_zone", "a zone that was added at run time cannot be served reason=%s", reason);
-		return true;
-	}
-	if (config_find_zone(gateway->config, fragment->zones[0].name)) {
-		log_warning("added_zone", "the configuration's zone is taken, not the one added at run time zone=%s",
-			    fragment->zones[0].text);
-		config_free(fragment);
-		return true;
-	}
-	gateway->added = must(realloc(gateway->added, (gateway->added_count + 1) * sizeof(struct config *)));
-	gateway->added[gateway->added_count++] = fragment;
-	return true;
-}
-
-static enum status
-catalog_read(struct gateway *gateway, char *reason)
-{
-	struct kv_txn *txn;
-	enum status status = kv_begin_read(gateway->kv, &txn);
-
-	if (status == STATUS_OK) {
-		status = kv_each(txn, KV_CATALOG, (struct kv_bytes){"", 1}, 0, catalog_read_one, gateway);
-		kv_abort(txn);
-	}
-	return status == STATUS_OK || status == STATUS_NOT_FOUND
-		       ? STATUS_OK
-		       : say(reason, status, "state directory: %s", kv_reason(gateway->kv));
-}
-
-static void
-gateway_forget_added(struct gateway *gateway, const uint8_t *name)
-{
-	for (size_t i = 0; i < gateway->added_count; i++)
-		if (name_equal(gateway->added[i]->zones[0].name, name)) {
-			config_free(gateway->added[i]);
-			gateway->added[i] = gateway->added[--gateway->added_count];
-			return;
-		}
-}
+/* ---- zones that come and go at run time ---- */
 
 static enum zone_state
 gateway_wait_settled(struct gateway *gateway, const struct zone *zone)
@@ -437,48 +434,44 @@ gateway_wait_settled(struct gateway *gateway, const struct zone *zone)
 	return (enum zone_state)atomic_load(&zone->state);
 }
 
-/* The lock is held for writing. */
+/* The lock is held for writing. `added` is given. */
 static enum status
-gateway_add_locked(struct gateway *gateway, struct config *fragment, const char *text, char *reason)
+gateway_add_locked(struct gateway *gateway, struct added *added, char *reason)
 {
-	const struct config_zone *config = &fragment->zones[0];
+	const struct config_zone *config = &added->config;
+	char unused[GATEWAY_REASON_SIZE];
+	enum status status;
 
 	if (gateway_find_zone(gateway, config->name))
-		return say(reason, STATUS_EXISTS, "zone %s is served already", config->text);
-	enum status status = catalog_write(gateway, config, text, reason);
-	if (status != STATUS_OK)
+		status = say(reason, STATUS_EXISTS, "zone %s is served already", config->text);
+	else
+		status = added_keep(gateway->kv, &added, 1, reason);
+	if (status != STATUS_OK) {
+		added_free(added);
 		return status;
+	}
 	status = gateway_add_zones(gateway, &config, 1, reason);
 	struct zone *zone = gateway_find_zone(gateway, config->name);
 	if (status == STATUS_OK && gateway_wait_settled(gateway, zone) == ZONE_READY)
 		return STATUS_OK;
-	char unused[GATEWAY_REASON_SIZE];
 	if (status == STATUS_OK && !gateway_reason(gateway, zone, reason))
 		say(reason, status, "zone %s: %s", zone->text,
 		    zone_state_text((enum zone_state)atomic_load(&zone->state)));
-	gateway_drop_zone(gateway, zone);
-	if (catalog_write(gateway, config, NULL, unused) != STATUS_OK)
+	if (added_forget(gateway->kv, &added, 1, unused) != STATUS_OK)
 		log_error("added_zone", "zone=%s reason=%s", config->text, unused);
+	gateway_drop_zones(gateway, &zone, 1);
 	return STATUS_INVALID;
 }
 
 enum status
 gateway_add(struct gateway *gateway, const char *text, char *reason)
 {
-	struct config *fragment;
+	struct added *added;
 
 	pthread_rwlock_wrlock(&gateway->lock);
-	enum status status = config_parse_zone(gateway->config, text, strlen(text), &fragment, reason);
-	if (status == STATUS_OK) {
-		status = gateway_add_locked(gateway, fragment, text, reason);
-		if (status == STATUS_OK) {
-			gateway->added =
-				must(realloc(gateway->added, (gateway->added_count + 1) * sizeof(struct config *)));
-			gateway->added[gateway->added_count++] = fragment;
-		} else {
-			config_free(fragment);
-		}
-	}
+	enum status status = added_parse(gateway->config, text, strlen(text), &added, reason);
+	if (status == STATUS_OK)
+		status = gateway_add_locked(gateway, added, reason);
 	pthread_rwlock_unlock(&gateway->lock);
 	return status;
 }
@@ -486,24 +479,25 @@ gateway_add(struct gateway *gateway, const char *text, char *reason)
 static enum status
 gateway_remove_locked(struct gateway *gateway, const uint8_t *name, char *reason)
 {
-	const struct config_zone *config = gateway_zone_config(gateway, name);
 	struct zone *zone = gateway_find_zone(gateway, name);
 	char text[NAME_TEXT_SIZE], why[JOBS_REASON_SIZE] = "";
 
-	if (!zone || !config)
+	if (!zone)
 		return say(reason, STATUS_NOT_FOUND, "no zone %s here", name_to_text(name, text));
-	if (config_find_zone(gateway->config, name))
+	struct added *added = added_of(gateway_zone_config(zone));
+	if (!added)
 		return say(reason, STATUS_REFUSED, "zone %s is in %s: take it out there and reload", zone->text,
 			   gateway->config->path);
+	if (added->catalog)
+		return say(reason, STATUS_REFUSED, "zone %s is in the catalog zone %s: take it out there", zone->text,
+			   name_to_text(added->catalog, text));
 	enum status status = jobs_remove(gateway->committer, zone, why);
 	if (status != STATUS_OK)
 		return say(reason, status, "%s", why);
-	status = catalog_write(gateway, config, NULL, reason);
-	if (status != STATUS_OK)
-		return status;
-	gateway_drop_zone(gateway, zone);
-	gateway_forget_added(gateway, name);
-	return STATUS_OK;
+	status = added_forget(gateway->kv, &added, 1, reason);
+	if (status == STATUS_OK)
+		gateway_drop_zones(gateway, &zone, 1);
+	return status;
 }
 
 enum status
@@ -562,18 +556,20 @@ enum status
 gateway_start_zones(struct gateway *gateway, char *reason)
 {
 	struct config *config = gateway->config;
-	enum status status = catalog_read(gateway, reason);
+	struct added **added;
+	size_t count;
+	enum status status = added_read(gateway->kv, config, &added, &count, reason);
 
 	if (status != STATUS_OK)
 		return status;
-	size_t count = config->zone_count + gateway->added_count;
-	const struct config_zone **zones = must(calloc(count + 1, sizeof *zones));
+	const struct config_zone **zones = must(calloc(config->zone_count + count + 1, sizeof *zones));
 	for (size_t i = 0; i < config->zone_count; i++)
 		zones[i] = &config->zones[i];
-	for (size_t i = 0; i < gateway->added_count; i++)
-		zones[config->zone_count + i] = &gateway->added[i]->zones[0];
-	status = gateway_add_zones(gateway, zones, count, reason);
+	for (size_t i = 0; i < count; i++)
+		zones[config->zone_count + i] = &added[i]->config;
+	status = gateway_add_zones(gateway, zones, config->zone_count + count, reason);
 	free(zones);
+	free(added);
 	return status;
 }
 
@@ -622,10 +618,9 @@ gateway_free_zones(struct gateway *gateway)
 	gateway_each_zone(gateway, collect_zone, &list);
 	for (size_t i = 0; i < list.count; i++) {
 		struct zone *zone = list.items[i];
-		committer_zone_free(zone->committer);
-		ixfr_free_zone(zone);
-		notify_forget(gateway->notify, zone);
-		gateway_free_settings(atomic_load(&zone->update_settings), atomic_load(&zone->transfer_settings));
+		struct remains remains = gateway_remains(zone);
+		gateway_forget_zone(gateway, zone);
+		gateway_free_remains(&remains);
 		enum status status = table_remove(gateway->table, zone);
 		invariant(status == STATUS_OK);
 	}
@@ -661,9 +656,6 @@ gateway_close(struct gateway *gateway)
 		free(note->reason);
 		free(note);
 	}
-	for (size_t i = 0; i < gateway->added_count; i++)
-		config_free(gateway->added[i]);
-	free(gateway->added);
 	free(gateway->stores);
 	free(gateway->workers);
 	config_free(gateway->config);

@@ -21,6 +21,15 @@
 
 #define GATEWAY_REASON_SIZE CONFIG_REASON_SIZE
 
+struct catalog;
+
+/* Calls against the arrows: set by zonegated.c before there are zones. They do not wait. */
+struct gateway_hooks {
+	void *context;
+	void (*zone)(void *context, const struct zone *zone);      /* it is ready now, or is going */
+	void (*published)(void *context, const struct zone *zone); /* it has another version */
+};
+
 struct gateway_store {
 	const struct store_types_row *row;
 	struct store *store;
@@ -35,13 +44,14 @@ struct gateway {
 	/* for reading while a zone is loaded; for writing while zone->control changes */
 	pthread_rwlock_t loads;
 	struct config *config;
-	struct config **added; size_t added_count; /* zones of zonegatectl add: each has one zone */
 	struct gateway_store *stores; size_t store_count;
 	struct kv *kv;
 	struct table *table;
 	struct committer *committer;
 	struct serve serve;
 	struct loader *loader;
+	struct catalog *catalog;          /* control/catalog.h */
+	struct gateway_hooks hooks;
 	struct ixfr *ixfr;
 	struct notify *notify;
 	struct worker **workers; unsigned worker_count;
@@ -73,10 +83,10 @@ bool gateway_zones_settled(struct gateway *gateway);
 
 MUST_USE enum status gateway_add_zones(struct gateway *gateway, const struct config_zone *const *zones,
                                        size_t count, char *reason);
-/* Stops serving it; its data stays in the store. */
-void gateway_drop_zone(struct gateway *gateway, struct zone *zone);
-/* New settings of those that are served already; returns how many. `loads` is held for writing. */
-size_t gateway_set_zones(struct gateway *gateway, const struct config_zone *zones, size_t count);
+/* Stops serving them; their data stays in the store. What added them (control/added.h) is freed. */
+void gateway_drop_zones(struct gateway *gateway, struct zone *const *zones, size_t count);
+/* Settings by the new configuration, of all zones. `loads` is held for writing. */
+void gateway_set_zones(struct gateway *gateway, const struct config *config);
 /* Opens a store and follows it. */
 MUST_USE enum status gateway_open_store(struct gateway *gateway, const struct config_store *config, char *reason);
 /*
@@ -92,8 +102,11 @@ MUST_USE enum status gateway_remove(struct gateway *gateway, const uint8_t *name
 struct gateway_store *gateway_find_store(struct gateway *gateway, const char *name);
 /* NULL: not ours. */
 struct zone *gateway_find_zone(struct gateway *gateway, const uint8_t *name);
-const struct config_zone *gateway_zone_config(const struct gateway *gateway, const uint8_t *name);
-/* Why it is not served, into GATEWAY_REASON_SIZE characters; false: nothing is known. */
+/* `loads` is held for reading will do too. */
+const struct config_zone *gateway_zone_config(const struct zone *zone);
+/* NULL: nothing is to be said of it any more. */
+void gateway_note(struct gateway *gateway, const struct zone *zone, const char *reason);
+/* Why it is not served, or what else is wrong with it, into GATEWAY_REASON_SIZE characters; false: nothing is known. */
 bool gateway_reason(struct gateway *gateway, const struct zone *zone, char *out);
 /* Each zone, in canonical order; `each` returns false to stop. */
 void gateway_each_zone(struct gateway *gateway, bool (*each)(void *context, struct zone *zone), void *context);

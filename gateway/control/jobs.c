@@ -13,6 +13,8 @@
 #define OPS_ARENA_CAP (32u << 20) /* ops that fit into a record of 900 kB take less */
 #define OPS_RECORDS 50000         /* more than that in a new zone never fit */
 #define TIMEOUT_MS 60000
+#define EDIT_MS 5000              /* who waits holds the gateway's lock, and tries again */
+#define TOGETHER 512              /* fewer than a committer has tags, and more than share a commit */
 #define SERIAL_FROM_END 20 /* SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM end the RDATA of a SOA (RFC 1035 3.3.13) */
 
 struct task {
@@ -28,6 +30,7 @@ struct task {
 	size_t size;
 	uint64_t version;
 	bool freeze;
+	jobs_fill_fn *edit;
 	/* the outcome */
 	pthread_mutex_t mutex;
 	pthread_cond_t finished;
@@ -65,27 +68,44 @@ jobs_name_below(const uint8_t *zone, const char *prefix, uint8_t *out)
 		name_lower(zone, out);
 }
 
-/* events.md: "by default MNAME and NS ns.dns.ZONE, RNAME hostmaster.ZONE". */
+/* RFC 9432 4.1 and 4.2.1: a version, and nobody's NS. */
+static enum status
+jobs_smallest_catalog(const struct config_zone *config, struct draft *draft)
+{
+	uint8_t name[NAME_MAX_SIZE];
+
+	jobs_name_below(config->name, "\7version", name);
+	return draft_add(draft, name, TYPE_TXT, 0, (const uint8_t *)"\1" "2", 2);
+}
+
+/* events.md: "by default MNAME and NS ns.dns.ZONE, RNAME hostmaster.ZONE"; of a catalog "invalid.", as RFC 9432 has it. */
 static enum status
 jobs_smallest_zone(const struct config_zone *config, struct draft *draft)
 {
-	static const uint32_t times[] = {1, 3600, 600, 604800, 300}; /* serial, refresh, retry, expire, minimum */
+	/* serial, refresh, retry, expire, minimum */
+	static const uint32_t times[] = {1, 3600, 600, 604800, 300}, catalog_times[] = {1, 3600, 600, 2147483646, 0};
+	static const uint8_t invalid[] = "\7invalid";
+	bool catalog = config->catalog == CONFIG_CATALOG_PRODUCE || config->catalog == CONFIG_CATALOG_CONSUME;
 	uint8_t rdata[2 * NAME_MAX_SIZE + SERIAL_FROM_END], ns[NAME_MAX_SIZE], rname[NAME_MAX_SIZE];
 	struct writer out = writer_over(rdata, sizeof rdata);
+	uint32_t ttl_s = catalog ? 0 : 3600;
 
 	jobs_name_below(config->name, "\2ns\3dns", ns);
 	jobs_name_below(config->name, "\12hostmaster", rname);
-	const uint8_t *mname = config->soa_mname ? config->soa_mname : config->ns_count > 0 ? config->ns[0] : ns;
-	const uint8_t *mailbox = config->soa_rname ? config->soa_rname : rname;
+	const uint8_t *mname = config->soa_mname ? config->soa_mname : config->ns_count > 0 ? config->ns[0]
+									: catalog ? invalid : ns;
+	const uint8_t *mailbox = config->soa_rname ? config->soa_rname : catalog ? invalid : rname;
 	writer_bytes(&out, mname, name_size(mname));
 	writer_bytes(&out, mailbox, name_size(mailbox));
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
-		writer_u32(&out, times[i]);
-	enum status status = draft_add(draft, config->name, TYPE_SOA, 3600, rdata, writer_size(&out));
+		writer_u32(&out, catalog ? catalog_times[i] : times[i]);
+	enum status status = draft_add(draft, config->name, TYPE_SOA, ttl_s, rdata, writer_size(&out));
 	for (size_t i = 0; status == STATUS_OK && i < (config->ns_count > 0 ? config->ns_count : 1); i++) {
-		const uint8_t *server = config->ns_count > 0 ? config->ns[i] : mname;
-		status = draft_add(draft, config->name, TYPE_NS, 3600, server, name_size(server));
+		const uint8_t *server = config->ns_count > 0 ? config->ns[i] : catalog ? invalid : mname;
+		status = draft_add(draft, config->name, TYPE_NS, ttl_s, server, name_size(server));
 	}
+	if (catalog && (status == STATUS_OK || status == STATUS_EXISTS))
+		status = jobs_smallest_catalog(config, draft);
 	return status == STATUS_EXISTS ? STATUS_OK : status;
 }
 
@@ -334,14 +354,14 @@ task_done(struct committer_job *job, enum status status, uint64_t version, const
 	pthread_mutex_unlock(&task->mutex);
 }
 
-static enum status
-task_run(struct task *task, struct committer *committer, struct zone *zone, const char *command,
-	 struct jobs_result *result, char *reason)
+static void
+task_start(struct task *task, struct committer *committer, struct zone *zone, const char *command)
 {
 	task->job.zone = zone;
 	task->job.done = task_done;
 	task->job.command = command;
-	task->job.timeout_ms = TIMEOUT_MS;
+	if (task->job.timeout_ms == 0)
+		task->job.timeout_ms = TIMEOUT_MS;
 	task->job.when_frozen = true;
 	arena_init(&task->arena, OPS_ARENA_CAP);
 	pthread_mutex_init(&task->mutex, NULL);
@@ -349,6 +369,11 @@ task_run(struct task *task, struct committer *committer, struct zone *zone, cons
 	rcu_thread_online();
 	committer_run(committer, &task->job);
 	rcu_thread_offline();
+}
+
+static enum status
+task_wait(struct task *task, struct jobs_result *result, char *reason)
+{
 	pthread_mutex_lock(&task->mutex);
 	while (!task->done)
 		pthread_cond_wait(&task->finished, &task->mutex);
@@ -362,6 +387,14 @@ task_run(struct task *task, struct committer *committer, struct zone *zone, cons
 	if (result)
 		*result = (struct jobs_result){task->result, task->changed};
 	return STATUS_OK;
+}
+
+static enum status
+task_run(struct task *task, struct committer *committer, struct zone *zone, const char *command,
+	 struct jobs_result *result, char *reason)
+{
+	task_start(task, committer, zone, command);
+	return task_wait(task, result, reason);
 }
 
 enum status
@@ -432,4 +465,54 @@ jobs_remove(struct committer *committer, struct zone *zone, char *reason)
 {
 	struct task task = {.job.evaluate = evaluate_remove};
 	return task_run(&task, committer, zone, "remove", NULL, reason);
+}
+
+enum status
+jobs_remove_all(struct committer *committer, struct zone *const *zones, size_t count, char *reason)
+{
+	struct task *tasks = calloc(count + 1, sizeof *tasks);
+	enum status status = STATUS_OK;
+
+	if (!tasks)
+		return say(reason, STATUS_NO_MEMORY, "no memory");
+	/* Together, so that they share the store's commits; some at a time, so that none is refused. */
+	for (size_t begin = 0; begin < count; begin += TOGETHER) {
+		size_t end = count - begin > TOGETHER ? begin + TOGETHER : count;
+		for (size_t i = begin; i < end; i++) {
+			tasks[i].job.evaluate = evaluate_remove;
+			task_start(&tasks[i], committer, zones[i], "remove");
+		}
+		for (size_t i = begin; i < end; i++) {
+			enum status one = task_wait(&tasks[i], NULL, reason);
+			status = one == STATUS_OK ? status : one;
+		}
+	}
+	free(tasks);
+	return status;
+}
+
+/* ---- a change of somebody else's making ---- */
+
+static enum status
+evaluate_edit(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change,
+	      char *reason)
+{
+	struct task *task = (struct task *)job;
+
+	if (!version) {
+		snprintf(reason, STORE_REASON_SIZE, "the zone has no content yet");
+		return STATUS_NOT_FOUND;
+	}
+	const struct update_settings *settings = atomic_load(&job->zone->update_settings);
+	change->serial = serial_candidate(settings ? settings->serial : SERIAL_INCREMENT, clock_wall_s());
+	return task->edit(job->context, version, arena, change);
+}
+
+enum status
+jobs_edit(struct committer *committer, struct zone *zone, const char *command, jobs_fill_fn *fill, void *context,
+	  char *reason)
+{
+	struct task task = {.job.evaluate = evaluate_edit, .job.context = context, .job.timeout_ms = EDIT_MS, .edit = fill};
+
+	return task_run(&task, committer, zone, command, NULL, reason);
 }

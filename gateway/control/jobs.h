@@ -33,6 +33,15 @@ MUST_USE enum status jobs_rollback(struct committer *committer, struct zone *zon
 MUST_USE enum status jobs_freeze(struct committer *committer, struct zone *zone, bool freeze,
                                  struct jobs_result *result, char *reason);
 MUST_USE enum status jobs_remove(struct committer *committer, struct zone *zone, char *reason);
+/* All at once; not OK: at least one was not removed. */
+MUST_USE enum status jobs_remove_all(struct committer *committer, struct zone *const *zones, size_t count, char *reason);
+/*
+ * A change whose ops `fill` makes in the arena, on a version that is not NULL: STATUS_EXISTS where there is nothing to do. It runs on
+ * the committer's thread, in an RCU section, perhaps again after a lost race.
+ */
+typedef enum status jobs_fill_fn(void *context, const struct zone_version *version, struct arena *arena, struct change *change);
+MUST_USE enum status jobs_edit(struct committer *committer, struct zone *zone, const char *command, jobs_fill_fn *fill,
+                               void *context, char *reason);
 
 /* The content of a master file, or the smallest zone that serves; into an empty draft, checked. */
 MUST_USE enum status jobs_read_file(const struct config_zone *config, struct draft *draft, char *reason);

@@ -1,5 +1,7 @@
 #include "control/reload.h"
 #include "base/rcu.h"
+#include "control/added.h"
+#include "control/catalog.h"
 #include "control/jobs.h"
 #include "control/settings.h"
 #include <stdio.h>
@@ -108,7 +110,6 @@ reload_warn_of_restart(const struct config_server *old, const struct config_serv
 struct leaving {
 	struct zone **items;
 	size_t count;
-	struct gateway *gateway;
 	const struct config *config;
 };
 
@@ -117,28 +118,48 @@ reload_collect_leaving(void *context, struct zone *zone)
 {
 	struct leaving *leaving = context;
 
+	const struct added *added = added_of(gateway_zone_config(zone));
+
 	if (config_find_zone(leaving->config, zone->name))
 		return true;
-	for (size_t i = 0; i < leaving->gateway->added_count; i++)
-		if (config_find_zone(leaving->gateway->added[i], zone->name))
-			return true;
+	const struct config_zone *catalog = added && added->catalog ? config_find_zone(leaving->config, added->catalog) : NULL;
+	if (added && (!added->catalog || (catalog && catalog->catalog == CONFIG_CATALOG_CONSUME)))
+		return true;
 	leaving->items[leaving->count++] = zone;
 	return true;
+}
+
+/* Members of a catalog that is no longer one. */
+static void
+reload_forget_members(struct gateway *gateway, const struct leaving *leaving)
+{
+	struct added **added = calloc(leaving->count + 1, sizeof *added);
+	char reason[CONFIG_REASON_SIZE];
+	size_t count = 0;
+
+	if (!added)
+		abort();
+	for (size_t i = 0; i < leaving->count; i++)
+		if ((added[count] = added_of(gateway_zone_config(leaving->items[i]))))
+			count++;
+	if (count > 0 && added_forget(gateway->kv, added, count, reason) != STATUS_OK)
+		log_error("added_zone", "not forgotten reason=%s", reason);
+	free(added);
 }
 
 static void
 reload_drop_zones(struct gateway *gateway, const struct config *config)
 {
-	struct leaving leaving = {.gateway = gateway, .config = config};
+	struct leaving leaving = {.config = config};
 
 	leaving.items = calloc(table_count(gateway->table) + 1, sizeof(struct zone *));
 	if (!leaving.items)
 		abort();
 	gateway_each_zone(gateway, reload_collect_leaving, &leaving);
-	for (size_t i = 0; i < leaving.count; i++) {
+	for (size_t i = 0; i < leaving.count; i++)
 		log_info("zone_gone", "no longer in the configuration zone=%s", leaving.items[i]->text);
-		gateway_drop_zone(gateway, leaving.items[i]);
-	}
+	reload_forget_members(gateway, &leaving);
+	gateway_drop_zones(gateway, leaving.items, leaving.count);
 	free(leaving.items);
 }
 
@@ -153,7 +174,7 @@ reload_zones(struct gateway *gateway, const struct config *config, char *reason)
 	for (size_t i = 0; i < config->zone_count; i++)
 		if (!gateway_find_zone(gateway, config->zones[i].name))
 			new_zones[count++] = &config->zones[i];
-	gateway_set_zones(gateway, config->zones, config->zone_count);
+	gateway_set_zones(gateway, config);
 	enum status status = gateway_add_zones(gateway, new_zones, count, reason);
 	free(new_zones);
 	return status;
@@ -203,9 +224,10 @@ reload_locked(struct gateway *gateway, struct config *config, char *reason)
 	reload_drop_zones(gateway, config);
 	pthread_rwlock_wrlock(&gateway->loads);
 	reload_server(gateway, config);
-	status = reload_zones(gateway, config, reason);
-	config_free(gateway->config);
+	struct config *old = gateway->config;
 	gateway->config = config;
+	status = reload_zones(gateway, config, reason);
+	config_free(old);
 	pthread_rwlock_unlock(&gateway->loads);
 	return status;
 }
@@ -221,6 +243,8 @@ reload_run(struct gateway *gateway, char *reason)
 	if (status == STATUS_OK)
 		status = reload_locked(gateway, config, reason);
 	pthread_rwlock_unlock(&gateway->lock);
+	if (status == STATUS_OK)
+		catalog_wake(gateway->catalog);
 	if (status == STATUS_OK)
 		log_info("reload", "done zones=%zu", table_count(gateway->table));
 	else

@@ -1,9 +1,9 @@
 #include "store/follower.h"
+#include "store/follower_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
 #include "wire/name.h"
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,82 +12,6 @@
 #define ROUND_MS 60000        /* every zone gets its checkpoint (history is trimmed) this often */
 #define THAW_MS 100
 #define DRAIN_POLLS 4096      /* more batches than a store's queue can hold */
-
-/* What the log says a zone's version is, published or not. */
-struct follower_place {
-	uint64_t version;
-	uint8_t id[VERSION_ID_SIZE];
-	uint32_t serial;
-	uint64_t time_us;
-	bool known;
-};
-
-struct follower_zone {
-	struct follower *follower;
-	struct zone *zone;
-	struct follower_zone *next; /* of all of the follower's */
-	struct replay *replay;      /* NULL until the store has said what it knows */
-	struct draft draft;
-	bool drafting;              /* `draft` is open */
-	bool in_batch;              /* this poll brought records for it */
-	bool ready;                 /* the store said so */
-	bool stopped;               /* an op that we do not know: goes no further */
-	bool held;                  /* for the rest of this batch: the store builds it anew */
-	bool rebuilding;            /* `draft` is built anew; what is served stays until the store says ready */
-	bool new_state;             /* tell hooks.state */
-	bool new_version;           /* this poll made one: tell hooks.published */
-	struct zone_version *finished; /* between draft_finish and publishing */
-	struct follower_place place;
-	uint64_t changed_ms;        /* 0: checkpointed since */
-};
-
-enum event_kind { EVENT_LOADED, EVENT_ABSENT, EVENT_RECORD, EVENT_HELD, EVENT_LOST, EVENT_FAILED, EVENT_READY, EVENT_BARRIER, EVENT_UNUSABLE };
-
-/* What a poll handed out, in order. */
-struct follower_event {
-	enum event_kind kind;
-	struct zone *zone;
-	uint64_t tag;
-	enum status status;         /* FAILED, BARRIER */
-	enum zone_state state;      /* UNUSABLE */
-	char *reason;               /* FAILED, UNUSABLE */
-	struct draft draft;         /* LOADED */
-	struct replay *replay;
-	struct store_record record; /* RECORD, and how it was judged: */
-	const struct change *change;
-	enum replay_fate fate;
-	uint64_t version;
-	bool again;                 /* READY: not for the first time */
-};
-
-struct follower_drop {
-	struct follower_drop *next;
-	struct zone *zone;
-	bool done;
-};
-
-struct follower {
-	struct store *store;
-	struct table *table;
-	struct follower_hooks hooks;
-	pthread_t thread;
-	pthread_mutex_t mutex; /* added, drops, ended, and every zone's `place` */
-	pthread_cond_t dropped;
-	struct follower_zone *added;
-	struct follower_drop *drops;
-	bool ended;
-	_Atomic bool stop;
-	/* The thread's own: */
-	struct follower_zone *zones;
-	struct follower_event *events;
-	size_t event_count, event_room;
-	struct store_fate *fates;
-	size_t fate_count, fate_room;
-	struct follower_zone **batch; /* zones with records in this poll */
-	size_t batch_count, batch_room;
-	struct arena arena;
-	uint64_t round_ms, thaw_ms;
-};
 
 static struct follower_zone *
 zone_of(const struct zone *zone)
@@ -697,13 +621,13 @@ free_zone(struct follower_zone *at)
 static void
 drop_zone(struct follower *follower, struct zone *zone)
 {
-	struct follower_zone *at = zone_of(zone), **link = &follower->zones;
+	struct follower_zone *at = zone_of(zone);
 
 	if (!at)
 		return;
-	while (*link != at)
-		link = &(*link)->next;
-	*link = at->next;
+	*at->link = at->next;
+	if (at->next)
+		at->next->link = at->link;
 	if (at->changed_ms)
 		checkpoint(follower, at);
 	follower->store->ops->drop_zone(follower->store, zone);
@@ -718,6 +642,9 @@ take_added(struct follower *follower)
 		struct follower_zone *at = follower->added;
 		follower->added = at->next;
 		at->next = follower->zones;
+		at->link = &follower->zones;
+		if (at->next)
+			at->next->link = &at->next;
 		follower->zones = at;
 	}
 	pthread_mutex_unlock(&follower->mutex);
@@ -753,9 +680,10 @@ take_drops(struct follower *follower)
 	pthread_mutex_unlock(&follower->mutex);
 	for (int i = 0; drops && i < DRAIN_POLLS && poll_once(follower, 0); i++)
 		;
+	if (drops)
+		take_added(follower);
 	for (struct follower_drop *drop = drops, *next; drop; drop = next) {
 		next = drop->next;
-		take_added(follower);
 		drop_zone(follower, drop->zone);
 		pthread_mutex_lock(&follower->mutex);
 		drop->done = true; /* the caller's, gone after this */
@@ -860,17 +788,35 @@ follower_add(struct follower *follower, struct zone *zone)
 void
 follower_drop(struct follower *follower, struct zone *zone)
 {
-	struct follower_drop drop = {.zone = zone};
+	follower_drop_all(follower, &zone, 1);
+}
 
+void
+follower_drop_all(struct follower *follower, struct zone *const *zones, size_t count)
+{
+	struct follower_drop *drops = calloc(count + 1, sizeof *drops);
+	size_t dropped = 0;
+
+	/* A few octets for each zone that goes, at an operator's request. */
+	require(drops);
 	pthread_mutex_lock(&follower->mutex);
-	drop.next = follower->drops;
-	follower->drops = &drop;
+	for (size_t i = 0; i < count; i++) {
+		if (!zone_of(zones[i]) || zone_of(zones[i])->follower != follower)
+			continue;
+		drops[dropped].zone = zones[i];
+		drops[dropped].next = follower->drops;
+		follower->drops = &drops[dropped++];
+	}
 	pthread_mutex_unlock(&follower->mutex);
-	follower->store->ops->wake(follower->store);
+	if (dropped > 0)
+		follower->store->ops->wake(follower->store);
 	pthread_mutex_lock(&follower->mutex);
-	while (!drop.done)
-		pthread_cond_wait(&follower->dropped, &follower->mutex);
+	/* In the order of the list, or not: all of them. */
+	for (size_t i = 0; i < dropped; i++)
+		while (!drops[i].done)
+			pthread_cond_wait(&follower->dropped, &follower->mutex);
 	pthread_mutex_unlock(&follower->mutex);
+	free(drops);
 }
 
 bool

@@ -40,6 +40,8 @@ void follower_stop(struct follower *follower);
 MUST_USE enum status follower_add(struct follower *follower, struct zone *zone);
 /* Returns once the follower no longer touches the zone. Not from a hook. */
 void follower_drop(struct follower *follower, struct zone *zone);
+/* Those of the zones that are this follower's, together. */
+void follower_drop_all(struct follower *follower, struct zone *const *zones, size_t count);
 /*
  * The version of a zone as the log has it, also where nothing is served: the base of a first load (0 and a zero id), or of the
  * exclusive change that makes a removed zone again. Any thread, hooks too; the zone must be a follower's. False: not known yet.

@@ -38,6 +38,7 @@ struct zone {
 	void *store;                       /* struct store, store/store.h */
 	void *follower;                    /* struct follower_zone, store/follower.h */
 	void *control;                     /* struct config_zone, control/config.h; changed with gateway->loads held */
+	_Atomic int role;                  /* enum config_catalog, control/config.h */
 	stat_counter updates[24];          /* by RCODE (shared) */
 	stat_counter conflicts;
 	/* for table.c */

@@ -197,7 +197,11 @@ SECONDARIES = (Bind, Nsd, Knot)
 
 
 def soa_serial(port):
-    query = dns.message.make_query(ORIGIN, "SOA")
+    return soa_serial_of(ORIGIN, port)
+
+
+def soa_serial_of(zone, port):
+    query = dns.message.make_query(zone, "SOA")
     try:
         answer = dns.query.udp(query, "127.0.0.1", port=port, timeout=1)
     except (dns.exception.Timeout, OSError):
@@ -218,9 +222,13 @@ def records(zone):
 
 
 def zone_of(port, signed=False):
-    zone = dns.zone.Zone(ORIGIN)
+    return records(fetch_zone(ORIGIN, port, signed))
+
+
+def fetch_zone(name, port, signed=False):
+    zone = dns.zone.Zone(name)
     fetch(zone, port, signed)
-    return records(zone)
+    return zone
 
 
 def metric(gateway, name):

@@ -243,6 +243,45 @@ a_zone_by_itself_is_checked_against_the_configuration(void **state)
 	config_free(config);
 }
 
+static void
+what_excludes_being_a_catalog_is_said(void **state)
+{
+	(void)state;
+	assert_wrong("zones:\n  - name: a.test\n    catalog: produce\n    allow-update: [127.0.0.1]\n",
+		     "z:3: zone a.test.: the gateway alone fills a catalog that it produces: no file, update-policy or "
+		     "allow-update");
+	assert_wrong("zones:\n  - name: a.test\n    members: {strict: true}\n",
+		     "z:3: zone a.test.: members is for catalog: consume");
+	assert_wrong("zones:\n  - name: a.test\n    catalog: consume\n    members: {file: x}\n",
+		     "z:4: unknown key \"file\" in members");
+	assert_wrong("keys: [{name: k., algorithm: hmac-sha256, secret: bWFkZQ==}]\n"
+		     "zones:\n  - name: a.test\n    catalog: consume\n    members:\n      update-policy:\n"
+		     "        - grant k. name www.a.test. A\n",
+		     "z:7: update-policy: 'www.a.test.' is not in the zone catalogmember.: the rule could never match");
+}
+
+static void
+members_of_a_catalog_take_its_store_and_transfer_settings(void **state)
+{
+	struct config *config =
+		read_good("stores: {x: {type: embedded}, y: {type: embedded}}\n"
+			  "zones:\n"
+			  "  - {name: a.test, store: y, catalog: consume, allow-transfer: [any], members: {strict: true}}\n"
+			  "  - {name: b.test, store: y, catalog: consume, allow-transfer: [any], notify: [127.0.0.1],\n"
+			  "     members: {store: x, allow-transfer: [none]}}\n");
+	const struct config_zone *a = config->zones[0].members, *b = config->zones[1].members;
+
+	(void)state;
+	assert_string_equal(a->store, "y");
+	assert_string_equal(a->allow_transfer.items[0], "any");
+	assert_true(a->strict);
+	assert_int_equal(a->update_timeout_ms, 2000);
+	assert_string_equal(b->store, "x");
+	assert_string_equal(b->allow_transfer.items[0], "none");
+	assert_int_equal(b->notify_count, 1);
+	config_free(config);
+}
+
 int
 main(void)
 {
@@ -257,6 +296,8 @@ main(void)
 		cmocka_unit_test(a_store_that_is_not_built_in_is_said_so),
 		cmocka_unit_test(aliases_do_not_blow_up),
 		cmocka_unit_test(a_zone_by_itself_is_checked_against_the_configuration),
+		cmocka_unit_test(what_excludes_being_a_catalog_is_said),
+		cmocka_unit_test(members_of_a_catalog_take_its_store_and_transfer_settings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

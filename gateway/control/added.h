@@ -1,0 +1,46 @@
+/*
+ * Zones that came at run time, by zonegatectl add or as members of a catalog zone: their configuration, kept in the state
+ * directory so that a restart serves them again.
+ *
+ * Threads:   as gateway.h: `lock` is held for writing.
+ * Memory:    one block for each; its `config` is the zone's zone->control until the zone is dropped.
+ * Why:       a member is what its catalog's `members` say: 100,000 of them must not be 100,000 texts to parse.
+ */
+#ifndef ZONEGATE_CONTROL_ADDED_H
+#define ZONEGATE_CONTROL_ADDED_H
+
+#include "control/config.h"
+#include "store/kv.h"
+
+#define ADDED_LABEL_SIZE 64 /* a label with its length octet */
+
+struct added {
+	struct config_zone config;       /* first; config.added is true */
+	struct config *fragment;         /* of zonegatectl add: owns what config points to. NULL: a member */
+	char *text;                      /* of zonegatectl add: as given */
+	const uint8_t *catalog;          /* of a member: the catalog zone's name; else NULL */
+	uint8_t label[ADDED_LABEL_SIZE]; /* of a member: its node's (RFC 9432 4.1) */
+};
+
+/* `text`: what an item of "zones" would be. STATUS_MALFORMED with reason (CONFIG_REASON_SIZE) */
+MUST_USE enum status added_parse(const struct config *main, const char *text, size_t size, struct added **added,
+				 char *reason);
+/* catalog: a zone with catalog: consume. */
+struct added *added_member(const struct config_zone *catalog, const uint8_t *name, const uint8_t *label);
+/* After a reload. */
+void added_set_catalog(struct added *added, const struct config_zone *catalog);
+void added_free(struct added *added);
+/* NULL: it is of the configuration file. */
+struct added *added_of(const struct config_zone *config);
+
+/* One transaction. reason: CONFIG_REASON_SIZE */
+MUST_USE enum status added_keep(struct kv *kv, struct added *const *added, size_t count, char *reason);
+MUST_USE enum status added_forget(struct kv *kv, struct added *const *added, size_t count, char *reason);
+/*
+ * All that are kept and can be served with this configuration, given, *list too; of the others the log says why not.
+ * Members whose catalog is none any more are forgotten.
+ */
+MUST_USE enum status added_read(struct kv *kv, const struct config *main, struct added ***list, size_t *count,
+				char *reason);
+
+#endif

@@ -1,0 +1,311 @@
+#include "base/rcu.h"
+#include "control/added.h"
+#include "control/catalog_internal.h"
+#include "control/jobs.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARENA_CAP (1ull << 30)
+
+struct member {
+	const uint8_t *name;  /* lower case */
+	const uint8_t *label; /* of its node */
+};
+
+/* What a version of a catalog lists. */
+struct listing {
+	struct arena arena;
+	struct member *members;
+	size_t count, room;
+	bool version;         /* is there, and is the one we know */
+	char *reason;         /* CONFIG_REASON_SIZE; not "": it is broken */
+};
+
+static void listing_break(struct listing *listing, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void
+listing_break(struct listing *listing, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(listing->reason, CONFIG_REASON_SIZE, format, args);
+	va_end(args);
+}
+
+/* RFC 9432 4.2.1: one TXT record that says 2. */
+static void
+listing_take_version(struct listing *listing, const struct node *node)
+{
+	struct rrset rrset;
+
+	if (!node_rrset(node, TYPE_TXT, &rrset))
+		return;
+	struct rdata rdata = rrset_first(&rrset);
+	listing->version = rrset.count == 1 && rdata.size == 2 && memcmp(rdata.bytes, "\1" "2", 2) == 0;
+	if (!listing->version)
+		listing_break(listing, "the TXT record at version is not \"2\"");
+}
+
+/* RFC 9432 4.1: one PTR record at a node below "zones". */
+static void
+listing_take_member(struct listing *listing, const struct node *node)
+{
+	uint8_t name[NAME_MAX_SIZE];
+	struct rrset rrset;
+
+	if (!node_rrset(node, TYPE_PTR, &rrset))
+		return;
+	if (rrset.count != 1) {
+		listing_break(listing, "a member node has %u PTR records", rrset.count);
+		return;
+	}
+	if (listing->count == listing->room) {
+		listing->room = listing->room ? listing->room * 2 : 256;
+		listing->members = realloc(listing->members, listing->room * sizeof *listing->members);
+		if (!listing->members)
+			abort();
+	}
+	size_t size = name_lower(rrset_first(&rrset).bytes, name);
+	struct member *member = &listing->members[listing->count++];
+	member->name = arena_copy(&listing->arena, name, size);
+	member->label = arena_copy(&listing->arena, node_name(node), node_name(node)[0] + 1u);
+	if (!member->name || !member->label)
+		listing_break(listing, "no memory");
+}
+
+static bool
+listing_take_node(void *context, const struct node *node)
+{
+	static const uint8_t version[] = "\7version", zones[] = "\5zones";
+	struct listing *listing = context;
+	size_t label = node->name_size ? node_name(node)[0] + 1u : 0;
+
+	if (node->name_size == sizeof version - 1 && memcmp(node_name(node), version, sizeof version - 1) == 0)
+		listing_take_version(listing, node);
+	else if (label > 0 && node->name_size == label + sizeof zones - 1 &&
+		 memcmp(node_name(node) + label, zones, sizeof zones - 1) == 0)
+		listing_take_member(listing, node);
+	return listing->reason[0] == '\0';
+}
+
+static int
+compare_members(const void *a, const void *b)
+{
+	return name_compare(((const struct member *)a)->name, ((const struct member *)b)->name);
+}
+
+/* reason "": it is good. RFC 9432 5.1 says what is broken. */
+static void
+listing_open(struct listing *listing, const struct zone_version *version, char *reason)
+{
+	char text[NAME_TEXT_SIZE];
+
+	*listing = (struct listing){.reason = reason};
+	reason[0] = '\0';
+	arena_init(&listing->arena, ARENA_CAP);
+	tree_each(&version->tree, listing_take_node, listing);
+	if (reason[0] == '\0' && !listing->version)
+		listing_break(listing, "there is no TXT record at version");
+	if (reason[0] != '\0' || listing->count == 0)
+		return;
+	qsort(listing->members, listing->count, sizeof *listing->members, compare_members);
+	for (size_t i = 1; i < listing->count && reason[0] == '\0'; i++)
+		if (name_equal(listing->members[i - 1].name, listing->members[i].name))
+			listing_break(listing, "zone %s is listed twice", name_to_text(listing->members[i].name, text));
+}
+
+static void
+listing_close(struct listing *listing)
+{
+	arena_free(&listing->arena);
+	free(listing->members);
+}
+
+/* ---- from what is listed to what is served ---- */
+
+/* The zones that are members of one catalog now, in canonical order, and what is to become of them. */
+struct following {
+	struct gateway *gateway;
+	const struct config_zone *catalog;
+	struct zone **current, **leaving;
+	struct added **coming;
+	const struct config_zone **configs;
+	size_t current_count, leaving_count, coming_count, clashes;
+};
+
+static bool
+collect_member(void *context, struct zone *zone)
+{
+	struct following *following = context;
+	const struct added *added = added_of(gateway_zone_config(zone));
+
+	if (added && added->catalog && name_equal(added->catalog, following->catalog->name))
+		following->current[following->current_count++] = zone;
+	return true;
+}
+
+static void *
+allocate(size_t count, size_t size)
+{
+	void *items = calloc(count + 1, size);
+
+	if (!items)
+		abort();
+	return items;
+}
+
+static void
+leave(struct following *following, struct zone *zone)
+{
+	following->leaving[following->leaving_count++] = zone;
+}
+
+static void
+come(struct following *following, const struct member *member, bool known)
+{
+	char text[NAME_TEXT_SIZE];
+
+	/* RFC 9432 5.2: a zone that is here already is not the catalog's to change. */
+	if (!known && gateway_find_zone(following->gateway, member->name)) {
+		following->clashes++;
+		log_limited(LOG_LEVEL_WARNING, "catalog", "a member is served already, and not as its member zone=%s member=%s",
+			    following->catalog->text, name_to_text(member->name, text));
+		return;
+	}
+	following->coming[following->coming_count++] = added_member(following->catalog, member->name, member->label);
+}
+
+/* Both in canonical order. A member with another node is to begin anew (RFC 9432 5.4). */
+static void
+compare(struct following *following, const struct listing *listing)
+{
+	size_t i = 0, k = 0;
+
+	while (i < following->current_count || k < listing->count) {
+		struct zone *zone = i < following->current_count ? following->current[i] : NULL;
+		const struct member *member = k < listing->count ? &listing->members[k] : NULL;
+		int order = !zone ? 1 : !member ? -1 : name_compare(zone->name, member->name);
+		if (order == 0 && memcmp(added_of(gateway_zone_config(zone))->label, member->label, member->label[0] + 1u) != 0) {
+			leave(following, zone);
+			come(following, member, true);
+		} else if (order < 0) {
+			leave(following, zone);
+		} else if (order > 0) {
+			come(following, member, false);
+		}
+		i += order <= 0;
+		k += order >= 0;
+	}
+}
+
+/* Out of the log first, as zonegatectl remove does: a later zone of the name begins anew. */
+static enum status
+remove_members(struct following *following, char *reason)
+{
+	struct gateway *gateway = following->gateway;
+	struct added **added = allocate(following->leaving_count, sizeof *added);
+	enum status status = jobs_remove_all(gateway->committer, following->leaving, following->leaving_count, reason);
+
+	for (size_t i = 0; i < following->leaving_count; i++)
+		added[i] = added_of(gateway_zone_config(following->leaving[i]));
+	if (status == STATUS_OK && following->leaving_count > 0)
+		status = added_forget(gateway->kv, added, following->leaving_count, reason);
+	if (status == STATUS_OK && following->leaving_count > 0)
+		gateway_drop_zones(gateway, following->leaving, following->leaving_count);
+	free(added);
+	return status;
+}
+
+static enum status
+add_members(struct following *following, char *reason)
+{
+	struct gateway *gateway = following->gateway;
+
+	if (following->coming_count == 0)
+		return STATUS_OK;
+	for (size_t i = 0; i < following->coming_count; i++)
+		following->configs[i] = &following->coming[i]->config;
+	enum status status = added_keep(gateway->kv, following->coming, following->coming_count, reason);
+	if (status != STATUS_OK)
+		return status;
+	status = gateway_add_zones(gateway, following->configs, following->coming_count, reason);
+	following->coming_count = 0; /* the gateway's now */
+	return status;
+}
+
+static bool
+follow(struct following *following, struct zone *zone, const struct listing *listing)
+{
+	char reason[CONFIG_REASON_SIZE] = "";
+	size_t zones = table_count(following->gateway->table);
+
+	following->current = allocate(zones, sizeof *following->current);
+	following->leaving = allocate(zones, sizeof *following->leaving);
+	following->coming = allocate(listing->count, sizeof *following->coming);
+	following->configs = allocate(listing->count, sizeof *following->configs);
+	gateway_each_zone(following->gateway, collect_member, following);
+	compare(following, listing);
+	size_t added = following->coming_count, removed = following->leaving_count;
+	enum status status = remove_members(following, reason);
+	if (status == STATUS_OK)
+		status = add_members(following, reason);
+	for (size_t i = 0; i < following->coming_count; i++)
+		added_free(following->coming[i]);
+	if (status != STATUS_OK)
+		log_error("catalog", "not followed zone=%s reason=%s", zone->text, reason);
+	else if (added > 0 || removed > 0)
+		log_info("catalog", "zone=%s members=%zu added=%zu removed=%zu clashes=%zu", zone->text, listing->count, added,
+			 removed, following->clashes);
+	free(following->current);
+	free(following->leaving);
+	free(following->coming);
+	free(following->configs);
+	return status == STATUS_OK;
+}
+
+static bool
+consume_one(struct gateway *gateway, const struct config_zone *config, struct zone *zone)
+{
+	struct following following = {.gateway = gateway, .catalog = config};
+	char reason[CONFIG_REASON_SIZE] = "";
+	struct listing listing;
+	bool done = true;
+
+	rcu_thread_online();
+	const struct zone_version *current = zone_current(zone);
+	struct zone_version *version = current ? version_pin(current) : NULL;
+	rcu_thread_offline();
+	if (!version)
+		return true; /* it will say when it is ready */
+	listing_open(&listing, version, reason);
+	if (reason[0] == '\0') {
+		gateway_note(gateway, zone, NULL);
+		done = follow(&following, zone, &listing);
+	} else {
+		log_error("catalog", "broken, its last members are kept zone=%s version=%llu reason=%s", zone->text,
+			  (unsigned long long)version->version, reason);
+		char note[GATEWAY_REASON_SIZE];
+		snprintf(note, sizeof note, "the catalog is broken, its last members are kept: %.900s", reason);
+		gateway_note(gateway, zone, note);
+	}
+	listing_close(&listing);
+	version_unpin(version);
+	return done;
+}
+
+bool
+catalog_consume(struct gateway *gateway)
+{
+	bool done = true;
+
+	for (size_t i = 0; i < gateway->config->zone_count; i++) {
+		const struct config_zone *config = &gateway->config->zones[i];
+		struct zone *zone = config->catalog == CONFIG_CATALOG_CONSUME ? gateway_find_zone(gateway, config->name) : NULL;
+		if (zone)
+			done = consume_one(gateway, config, zone) && done;
+	}
+	return done;
+}

@@ -1,0 +1,292 @@
+"""Catalog zones (RFC 9432): Knot and BIND as secondaries of one that the gateway produces follow additions and removals by themselves;
+of one that it consumes the members come and go with nsupdate, and a broken one keeps its last good members."""
+import os
+import shutil
+import time
+
+import pytest
+
+from conftest import LONG, free_port, keyfile, run
+from system.test_secondaries import Bind, Knot, fetch_zone, soa_serial_of
+
+PRODUCE = """
+server: {listen: [127.0.0.1@PORT], state-dir: state, control-socket: zonegate.sock, http: 127.0.0.1@HTTP}
+log: {level: info}
+keys:
+  - file: dhcp.key
+zones:
+  - name: catalog.test.
+    catalog: produce
+    allow-transfer: [TRANSFER]
+    notify: [NOTIFY]
+  - {name: one.test., update-policy: [grant dhcp. zonesub ANY]}
+  - {name: two.test.}
+  - {name: secret.test., catalog: none}
+"""
+CONSUME = """
+server: {listen: [127.0.0.1@PORT], state-dir: state, control-socket: zonegate.sock, http: 127.0.0.1@HTTP}
+log: {level: info}
+keys:
+  - file: dhcp.key
+zones:
+  - name: cat.test.
+    catalog: consume
+    update-policy: [grant dhcp. zonesub ANY]
+    allow-transfer: [127.0.0.1]
+    members:
+      update-policy: [grant dhcp. zonesub A AAAA TXT]
+      ns: [ns1.example.net.]
+  - {name: own.test., allow-transfer: [127.0.0.1]}
+"""
+
+
+def eventually(what, seconds=30):
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            value = what()
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
+            value = False
+        if value:
+            return value
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+def members(port, catalog="catalog.test.", signed=False):
+    """The member zones, by RFC 9432's own reading, of what is transferred."""
+    zone = fetch_zone(catalog, port, signed)
+    assert [str(r) for r in zone.find_rdataset("version", "TXT")] == ['"2"']
+    assert [str(r) for r in zone.find_rdataset("@", "NS")] == ["invalid."]
+    found = {}
+    for name, rdataset in zone.iterate_rdatasets("PTR"):
+        assert len(name) == 2 and name[1] == b"zones" and len(rdataset) == 1
+        found[str(rdataset[0].target.derelativize(zone.origin))] = name[0]
+    return found
+
+
+class CatalogBind(Bind):
+    def config(self):
+        key = ' key "dhcp."' if self.signed else ""
+        return (keyfile() + """options { directory "%s"; listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; }; pid-file "pid";
+recursion no; notify no; dnssec-validation no; session-keyfile "session.key"; min-refresh-time 1; min-retry-time 1; allow-transfer { any; };
+catalog-zones { zone "catalog.test" default-masters { 127.0.0.1 port %d%s; } in-memory yes min-update-interval 0; }; };
+controls { };
+zone "catalog.test" { type secondary; primaries { 127.0.0.1 port %d%s; }; file "catalog"; %s };
+""" % (self.dir, self.port, self.primary.port, key, self.primary.port, key, 'allow-notify { key "dhcp."; };' if self.signed else ""))
+
+
+class CatalogKnot(Knot):
+    def config(self):
+        whole = super().config()
+        head = whole[:whole.index("zone:\n")]
+        return head + """template:
+  - id: member
+    storage: "%s"
+    master: gateway
+    acl: [notify, transfer]
+zone:
+  - domain: catalog.test.
+    storage: "%s"
+    master: gateway
+    acl: [notify, transfer]
+    catalog-role: interpret
+    catalog-template: member
+""" % (self.dir, self.dir)
+
+
+@pytest.fixture
+def start(make_gateway, folder):
+    running = []
+
+    def go(signed, files=None):
+        for program in ("named", "knotd"):
+            if not shutil.which(program) and not os.path.exists("/usr/sbin/" + program):
+                pytest.skip("%s is not installed" % program)
+        primary = type("Primary", (), {"port": free_port()})
+        secondaries = [kind(folder, primary, signed) for kind in (CatalogBind, CatalogKnot)]
+        targets = ", ".join(("{address: 127.0.0.1@%d, key: dhcp.}" if signed else "127.0.0.1@%d") % s.port for s in secondaries)
+        config = PRODUCE.replace("TRANSFER", "key dhcp." if signed else "127.0.0.1").replace("NOTIFY", targets)
+        g = make_gateway(config, port=primary.port, files=files)
+        for s in secondaries:
+            running.append(s.start())
+        return g, secondaries
+    yield go
+    for s in running:
+        s.stop()
+
+
+def serves(server, zone, serial):
+    return soa_serial_of(zone, server.port) == serial
+
+
+@pytest.mark.parametrize("signed", [False, True], ids=["plain", "tsig"])
+def test_secondaries_follow_additions_and_removals_by_themselves(start, signed):
+    g, secondaries = start(signed)
+    for s in secondaries:
+        for zone in ("one.test.", "two.test."):
+            eventually(lambda: serves(s, zone, g.serial(zone)))
+        assert soa_serial_of("secret.test.", s.port) is None
+    assert set(members(g.port, signed=signed)) == {"one.test.", "two.test."}
+    # What is added at run time comes to them, and its changes too: it has the transfer settings of the catalog.
+    g.ctl("add", "three.test.", "--store", "local", "--policy", "grant dhcp. zonesub ANY")
+    g.nsupdate("update add www.three.test. 60 A 192.0.2.3", zone="three.test.")
+    for s in secondaries:
+        eventually(lambda: serves(s, "three.test.", g.serial("three.test.")))
+        assert run("dig", "@127.0.0.1", "-p", s.port, "+short", "www.three.test.", "A").stdout == "192.0.2.3\n"
+    g.nsupdate("update add a.one.test. 60 A 192.0.2.1", zone="one.test.")
+    for s in secondaries:
+        eventually(lambda: serves(s, "one.test.", g.serial("one.test.")))
+    # A removal, while the gateway is also killed and started.
+    g.ctl("remove", "three.test.")
+    g.kill()
+    g.start()
+    for s in secondaries:
+        eventually(lambda: soa_serial_of("three.test.", s.port) is None)
+        assert serves(s, "two.test.", g.serial("two.test."))
+    # Out of the configuration, and another into it.
+    config = open(g.config_path).read()
+    g.write_config(config.replace("{name: two.test.}", "{name: four.test.}"))
+    g.ctl("reload")
+    for s in secondaries:
+        eventually(lambda: soa_serial_of("two.test.", s.port) is None)
+        eventually(lambda: serves(s, "four.test.", g.serial("four.test.")))
+    eventually(lambda: set(members(g.port, signed=signed)) == {"one.test.", "four.test."})
+
+
+def test_many_zones_reach_them_by_differences(start):
+    count = 5000 if LONG else 150
+    g, secondaries = start(False)
+    for s in secondaries:
+        eventually(lambda: serves(s, "two.test.", g.serial("two.test.")))
+    config = open(g.config_path).read()
+    g.write_config(config + "".join("  - {name: m%d.test.}\n" % i for i in range(count)))
+    g.ctl("reload", timeout=300)
+    for s in secondaries:
+        for i in (0, count // 2, count - 1):
+            eventually(lambda: serves(s, "m%d.test." % i, 1), 240)
+    eventually(lambda: len(members(g.port)) == count + 2, 60)
+    g.write_config(config)
+    g.ctl("reload", timeout=300)
+    for s in secondaries:
+        eventually(lambda: soa_serial_of("m%d.test." % (count - 1), s.port) is None, 240)
+        assert serves(s, "one.test.", g.serial("one.test."))
+    assert set(members(g.port)) == {"one.test.", "two.test."}
+
+
+def test_a_produced_catalog_is_nobodys_to_write(start):
+    g, _ = start(False)
+    r = g.nsupdate("update add x.zones.catalog.test. 0 PTR evil.test.", zone="catalog.test.", check=False)
+    assert r.returncode != 0 and "REFUSED" in r.stderr
+    g.write_config(open(g.config_path).read().replace("catalog: produce", "catalog: produce\n    update-policy: [grant dhcp. zonesub ANY]"))
+    assert "the gateway alone fills a catalog" in g.ctl("reload", check=False).stderr
+
+
+# ---- consumed ----
+
+def add(g, label, zone):
+    g.nsupdate("update add %s.zones.cat.test. 0 PTR %s" % (label, zone), zone="cat.test.")
+
+
+def delete(g, label):
+    g.nsupdate("update delete %s.zones.cat.test. PTR" % label, zone="cat.test.")
+
+
+def is_served(g, zone):
+    """True, False (REFUSED)."""
+    text = g.dig(zone, "SOA")
+    return "status: NOERROR" in text and "ANSWER: 1" in text
+
+
+def test_members_come_and_go_with_updates_of_the_catalog(make_gateway):
+    g = make_gateway(CONSUME)
+    add(g, "a", "alpha.test.")
+    eventually(lambda: is_served(g, "alpha.test."))
+    assert g.short("alpha.test.", "NS") == ["ns1.example.net."]
+    # Its settings are those of `members`; transfer, which they don't say, is as the catalog's.
+    g.nsupdate("update add www.alpha.test. 60 A 192.0.2.1", zone="alpha.test.")
+    assert g.nsupdate("update add www.alpha.test. 60 MX 1 x.", zone="alpha.test.", check=False).returncode != 0
+    assert "192.0.2.1" in g.dig("alpha.test.", "AXFR")
+    zones = [line.split()[0] for line in g.ctl("zones").stdout.splitlines()]
+    assert zones == ["alpha.test.", "cat.test.", "own.test."]
+    r = g.ctl("remove", "alpha.test.", check=False)
+    assert r.returncode == 1 and "is in the catalog zone cat.test." in r.stderr
+    # Over a restart, with their content.
+    add(g, "b", "beta.test.")
+    eventually(lambda: is_served(g, "beta.test."))
+    g.kill()
+    g.start()
+    assert is_served(g, "beta.test.") and g.short("www.alpha.test.") == ["192.0.2.1"]
+    delete(g, "b")
+    eventually(lambda: not is_served(g, "beta.test."))
+    # RFC 9432 5.4: another node for the same zone begins it anew.
+    g.nsupdate("update delete a.zones.cat.test. PTR\nupdate add c.zones.cat.test. 0 PTR alpha.test.", zone="cat.test.")
+    eventually(lambda: is_served(g, "alpha.test.") and g.short("www.alpha.test.") == [])
+    # A zone that is there by itself stays what it is.
+    g.nsupdate("update add d.zones.cat.test. 0 PTR own.test.\nupdate add e.zones.cat.test. 0 PTR delta.test.", zone="cat.test.")
+    eventually(lambda: is_served(g, "delta.test."))
+    delete(g, "d")
+    add(g, "f", "phi.test.")
+    eventually(lambda: is_served(g, "phi.test."))
+    assert is_served(g, "own.test.") and "a member is served already" in g.log()
+
+
+def broken(g, text):
+    r = g.ctl("check", "cat.test.", check=False)
+    return r.returncode == 1 and "the catalog is broken, its last members are kept" in r.stderr and text in r.stderr
+
+
+def test_a_broken_catalog_keeps_its_last_good_members(make_gateway):
+    g = make_gateway(CONSUME)
+    add(g, "a", "alpha.test.")
+    eventually(lambda: is_served(g, "alpha.test."))
+    # RFC 9432 4.2.1: no version, another version.
+    g.nsupdate("update delete version.cat.test. TXT\nupdate delete a.zones.cat.test. PTR", zone="cat.test.")
+    eventually(lambda: broken(g, "there is no TXT record at version"))
+    assert is_served(g, "alpha.test.")
+    g.nsupdate("update add version.cat.test. 0 TXT 3", zone="cat.test.")
+    eventually(lambda: broken(g, 'not "2"'))
+    g.restart()
+    assert is_served(g, "alpha.test.")
+    g.nsupdate("update add a.zones.cat.test. 0 PTR alpha.test.\nupdate delete version.cat.test. TXT\nupdate add version.cat.test. 0 TXT 2",
+               zone="cat.test.")
+    eventually(lambda: g.ctl("check", "cat.test.", check=False).returncode == 0)
+    # The same zone twice; two zones at a node.
+    add(g, "b", "Alpha.test.")
+    eventually(lambda: broken(g, "zone alpha.test. is listed twice"))
+    delete(g, "b")
+    add(g, "a", "other.test.")
+    eventually(lambda: broken(g, "2 PTR records"))
+    assert is_served(g, "alpha.test.") and not is_served(g, "other.test.")
+    assert g.log().count("broken, its last members are kept") >= 4
+    g.nsupdate("update delete a.zones.cat.test. PTR alpha.test.", zone="cat.test.")
+    eventually(lambda: is_served(g, "other.test.") and not is_served(g, "alpha.test."))
+
+
+def test_a_catalog_that_is_none_any_more_lets_its_members_go(make_gateway):
+    g = make_gateway(CONSUME)
+    add(g, "a", "alpha.test.")
+    eventually(lambda: is_served(g, "alpha.test."))
+    config = open(g.config_path).read()
+    g.write_config(config.replace("grant dhcp. zonesub A AAAA TXT", "grant dhcp. zonesub MX"))
+    g.ctl("reload")
+    g.nsupdate("update add www.alpha.test. 60 MX 1 x.", zone="alpha.test.")
+    g.write_config(config[:config.index("    members:")].replace("catalog: consume", "catalog: none"))
+    g.ctl("reload")
+    assert not is_served(g, "alpha.test.") and is_served(g, "cat.test.")
+    g.restart()
+    assert not is_served(g, "alpha.test.")
+
+
+def test_one_gateway_follows_the_catalog_of_another(make_gateway):
+    """Produced here, imported and consumed there: each zone of the one is a zone of the other."""
+    a = make_gateway(PRODUCE.replace("TRANSFER", "127.0.0.1").replace("    notify: [NOTIFY]\n", ""))
+    b = make_gateway(CONSUME.replace("    members:", "    members: {}\n    #").replace("\n      update-policy", "\n#").replace("\n      ns", "\n#"))
+    eventually(lambda: len(members(a.port)) == 2)
+    path = os.path.join(b.dir, "cat.zone")
+    with open(path, "w") as f:
+        f.write(a.ctl("dump", "catalog.test.").stdout.replace("catalog.test.", "cat.test."))
+    b.ctl("import", "cat.test.", path)
+    eventually(lambda: is_served(b, "one.test.") and is_served(b, "two.test."))
