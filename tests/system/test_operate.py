@@ -79,10 +79,13 @@ def test_not_ready_where_a_zone_cannot_be_served(make_gateway):
     end = time.monotonic() + 10
     while time.monotonic() < end and g.proc.poll() is None:
         try:
-            if http(g, "/readyz")[0] == 503:
+            if http(g, "/readyz")[0] == 503 or "zone_not_loaded" in g.log():
                 break
         except OSError:
-            time.sleep(0.05)
+            pass
+        time.sleep(0.05)
+    while "zone_not_loaded" not in g.log() and time.monotonic() < end:
+        time.sleep(0.05)
     assert "example.test.zone:%d:" % (len(ZONE.splitlines()) + 1) in g.log()
     if g.proc.poll() is None:
         assert "SERVFAIL" in g.dig("example.test.", "SOA")
