@@ -26,6 +26,7 @@ UNIT_TESTS = \
 	tests/unit/test_etcd_layout \
 	tests/unit/test_hash \
 	tests/unit/test_ixfr \
+	tests/unit/test_json_tree \
 	tests/unit/test_kafka \
 	tests/unit/test_keyring \
 	tests/unit/test_kv \
@@ -64,6 +65,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_dispatch \
 	tests/fuzz/fuzz_etcd \
 	tests/fuzz/fuzz_fetch \
+	tests/fuzz/fuzz_json_tree \
 	tests/fuzz/fuzz_keyfile \
 	tests/fuzz/fuzz_master \
 	tests/fuzz/fuzz_parse \

@@ -108,3 +108,20 @@ bytes_to_base64(const uint8_t *bytes, size_t size, char *out)
 	}
 	*out = '\0';
 }
+
+size_t
+bytes_utf8_size(const uint8_t *at, size_t left)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t size = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+	uint32_t code = at[0] & (0xffu >> (size + 1));
+
+	if (at[0] < 0xc2 || at[0] > 0xf4 || left < size)
+		return 0;
+	for (size_t i = 1; i < size; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (at[i] & 0x3fu);
+	}
+	return code < least[size] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : size;
+}

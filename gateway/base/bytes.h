@@ -97,5 +97,7 @@ void bytes_to_hex(const uint8_t *bytes, size_t size, char *out);
 bool bytes_from_base64(const char *text, size_t length, uint8_t *out, size_t *size);
 /* `out` takes 4 * ((size + 2) / 3) + 1 characters. */
 void bytes_to_base64(const uint8_t *bytes, size_t size, char *out);
+/* Octets of the UTF-8 sequence that begins here, of which one is left at least (RFC 3629 4), if it is one of several; 0: it is none. */
+size_t bytes_utf8_size(const uint8_t *at, size_t left);
 
 #endif

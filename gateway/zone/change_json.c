@@ -2,9 +2,9 @@
 #include "zone/change_json.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/json_tree.h"
 #include "wire/present.h"
 #include "wire/name.h"
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -35,38 +35,38 @@ no_room(struct decoder *in)
 
 /* A member that must be a string. */
 static const char *
-need_string(struct decoder *in, const json_t *object, const char *key)
+need_string(struct decoder *in, const struct json_node *object, const char *key)
 {
-	const char *text = json_string_value(json_object_get(object, key));
+	const char *text = json_tree_text(json_tree_get(object, key));
 	if (!text)
 		fail(in, STATUS_MALFORMED, "\"%s\" is missing or no string", key);
 	return text;
 }
 
 static bool
-need_integer(struct decoder *in, const json_t *object, const char *key, uint64_t least, uint64_t most, uint64_t *out)
+need_integer(struct decoder *in, const struct json_node *object, const char *key, uint64_t least, uint64_t most, uint64_t *out)
 {
-	const json_t *value = json_object_get(object, key);
-	json_int_t number = json_integer_value(value);
+	const struct json_node *value = json_tree_get(object, key);
 
-	if (!json_is_integer(value) || number < 0 || (uint64_t)number < least || (uint64_t)number > most)
+	if (!value || value->kind != JSON_KIND_INTEGER || value->integer < 0 || (uint64_t)value->integer < least ||
+	    (uint64_t)value->integer > most)
 		return fail(in, STATUS_MALFORMED, "\"%s\" is missing, no integer or out of range", key);
-	*out = (uint64_t)number;
+	*out = (uint64_t)value->integer;
 	return true;
 }
 
 static bool
-need_hex(struct decoder *in, const json_t *object, const char *key, uint8_t *out, size_t size)
+need_hex(struct decoder *in, const struct json_node *object, const char *key, uint8_t *out, size_t size)
 {
-	const json_t *value = json_object_get(object, key);
+	const struct json_node *value = json_tree_get(object, key);
 
-	if (json_string_length(value) != 2 * size || !bytes_from_hex(json_string_value(value), 2 * size, out))
+	if (!json_tree_text(value) || value->size != 2 * size || !bytes_from_hex(value->text, 2 * size, out))
 		return fail(in, STATUS_MALFORMED, "\"%s\" is missing or not %zu hex digits", key, 2 * size);
 	return true;
 }
 
 static bool
-need_time(struct decoder *in, const json_t *object, const char *key, uint64_t *out)
+need_time(struct decoder *in, const struct json_node *object, const char *key, uint64_t *out)
 {
 	const char *text = need_string(in, object, key);
 
@@ -78,25 +78,25 @@ need_time(struct decoder *in, const json_t *object, const char *key, uint64_t *o
 
 /* Absent is false. */
 static bool
-may_be_true(struct decoder *in, const json_t *object, const char *key, bool *out)
+may_be_true(struct decoder *in, const struct json_node *object, const char *key, bool *out)
 {
-	const json_t *value = json_object_get(object, key);
+	const struct json_node *value = json_tree_get(object, key);
 
-	if (value && !json_is_boolean(value))
+	if (value && value->kind != JSON_KIND_TRUE && value->kind != JSON_KIND_FALSE)
 		return fail(in, STATUS_MALFORMED, "\"%s\" is neither true nor false", key);
-	*out = json_is_true(value);
+	*out = value && value->kind == JSON_KIND_TRUE;
 	return true;
 }
 
 /* An owner relative to the zone, in lower case, into NAME_MAX_SIZE octets. */
 static bool
-read_owner(struct decoder *in, const json_t *value, uint8_t *owner)
+read_owner(struct decoder *in, const struct json_node *value, uint8_t *owner)
 {
-	const char *text = json_string_value(value);
+	const char *text = json_tree_text(value);
 
 	if (!text || !*text)
 		return fail(in, STATUS_MALFORMED, "an owner name is missing or no string");
-	if (name_from_text(text, json_string_length(value), in->zone, owner) != STATUS_OK)
+	if (name_from_text(text, value->size, in->zone, owner) != STATUS_OK)
 		return fail(in, STATUS_MALFORMED, "an owner name is no name");
 	name_lower(owner, owner);
 	if (!name_is_within(owner, in->zone))
@@ -105,7 +105,7 @@ read_owner(struct decoder *in, const json_t *value, uint8_t *owner)
 }
 
 static bool
-read_type(struct decoder *in, const json_t *object, uint16_t *type)
+read_type(struct decoder *in, const struct json_node *object, uint16_t *type)
 {
 	const char *text = need_string(in, object, "type");
 
@@ -119,21 +119,21 @@ read_type(struct decoder *in, const json_t *object, uint16_t *type)
 }
 
 static bool
-read_rdata(struct decoder *in, const json_t *value, uint16_t type, uint8_t *rdata, size_t *size)
+read_rdata(struct decoder *in, const struct json_node *value, uint16_t type, uint8_t *rdata, size_t *size)
 {
 	char why[PRESENT_REASON_SIZE] = "";
-	const char *text = json_string_value(value);
+	const char *text = json_tree_text(value);
 
 	if (!text)
 		return fail(in, STATUS_MALFORMED, "\"content\" is no string");
-	if (present_parse(type, text, json_string_length(value), NULL, rdata, RDATA_MAX_SIZE, size, why) != STATUS_OK)
+	if (present_parse(type, text, value->size, NULL, rdata, RDATA_MAX_SIZE, size, why) != STATUS_OK)
 		return fail(in, STATUS_MALFORMED, "\"content\": %.150s", why);
 	return true;
 }
 
 /* One RDATA packed (zone/rrset.h) into the arena. */
 static bool
-read_one(struct decoder *in, const json_t *value, struct rrset *rrset)
+read_one(struct decoder *in, const struct json_node *value, struct rrset *rrset)
 {
 	uint8_t packed[2 + RDATA_MAX_SIZE];
 	size_t size;
@@ -150,16 +150,16 @@ read_one(struct decoder *in, const json_t *value, struct rrset *rrset)
 
 /* A list of them. */
 static bool
-read_list(struct decoder *in, const json_t *list, struct rrset *rrset)
+read_list(struct decoder *in, const struct json_node *list, struct rrset *rrset)
 {
-	size_t count = json_array_size(list), used = 0, room = 0;
+	size_t count = json_tree_count(list), used = 0, room = 0;
 	uint8_t *packed = NULL;
 
-	if (!json_is_array(list) || count == 0 || count > UINT16_MAX)
+	if (count == 0 || count > UINT16_MAX)
 		return fail(in, STATUS_MALFORMED, "\"content\" of a SET is no list of records");
-	for (size_t i = 0; i < count; i++) {
+	for (const struct json_node *each = json_tree_first(list); each; each = each->next) {
 		struct rrset one = {.type = rrset->type};
-		if (!read_one(in, json_array_get(list, i), &one))
+		if (!read_one(in, each, &one))
 			return false;
 		if (used + one.packed_size > room) {
 			room = 2 * room + one.packed_size + 64;
@@ -180,11 +180,11 @@ read_list(struct decoder *in, const json_t *list, struct rrset *rrset)
 }
 
 static bool
-read_op(struct decoder *in, const json_t *object, struct change_op *op)
+read_op(struct decoder *in, const struct json_node *object, struct change_op *op)
 {
 	uint8_t owner[NAME_MAX_SIZE];
 	uint64_t ttl_s = 0;
-	const json_t *content = json_object_get(object, "content");
+	const struct json_node *content = json_tree_get(object, "content");
 	const char *kind = need_string(in, object, "op");
 
 	if (!kind)
@@ -198,7 +198,7 @@ read_op(struct decoder *in, const json_t *object, struct change_op *op)
 		op->kind = CHANGE_DEL;
 	else
 		return fail(in, STATUS_UNSUPPORTED, "an \"op\" that this version does not know");
-	if (!read_owner(in, json_object_get(object, "record"), owner) || !read_type(in, object, &op->rrset.type))
+	if (!read_owner(in, json_tree_get(object, "record"), owner) || !read_type(in, object, &op->rrset.type))
 		return false;
 	op->owner = arena_copy(in->arena, owner, name_size(owner));
 	if (!op->owner)
@@ -215,10 +215,10 @@ read_op(struct decoder *in, const json_t *object, struct change_op *op)
 
 /* An op that we do not know is told of before anything that is wrong: what we do not know we cannot call wrong. */
 static bool
-knows_ops(struct decoder *in, const json_t *list)
+knows_ops(struct decoder *in, const struct json_node *list)
 {
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *kind = json_string_value(json_object_get(json_array_get(list, i), "op"));
+	for (const struct json_node *op = json_tree_first(list); op; op = op->next) {
+		const char *kind = json_tree_text(json_tree_get(op, "op"));
 		if (kind && strcmp(kind, "ADD") != 0 && strcmp(kind, "SET") != 0 && strcmp(kind, "DEL") != 0)
 			return fail(in, STATUS_UNSUPPORTED, "an \"op\" that this version does not know");
 	}
@@ -226,42 +226,44 @@ knows_ops(struct decoder *in, const json_t *list)
 }
 
 static bool
-read_ops(struct decoder *in, const json_t *root, struct change *change)
+read_ops(struct decoder *in, const struct json_node *root, struct change *change)
 {
-	const json_t *list = json_object_get(root, "ops");
+	const struct json_node *list = json_tree_get(root, "ops");
 
 	if (!list)
 		return true;
-	if (!json_is_array(list))
+	if (list->kind != JSON_KIND_ARRAY)
 		return fail(in, STATUS_MALFORMED, "\"ops\" is no list");
 	if (!knows_ops(in, list))
 		return false;
-	change->op_count = json_array_size(list);
+	change->op_count = list->count;
 	change->ops = arena_alloc(in->arena, change->op_count * sizeof *change->ops + 1);
 	if (!change->ops)
 		return no_room(in);
-	for (size_t i = 0; i < change->op_count; i++)
-		if (!read_op(in, json_array_get(list, i), &change->ops[i]))
+	const struct json_node *each = list->first;
+	for (size_t i = 0; each; each = each->next)
+		if (!read_op(in, each, &change->ops[i++]))
 			return false;
 	return true;
 }
 
 static bool
-read_reads(struct decoder *in, const json_t *root, struct change *change)
+read_reads(struct decoder *in, const struct json_node *root, struct change *change)
 {
-	const json_t *list = json_object_get(root, "reads");
+	const struct json_node *list = json_tree_get(root, "reads");
 	uint8_t owner[NAME_MAX_SIZE];
 
 	if (!list)
 		return true;
-	if (!json_is_array(list))
+	if (list->kind != JSON_KIND_ARRAY)
 		return fail(in, STATUS_MALFORMED, "\"reads\" is no list");
-	change->read_count = json_array_size(list);
+	change->read_count = list->count;
 	change->reads = arena_alloc(in->arena, change->read_count * sizeof *change->reads + 1);
 	if (!change->reads)
 		return no_room(in);
-	for (size_t i = 0; i < change->read_count; i++) {
-		if (!read_owner(in, json_array_get(list, i), owner))
+	const struct json_node *each = list->first;
+	for (size_t i = 0; each; each = each->next, i++) {
+		if (!read_owner(in, each, owner))
 			return false;
 		change->reads[i] = arena_copy(in->arena, owner, name_size(owner));
 		if (!change->reads[i])
@@ -271,28 +273,28 @@ read_reads(struct decoder *in, const json_t *root, struct change *change)
 }
 
 static bool
-read_text(struct decoder *in, const json_t *object, const char *key, const char **out)
+read_text(struct decoder *in, const struct json_node *object, const char *key, const char **out)
 {
-	const json_t *value = json_object_get(object, key);
+	const struct json_node *value = json_tree_get(object, key);
 
 	if (!value)
 		return true;
-	if (!json_is_string(value))
+	if (!json_tree_text(value))
 		return fail(in, STATUS_MALFORMED, "\"%s\" is no string", key);
-	*out = arena_text(in->arena, json_string_value(value));
+	*out = arena_text(in->arena, value->text);
 	return *out || no_room(in);
 }
 
 static bool
-read_origin(struct decoder *in, const json_t *root, struct change_origin *origin)
+read_origin(struct decoder *in, const struct json_node *root, struct change_origin *origin)
 {
-	const json_t *object = json_object_get(root, "origin");
+	const struct json_node *object = json_tree_get(root, "origin");
 	uint64_t id = 0;
 
-	if (!json_is_object(object))
+	if (!object || object->kind != JSON_KIND_OBJECT)
 		return fail(in, STATUS_MALFORMED, "\"origin\" is missing or no object");
-	origin->has_id = json_object_get(object, "id") != NULL;
-	origin->has_mac = json_object_get(object, "mac") != NULL;
+	origin->has_id = json_tree_get(object, "id") != NULL;
+	origin->has_mac = json_tree_get(object, "mac") != NULL;
 	if (!read_text(in, object, "gateway", &origin->gateway) || !read_text(in, object, "client", &origin->client) ||
 	    !read_text(in, object, "transport", &origin->transport) || !read_text(in, object, "key", &origin->key) ||
 	    !read_text(in, object, "command", &origin->command) || !may_be_true(in, object, "store", &origin->store))
@@ -312,9 +314,9 @@ is_snapshot_id(const char *text)
 }
 
 static bool
-read_snapshot(struct decoder *in, const json_t *root, struct change *change)
+read_snapshot(struct decoder *in, const struct json_node *root, struct change *change)
 {
-	const json_t *object = json_object_get(root, "snapshot");
+	const struct json_node *object = json_tree_get(root, "snapshot");
 	uint64_t chunks;
 
 	if (!object)
@@ -337,25 +339,25 @@ read_snapshot(struct decoder *in, const json_t *root, struct change *change)
 }
 
 static bool
-read_optional(struct decoder *in, const json_t *root, struct change *change)
+read_optional(struct decoder *in, const struct json_node *root, struct change *change)
 {
 	uint64_t serial = 0;
 	bool frozen = false;
 
-	if (json_object_get(root, "serial") && !need_integer(in, root, "serial", 1, UINT32_MAX, &serial))
+	if (json_tree_get(root, "serial") && !need_integer(in, root, "serial", 1, UINT32_MAX, &serial))
 		return false;
 	change->serial = (uint32_t)serial;
 	if (!may_be_true(in, root, "exclusive", &change->exclusive) || !may_be_true(in, root, "removed", &change->removed) ||
 	    !may_be_true(in, root, "frozen", &frozen))
 		return false;
-	change->frozen = json_object_get(root, "frozen") ? frozen : -1;
-	if (json_object_get(root, "until") && !need_time(in, root, "until", &change->until_us))
+	change->frozen = json_tree_get(root, "frozen") ? frozen : -1;
+	if (json_tree_get(root, "until") && !need_time(in, root, "until", &change->until_us))
 		return false;
 	return read_snapshot(in, root, change);
 }
 
 static bool
-read_head(struct decoder *in, const json_t *root, struct change *change)
+read_head(struct decoder *in, const struct json_node *root, struct change *change)
 {
 	uint8_t zone[NAME_MAX_SIZE];
 	const char *text = need_string(in, root, "zone");
@@ -371,10 +373,10 @@ read_head(struct decoder *in, const json_t *root, struct change *change)
 }
 
 static bool
-read_change(struct decoder *in, const json_t *root, struct change *change)
+read_change(struct decoder *in, const struct json_node *root, struct change *change)
 {
 	/* Unknown ops come first: whatever else a later version has changed, this one must stop here. */
-	if (!knows_ops(in, json_object_get(root, "ops")))
+	if (!knows_ops(in, json_tree_get(root, "ops")))
 		return false;
 	if (!read_head(in, root, change) || !read_optional(in, root, change) || !read_reads(in, root, change) ||
 	    !read_ops(in, root, change))
@@ -386,19 +388,21 @@ read_change(struct decoder *in, const json_t *root, struct change *change)
 	return true;
 }
 
-static json_t *
-load(struct decoder *in, const uint8_t *bytes, size_t size)
+/* A JSON object, in memory of the caller's; NULL: it is none. */
+static const struct json_node *
+load(struct decoder *in, const uint8_t *bytes, size_t size, struct arena *scratch)
 {
-	json_error_t error;
-	json_t *root = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, &error);
+	const struct json_node *root = NULL;
+	const char *why = "";
+	char *text = arena_copy(scratch, bytes, size);
+	enum status status = text ? json_tree_read(text, size, scratch, &root, &why) : STATUS_LIMIT;
 
-	if (!root) {
-		fail(in, STATUS_MALFORMED, "no JSON: %.150s", error.text);
-	} else if (!json_is_object(root)) {
-		fail(in, STATUS_MALFORMED, "no JSON object");
-		json_decref(root);
-		root = NULL;
-	}
+	if (status == STATUS_LIMIT)
+		return no_room(in), NULL;
+	if (status)
+		return fail(in, STATUS_MALFORMED, "no JSON: %s", why), NULL;
+	if (root->kind != JSON_KIND_OBJECT)
+		return fail(in, STATUS_MALFORMED, "no JSON object"), NULL;
 	return root;
 }
 
@@ -424,37 +428,37 @@ change_json_decode(const uint8_t *record, size_t size, const uint8_t *zone, stru
 {
 	struct decoder in = {.zone = zone, .arena = arena, .reason = reason};
 	struct change made = {.frozen = -1};
+	struct arena scratch;
 
 	if (size > CHANGE_MAX_SIZE) {
 		fail(&in, STATUS_MALFORMED, "over %d octets", CHANGE_MAX_SIZE);
 		return in.status;
 	}
-	json_t *root = load(&in, record, size);
-	if (!root)
-		return in.status;
-	if (read_change(&in, root, &made))
+	arena_init(&scratch, JSON_TREE_ARENA(size));
+	const struct json_node *root = load(&in, record, size, &scratch);
+	if (root && read_change(&in, root, &made))
 		*change = made;
-	json_decref(root);
+	arena_free(&scratch);
 	return in.status;
 }
 
 /* Into the draft, record by record; a duplicate is no error: it is the same content. */
 static bool
-read_entry(struct decoder *in, const json_t *object, struct draft *draft)
+read_entry(struct decoder *in, const struct json_node *object, struct draft *draft)
 {
 	uint8_t owner[NAME_MAX_SIZE], rdata[RDATA_MAX_SIZE];
-	const json_t *list = json_object_get(object, "content");
+	const struct json_node *list = json_tree_get(object, "content");
 	uint64_t ttl_s;
 	uint16_t type;
 	size_t size;
 
-	if (!read_owner(in, json_object_get(object, "record"), owner) || !read_type(in, object, &type) ||
+	if (!read_owner(in, json_tree_get(object, "record"), owner) || !read_type(in, object, &type) ||
 	    !need_integer(in, object, "ttl", 0, INT32_MAX, &ttl_s))
 		return false;
-	if (!json_is_array(list))
+	if (!list || list->kind != JSON_KIND_ARRAY)
 		return fail(in, STATUS_MALFORMED, "\"content\" is no list");
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		if (!read_rdata(in, json_array_get(list, i), type, rdata, &size))
+	for (const struct json_node *each = list->first; each; each = each->next) {
+		if (!read_rdata(in, each, type, rdata, &size))
 			return false;
 		enum status status = draft_add(draft, owner, type, (uint32_t)ttl_s, rdata, size);
 		if (status != STATUS_OK && status != STATUS_EXISTS)
@@ -467,14 +471,13 @@ enum status
 change_json_read_chunk(const uint8_t *chunk, size_t size, struct draft *draft, char *reason)
 {
 	struct decoder in = {.zone = draft->version->apex, .reason = reason};
-	json_t *root = load(&in, chunk, size);
+	struct arena scratch;
 
-	if (!root)
-		return in.status;
-	const json_t *list = json_object_get(root, "records");
-	for (size_t i = 0; i < json_array_size(list); i++)
-		if (!read_entry(&in, json_array_get(list, i), draft))
-			break;
-	json_decref(root);
+	arena_init(&scratch, JSON_TREE_ARENA(size));
+	const struct json_node *root = load(&in, chunk, size, &scratch);
+	const struct json_node *each = json_tree_first(json_tree_get(root, "records"));
+	while (each && read_entry(&in, each, draft))
+		each = each->next;
+	arena_free(&scratch);
 	return in.status;
 }

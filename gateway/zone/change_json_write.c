@@ -73,24 +73,6 @@ put_hex(struct text *out, const uint8_t *bytes, size_t size)
 	out->at += 2 * size;
 }
 
-/* Octets of the UTF-8 sequence that begins here (RFC 3629 4); 0: it is none. */
-static size_t
-utf8_size(const unsigned char *at, size_t left)
-{
-	size_t size = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-	uint32_t code = at[0] & (0xffu >> (size + 1));
-
-	if (at[0] < 0xc2 || at[0] > 0xf4 || left < size)
-		return 0;
-	for (size_t i = 1; i < size; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (at[i] & 0x3fu);
-	}
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	return code < least[size] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : size;
-}
-
 /*
  * What a JSON string needs. Presentation forms have no octets above 0x7e; names of gateways may: UTF-8 stays as it is, any
  * other octet becomes the character of its number.
@@ -103,7 +85,7 @@ put_escaped(struct text *out, const char *text, size_t size)
 	char *at = out->at;
 	for (size_t i = 0; i < size; i++) {
 		unsigned char c = (unsigned char)text[i];
-		size_t sequence = c >= 0x80 ? utf8_size((const unsigned char *)text + i, size - i) : 0;
+		size_t sequence = c >= 0x80 ? bytes_utf8_size((const uint8_t *)text + i, size - i) : 0;
 		if (c == '"' || c == '\\') {
 			*at++ = '\\';
 			*at++ = (char)c;

@@ -31,7 +31,7 @@ LIBRARIES = [
 	("librdkafka/*", ["store/kafka*.c"]),
 	("curl/*", ["store/http.c"]),
 	("urcu*", ["base/rcu.h"]),
-	("jansson.h", ["zone/change_json.c", "store/etcd*.[ch]", "store/kafka_snapshot.c", "control/*.c"]),
+	("jansson.h", ["store/etcd*.[ch]", "store/kafka_snapshot.c", "control/*.c"]),
 	("yaml.h", ["control/config*.c"]),
 	("microhttpd.h", ["control/http.c"]),
 	("xxhash.h", ["base/hash.c", "zone/tree.c"]),
