@@ -26,12 +26,16 @@ static inline uint64_t stat_read(const stat_counter *counter) { return atomic_lo
 #define STAT_BUCKETS 24
 struct stat_histogram {
 	stat_counter bucket[STAT_BUCKETS + 1];
-	stat_counter sum_ns, count;
+	stat_counter sum, count;
 };
 
-/* Upper bound of a bucket in nanoseconds: 50 us, 100 us, … doubling. */
+/* Of times. Upper bound of a bucket in nanoseconds: 50 us, 100 us, … doubling. */
 uint64_t stat_bucket_bound_ns(size_t bucket);
 /* Any thread. */
 void stat_observe(struct stat_histogram *histogram, uint64_t ns);
+
+/* Of numbers of things: 1, 2, 4, … */
+uint64_t stat_bucket_bound_count(size_t bucket);
+void stat_observe_count(struct stat_histogram *histogram, uint64_t number);
 
 #endif

@@ -49,7 +49,7 @@ metrics_bucket(FILE *out, const char *name, const char *label, const char *value
 	if (bound < 0)
 		fprintf(out, "le=\"+Inf\"} %" PRIu64 "\n", count);
 	else
-		fprintf(out, "le=\"%g\"} %" PRIu64 "\n", bound, count);
+		fprintf(out, "le=\"%.9g\"} %" PRIu64 "\n", bound, count);
 }
 
 static void
@@ -64,32 +64,28 @@ metrics_total(FILE *out, const char *name, const char *suffix, const char *label
 	fprintf(out, " %.9g\n", number);
 }
 
-/* label NULL: none. Sum is a time in nanoseconds. */
+/* What a histogram is of: its bounds, and how many of what it counts are one of what is shown. */
+struct unit {
+	uint64_t (*bound)(size_t bucket);
+	double scale;
+};
+static const struct unit seconds = {stat_bucket_bound_ns, 1e9}, things = {stat_bucket_bound_count, 1};
+
+/* label NULL: none. */
 static void
-metrics_histogram(FILE *out, const char *name, const char *label, const char *value,
+metrics_histogram(FILE *out, const char *name, const char *label, const char *value, const struct unit *unit,
 		  const struct stat_histogram *histogram)
 {
 	uint64_t count = 0;
 
 	for (size_t i = 0; i <= STAT_BUCKETS; i++) {
 		count += stat_read(&histogram->bucket[i]);
-		metrics_bucket(out, name, label, value, i < STAT_BUCKETS ? (double)stat_bucket_bound_ns(i) / 1e9 : -1,
+		metrics_bucket(out, name, label, value, i < STAT_BUCKETS ? (double)unit->bound(i) / unit->scale : -1,
 			       count);
 	}
-	metrics_total(out, name, "sum", label, value, (double)stat_read(&histogram->sum_ns) / 1e9);
+	metrics_total(out, name, "sum", label, value, (double)stat_read(&histogram->sum) / unit->scale);
 	/* The buckets' own sum: count may be ahead of them, and a reader takes +Inf and count for the same. */
 	metrics_total(out, name, "count", label, value, (double)count);
-}
-
-/* How many records a batch has: the buckets of store.h do not apply, the mean does. */
-static void
-metrics_batches(FILE *out, const char *value, const struct stat_histogram *histogram)
-{
-	uint64_t count = stat_read(&histogram->count);
-
-	metrics_bucket(out, "commit_batch_size", "store", value, -1, count);
-	metrics_total(out, "commit_batch_size", "sum", "store", value, (double)stat_read(&histogram->sum_ns));
-	metrics_total(out, "commit_batch_size", "count", "store", value, (double)count);
 }
 
 /* ---- workers ---- */
@@ -296,13 +292,14 @@ metrics_stores(struct gateway *gateway, FILE *out)
 		metrics_head(out, histograms[h].name, "histogram", histograms[h].help);
 		for (size_t i = 0; i < gateway->store_count; i++) {
 			const struct store *store = gateway->stores[i].store;
-			metrics_histogram(out, histograms[h].name, "store", store->name,
+			metrics_histogram(out, histograms[h].name, "store", store->name, &seconds,
 					  (const struct stat_histogram *)((const char *)store + histograms[h].offset));
 		}
 	}
 	metrics_head(out, "commit_batch_size", "histogram", "Changes made durable together.");
 	for (size_t i = 0; i < gateway->store_count; i++)
-		metrics_batches(out, gateway->stores[i].store->name, &gateway->stores[i].store->batch_size);
+		metrics_histogram(out, "commit_batch_size", "store", gateway->stores[i].store->name, &things,
+				  &gateway->stores[i].store->batch_size);
 	metrics_head(out, "store_connected", "gauge", "1: the store can be reached.");
 	for (size_t i = 0; i < gateway->store_count; i++)
 		metrics_sample(out, "store_connected", "store", gateway->stores[i].store->name,
@@ -331,7 +328,7 @@ metrics_updates(struct gateway *gateway, FILE *out)
 	const struct committer_counters *counters = committer_counters(gateway->committer);
 
 	metrics_head(out, "update_duration_seconds", "histogram", "From an UPDATE's arrival to its answer.");
-	metrics_histogram(out, "update_duration_seconds", NULL, NULL, &counters->duration);
+	metrics_histogram(out, "update_duration_seconds", NULL, NULL, &seconds, &counters->duration);
 	metrics_head(out, "update_overflow_total", "counter", "UPDATE messages refused because a queue was full.");
 	fprintf(out, "zonegate_update_overflow_total %" PRIu64 "\n", stat_read(&counters->overflow));
 	metrics_head(out, "update_retransmissions_total", "counter", "UPDATE messages that had been seen before.");

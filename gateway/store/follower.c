@@ -407,7 +407,7 @@ commit(struct follower *follower, char *reason)
 		return STATUS_OK;
 	enum status status = store->ops->commit(store, follower->fates, follower->fate_count, reason);
 	stat_observe(&store->commit_seconds, clock_monotonic_ns() - begun);
-	stat_observe(&store->batch_size, follower->fate_count);
+	stat_observe_count(&store->batch_size, follower->fate_count);
 	if (status)
 		log_limited(LOG_LEVEL_ERROR, "commit failed", "store=%s changes=%zu status=%s reason=%s", store->name,
 		            follower->fate_count, status_text(status), reason);

@@ -142,7 +142,7 @@ struct store {
 	_Atomic uint64_t position;        /* for status */
 	_Atomic bool round;               /* set by the store: checkpoint every zone soon */
 	struct stat_histogram commit_seconds;
-	struct stat_histogram batch_size; /* sum_ns counts records, bounds do not apply: see control/http.c */
+	struct stat_histogram batch_size; /* of counts */
 	struct stat_histogram propagation_seconds;
 	stat_counter skipped, unusable_records;
 };

@@ -59,6 +59,15 @@ def test_metrics_count_what_happened(gateway):
         assert line.startswith("#") or re.fullmatch(r"zonegate_\w+(\{.*\})? \S+", line), line
 
 
+def test_batches_are_counted_by_their_size(gateway):
+    for i in range(3):
+        gateway.nsupdate("update add a%d.example.test. 300 A 192.0.2.7" % i)
+    _, text = http(gateway, "/metrics")
+    buckets = {le: metric(text, "zonegate_commit_batch_size_bucket", store="local", le=le) for le in ("1", "2", "4", "1024", "8388608", "+Inf")}
+    assert set(buckets.values()) == {4}, "the loading and three updates, one after the other: %s" % buckets
+    assert metric(text, "zonegate_commit_batch_size_sum", store="local") == metric(text, "zonegate_commit_batch_size_count", store="local") == 4
+
+
 def test_tsig_failures_are_counted_by_reason(gateway):
     with open(os.path.join(gateway.dir, "other.key"), "w") as f:
         f.write(keyfile("other."))

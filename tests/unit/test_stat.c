@@ -41,10 +41,26 @@ the_sum_and_the_count_are_kept(void **state)
 	stat_observe(&histogram, 0);
 	stat_observe(&histogram, 70000);
 	stat_observe(&histogram, 30000);
-	assert_int_equal(stat_read(&histogram.sum_ns), 100000);
+	assert_int_equal(stat_read(&histogram.sum), 100000);
 	assert_int_equal(stat_read(&histogram.count), 3);
 	assert_int_equal(stat_read(&histogram.bucket[0]), 2);
 	assert_int_equal(stat_read(&histogram.bucket[1]), 1);
+}
+
+static void
+numbers_have_bounds_that_double_from_1(void **state)
+{
+	struct stat_histogram histogram = {0};
+
+	(void)state;
+	for (uint64_t number = 1; number <= 5; number++)
+		stat_observe_count(&histogram, number);
+	static const uint64_t wanted[] = {1, 1, 2, 1, 0}; /* to 1, to 2, to 4, to 8, to 16 */
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		assert_int_equal(stat_bucket_bound_count(i), 1 << i);
+		assert_int_equal(stat_read(&histogram.bucket[i]), wanted[i]);
+	}
+	assert_int_equal(stat_read(&histogram.sum), 15);
 }
 
 static struct stat_histogram shared_histogram;
@@ -87,6 +103,7 @@ main(void)
 		cmocka_unit_test(bounds_double_from_50_microseconds_to_infinity),
 		cmocka_unit_test(an_observation_is_in_the_lowest_bucket_that_holds_it),
 		cmocka_unit_test(the_sum_and_the_count_are_kept),
+		cmocka_unit_test(numbers_have_bounds_that_double_from_1),
 		cmocka_unit_test(nothing_is_lost_between_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
