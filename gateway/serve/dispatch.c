@@ -198,7 +198,8 @@ dispatch_query(struct exchange *exchange)
 	const struct zone_version *version = zone_current(zone);
 	if (version == NULL)
 		return refuse_because(exchange, RCODE_SERVFAIL, EDE_NOT_READY, "the zone is not ready");
-	answer_query(msg, version, exchange->peer->transport != TRANSPORT_UDP, &exchange->compose);
+	answer_query(msg, version, tree_leaf(&version->tree, answer_hash(msg, version)),
+		     exchange->peer->transport != TRANSPORT_UDP, &exchange->compose);
 	return DISPATCH_ANSWER;
 }
 
@@ -562,7 +563,7 @@ answer_special(const struct dispatch *dispatch, const struct dispatch_request *r
 	return *answer_size > 0 ? DISPATCH_ANSWER : DISPATCH_DROP;
 }
 
-/* Zones with more names than this do not stay in the cache: their nodes are asked for ahead of use. */
+/* Zones with more names than this do not stay in the cache: their branches are asked for ahead of use. */
 #define FAR_NAMES 32768
 
 void
@@ -570,7 +571,7 @@ dispatch_prepare(const struct dispatch *dispatch, const uint8_t *wire, size_t si
 {
 	struct message *msg = &request->msg;
 
-	request->far = request->plain = false;
+	request->plain = false;
 	request->verdict = parse_message(wire, size, msg);
 	if (request->verdict != PARSE_OK || message_opcode(msg) != OPCODE_QUERY || msg->tsig_offset != 0 ||
 	    msg->qclass != CLASS_IN || is_meta(msg->qtype) ||
@@ -582,11 +583,9 @@ dispatch_prepare(const struct dispatch *dispatch, const uint8_t *wire, size_t si
 		return;
 	request->plain = true;
 	request->version = version;
-	if (version->tree.count > FAR_NAMES) {
-		request->far = true;
-		request->hash = tree_hash(msg->qname, msg->qname_size - version->apex_size);
+	request->hash = answer_hash(msg, version);
+	if (version->tree.count > FAR_NAMES)
 		tree_prefetch(&version->tree, request->hash);
-	}
 }
 
 enum dispatch_result
@@ -608,7 +607,7 @@ dispatch_answer(const struct dispatch *dispatch, const struct dispatch_request *
 	if (transport == TRANSPORT_UDP)
 		limit = compose_udp_limit(msg, settings->udp_size);
 	compose_begin(&compose, msg, buffer, room, limit, reserved);
-	answer_query(msg, request->version, transport != TRANSPORT_UDP, &compose);
+	answer_query(msg, request->version, request->leaf, transport != TRANSPORT_UDP, &compose);
 	count(dispatch->counters, transport, compose.rcode);
 	if (settings->ratelimit.rate_milli > 0 && transport == TRANSPORT_UDP && !opt.known &&
 	    !limit_response(dispatch, settings, msg, request->peer, &compose))
@@ -628,6 +627,7 @@ dispatch_message(const struct dispatch *dispatch, const uint8_t *wire, size_t si
 	request.connection = connection;
 	request.connection_serial = connection_serial;
 	dispatch_prepare(dispatch, wire, size, &request);
+	dispatch_approach(&request);
 	return dispatch_answer(dispatch, &request, buffer, room, answer_size, stream);
 }
 

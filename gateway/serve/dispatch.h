@@ -33,9 +33,9 @@ struct dispatch_request {
 	struct message msg;
 	enum parse_verdict verdict;
 	bool plain;                           /* an unsigned QUERY for data that `version` has the answer to */
-	bool far;                             /* the zone is too large for the cache: hash is set */
 	const struct zone_version *version;
-	uint64_t hash;                        /* of the name, for the tree */
+	uint64_t hash;                        /* of the name, for its tree */
+	uintptr_t leaf;                       /* where that leads to */
 };
 
 /* How many messages to take through the steps together. */
@@ -45,10 +45,10 @@ void dispatch_prepare(const struct dispatch *dispatch, const uint8_t *wire, size
 		      struct dispatch_request *request);
 
 static inline void
-dispatch_approach(const struct dispatch_request *request)
+dispatch_approach(struct dispatch_request *request)
 {
-	if (request->far)
-		tree_prefetch_node(&request->version->tree, request->hash);
+	if (request->plain)
+		request->leaf = tree_leaf(&request->version->tree, request->hash);
 }
 
 /*

@@ -128,7 +128,7 @@ put_control(struct msghdr *header, union control *control, int level, int type, 
 	header->msg_controllen = CMSG_SPACE(size);
 }
 
-static void
+static __attribute__((noinline)) void
 write_local(struct msghdr *header, union control *control, const struct peer *peer)
 {
 	header->msg_control = NULL;

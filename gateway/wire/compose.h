@@ -69,8 +69,9 @@ bool compose_record(struct compose *compose, enum section section, const uint8_t
  * Add a whole RRset or nothing. `packed`: `count` times { uint16 size (host order), octets }, as struct rrset keeps it
  * (zone/rrset.h); `packed_size` is its octets. owner NULL: the question's name.
  */
-bool compose_rrset(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint32_t ttl_s,
-                   const uint8_t *packed, size_t packed_size, uint16_t count);
+static inline bool compose_rrset(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type,
+				 uint32_t ttl_s, const uint8_t *packed, size_t packed_size, uint16_t count)
+	__attribute__((always_inline));
 
 /*
  * The SOA of a negative answer. Its zone knows once and for all how its names can be compressed, which makes it 100
@@ -102,6 +103,63 @@ void compose_rewind(struct compose *compose, struct compose_mark mark);
  * counts itself in ARCOUNT. What was reserved beyond the OPT (its EDE not counted) is left free for it: an EDE takes
  * only what is over.
  */
-size_t compose_finish(struct compose *compose, const struct edns_reply *opt);
+static inline size_t compose_finish(struct compose *compose, const struct edns_reply *opt);
+
+/* ---- inline, for nearly every response takes this way ---- */
+
+#define COMPOSE_POINTER 0xc000 /* RFC 1035 4.1.4 */
+
+/* compose_rrset and compose_finish for what is below. */
+bool compose_any_rrset(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type,
+		       uint32_t ttl_s, const uint8_t *packed, size_t packed_size, uint16_t count);
+void compose_opt(struct compose *compose, const struct edns_reply *opt);
+
+/* Addresses at the question's name, which most responses are: one check of the room, and no names. */
+static inline __attribute__((always_inline)) bool
+compose_addresses(struct compose *compose, enum section section, uint16_t type, uint32_t ttl_s, const uint8_t *packed,
+		  uint16_t size, uint16_t count)
+{
+	uint8_t *at = compose->out.at;
+
+	if ((size_t)(compose->out.end - at) < count * (size + 12u))
+		return false;
+	for (unsigned left = count; left > 0; left--) {
+		bytes_put_u16(at, COMPOSE_POINTER | MESSAGE_HEADER_SIZE);
+		bytes_put_u32(at + 2, (uint32_t)type << 16 | CLASS_IN);
+		bytes_put_u32(at + 6, ttl_s);
+		bytes_put_u16(at + 10, size);
+		memcpy(at + 12, packed + 2, size);
+		at += 12u + size;
+		packed += 2u + size;
+	}
+	compose->out.at = at;
+	compose->count[section] = (uint16_t)(compose->count[section] + count);
+	return true;
+}
+
+static inline bool
+compose_rrset(struct compose *compose, enum section section, const uint8_t *owner, uint16_t type, uint32_t ttl_s,
+              const uint8_t *packed, size_t packed_size, uint16_t count)
+{
+	bool at_question = owner == NULL && compose->name[0].own > 0;
+
+	if (at_question && type == TYPE_A && packed_size == count * 6u)
+		return compose_addresses(compose, section, TYPE_A, ttl_s, packed, 4, count);
+	if (at_question && type == TYPE_AAAA && packed_size == count * 18u)
+		return compose_addresses(compose, section, TYPE_AAAA, ttl_s, packed, 16, count);
+	return compose_any_rrset(compose, section, owner, type, ttl_s, packed, packed_size, count);
+}
+
+static inline size_t
+compose_finish(struct compose *compose, const struct edns_reply *opt)
+{
+	uint8_t *header = compose->out.base;
+
+	if (opt != NULL)
+		compose_opt(compose, opt);
+	bytes_put_u32(header, (uint32_t)compose->id << 16 | (compose->flags & 0xfff0u) | (compose->rcode & FLAG_RCODE));
+	message_swap_counts(header + 4, compose->count);
+	return writer_size(&compose->out);
+}
 
 #endif

@@ -21,11 +21,8 @@ fold_octet(uint8_t octet)
 }
 
 static inline fold_block
-fold_load(const uint8_t *at)
+fold_lower(fold_block block)
 {
-	fold_block block;
-
-	memcpy(&block, at, 16);
 	/*
 	 * Moved so that A to Z are the 26 lowest of the signed range: SSE2 compares signed octets in one instruction.
 	 */
@@ -33,6 +30,15 @@ fold_load(const uint8_t *at)
 	signed_block moved = (signed_block)(block + (uint8_t)(0x80 - 'A'));
 	fold_block upper = (fold_block)(moved < (int8_t)(-128 + 26));
 	return block | (upper & 0x20);
+}
+
+static inline fold_block
+fold_load(const uint8_t *at)
+{
+	fold_block block;
+
+	memcpy(&block, at, 16);
+	return fold_lower(block);
 }
 
 static inline uint64_t
@@ -57,11 +63,13 @@ fold_copy(uint8_t *out, const uint8_t *in, size_t size)
 		}
 		memcpy(out + size - 16, &last, 16);
 	} else if (size >= 8) {
+		typedef uint64_t fold_words __attribute__((vector_size(16)));
 		uint64_t first, last;
 		memcpy(&first, in, 8);
 		memcpy(&last, in + size - 8, 8);
-		first = fold_word(first);
-		last = fold_word(last);
+		fold_words words = (fold_words)fold_lower((fold_block)(fold_words){first, last});
+		first = words[0];
+		last = words[1];
 		memcpy(out, &first, 8);
 		memcpy(out + size - 8, &last, 8);
 	} else {

@@ -50,10 +50,11 @@ struct message {
 static inline void
 message_swap_counts(void *to, const void *from)
 {
-	uint64_t counts;
+	typedef uint8_t octets __attribute__((vector_size(8)));
+	octets counts;
 
 	memcpy(&counts, from, 8);
-	counts = (counts & 0x00ff00ff00ff00ffu) << 8 | (counts >> 8 & 0x00ff00ff00ff00ffu);
+	counts = __builtin_shufflevector(counts, counts, 1, 0, 3, 2, 5, 4, 7, 6);
 	memcpy(to, &counts, 8);
 }
 

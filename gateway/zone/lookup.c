@@ -62,7 +62,8 @@ probe_up(const struct zone_version *version, const uint8_t *name, size_t size, u
 }
 
 void
-lookup_name(const struct zone_version *version, const uint8_t *name, size_t size, unsigned labels, struct lookup *lookup)
+lookup_found(const struct zone_version *version, const uint8_t *name, size_t size, unsigned labels,
+	     const struct node *node, struct lookup *lookup)
 {
 	require(size >= version->apex_size && labels >= version->apex_labels);
 	size -= version->apex_size;
@@ -73,13 +74,18 @@ lookup_name(const struct zone_version *version, const uint8_t *name, size_t size
 		walk_down(version, name, size, lookup);
 		return;
 	}
-	const struct node *node = labels > 0 ? tree_find_name(&version->tree, name, size) : version->apex_node;
 	lookup->node = node;
 	lookup->closest_encloser = node;
 	if (version->dnames != 0 && labels > 0 && version->apex_node != NULL && (version->apex_node->flags & NODE_DNAME))
 		lookup->dname = version->apex_node;
-	if (__builtin_expect(node == NULL, 0))
+	if (node == NULL)
 		probe_up(version, name, size, labels, lookup);
 	else if (node->flags & NODE_CUT)
 		lookup->zone_cut = node;
+}
+
+void
+lookup_name(const struct zone_version *version, const uint8_t *name, size_t size, unsigned labels, struct lookup *lookup)
+{
+	lookup_found(version, name, size, labels, version_find(version, name, size), lookup);
 }

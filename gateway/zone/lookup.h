@@ -20,5 +20,8 @@ struct lookup {
 
 /* name: absolute, lower case, within the zone; `size` octets, `labels` labels without the root. */
 void lookup_name(const struct zone_version *version, const uint8_t *name, size_t size, unsigned labels, struct lookup *lookup);
+/* The same for who has found the name's own node already (NULL: there is none). */
+void lookup_found(const struct zone_version *version, const uint8_t *name, size_t size, unsigned labels,
+		  const struct node *node, struct lookup *lookup);
 
 #endif

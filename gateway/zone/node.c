@@ -2,28 +2,9 @@
 #include "wire/name.h"
 #include <stdlib.h>
 
-#define HEADER_SIZE 8      /* type, count, TTL */
-#define HEADER_MANY_SIZE 12 /* and packed_size */
-#define END_SIZE 2          /* type 0, which no RRset has */
-
-/* The RRset at `at`, which is not the end; returns where the next one begins. */
-static inline const uint8_t *
-rrset_read(const uint8_t *at, struct rrset *rrset)
-{
-	memcpy(&rrset->type, at, 2);
-	memcpy(&rrset->count, at + 2, 2);
-	memcpy(&rrset->ttl_s, at + 4, 4);
-	if (__builtin_expect(rrset->count == 1, 1)) {
-		uint16_t size;
-		memcpy(&size, at + HEADER_SIZE, 2);
-		rrset->packed = at + HEADER_SIZE;
-		rrset->packed_size = size + 2u;
-	} else {
-		memcpy(&rrset->packed_size, at + HEADER_SIZE, 4);
-		rrset->packed = at + HEADER_MANY_SIZE;
-	}
-	return rrset->packed + rrset->packed_size;
-}
+#define HEADER_SIZE NODE_HEADER_SIZE
+#define HEADER_MANY_SIZE NODE_HEADER_MANY_SIZE
+#define END_SIZE 2 /* type 0, which no RRset has */
 
 static size_t
 rrset_room(const struct rrset *rrset)
@@ -64,26 +45,13 @@ node_owner(const struct node *node, const uint8_t *apex, uint8_t *out)
 }
 
 bool
-node_rrset(const struct node *node, uint16_t type, struct rrset *rrset)
-{
-	const uint8_t *at = node->data + node->name_size;
-
-	for (unsigned i = node->rrset_count; i > 0; i--) {
-		at = rrset_read(at, rrset);
-		if (rrset->type == type)
-			return true;
-	}
-	return false;
-}
-
-bool
 node_next(const struct node *node, const uint8_t **at, struct rrset *rrset)
 {
 	const uint8_t *next = *at ? *at : node->data + node->name_size;
 
 	if (at_end(next))
 		return false;
-	*at = rrset_read(next, rrset);
+	*at = node_read_rrset(next, rrset);
 	return true;
 }
 
@@ -94,7 +62,7 @@ node_size(const struct node *node)
 	struct rrset rrset;
 
 	for (unsigned i = node->rrset_count; i > 0; i--)
-		at = rrset_read(at, &rrset);
+		at = node_read_rrset(at, &rrset);
 	return (size_t)(at - (const uint8_t *)node) + END_SIZE;
 }
 

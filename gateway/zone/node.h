@@ -62,11 +62,45 @@ node_same_bytes(const uint8_t *a, const uint8_t *b, size_t size)
 	return x == y;
 }
 
+#define NODE_HEADER_SIZE 8       /* type, count, TTL */
+#define NODE_HEADER_MANY_SIZE 12 /* and packed_size */
+
+/* The RRset at `at`, which is not the end; returns where the next one begins. */
+static inline const uint8_t *
+node_read_rrset(const uint8_t *at, struct rrset *rrset)
+{
+	memcpy(&rrset->type, at, 2);
+	memcpy(&rrset->count, at + 2, 2);
+	memcpy(&rrset->ttl_s, at + 4, 4);
+	if (__builtin_expect(rrset->count == 1, 1)) {
+		uint16_t size;
+		memcpy(&size, at + NODE_HEADER_SIZE, 2);
+		rrset->packed = at + NODE_HEADER_SIZE;
+		rrset->packed_size = size + 2u;
+	} else {
+		memcpy(&rrset->packed_size, at + NODE_HEADER_SIZE, 4);
+		rrset->packed = at + NODE_HEADER_MANY_SIZE;
+	}
+	return rrset->packed + rrset->packed_size;
+}
+
+/* False if there is none of that type. */
+static inline bool
+node_rrset(const struct node *node, uint16_t type, struct rrset *rrset)
+{
+	const uint8_t *at = node->data + node->name_size;
+
+	for (unsigned i = node->rrset_count; i > 0; i--) {
+		at = node_read_rrset(at, rrset);
+		if (rrset->type == type)
+			return true;
+	}
+	return false;
+}
+
 static inline const uint8_t *node_name(const struct node *node) { return node->data; }
 /* Absolute owner, lower case, into NAME_MAX_SIZE octets; returns its size. */
 size_t node_owner(const struct node *node, const uint8_t *apex, uint8_t *out);
-/* False if there is none of that type. */
-bool node_rrset(const struct node *node, uint16_t type, struct rrset *rrset);
 /* Walk all, by ascending type: start with *at = NULL; false after the last. */
 bool node_next(const struct node *node, const uint8_t **at, struct rrset *rrset);
 

@@ -25,7 +25,7 @@
 /* Tags of a slot; malloc aligns to 16, so four low bits are free. */
 #define TAG_BRANCH 1u /* six more bits of the hash decide */
 #define TAG_NEW 2u    /* made by the edit that made the branch which holds the slot */
-#define TAG_LIST 4u   /* a branch whose nodes have all the same hash; map has the lowest bits set */
+#define TAG_LIST TREE_LIST
 #define TAGS ((uintptr_t)7)
 #define LEVEL_BITS 6
 /* Levels that see a bit of the hash; below them are lists. */
@@ -75,10 +75,10 @@ tree_hash(const uint8_t *name, size_t size)
 	return TREE_HASH(name, size);
 }
 
-static const struct node *
-list_find(uintptr_t list, const uint8_t *name, size_t size)
+const struct node *
+tree_named_of_list(uintptr_t leaf, const uint8_t *name, size_t size)
 {
-	const struct tree_branch *branch = at_of(list);
+	const struct tree_branch *branch = at_of(leaf);
 
 	for (unsigned i = 0; i < count_of(branch); i++) {
 		const struct node *node = at_of(branch->slot[i]);
@@ -88,9 +88,8 @@ list_find(uintptr_t list, const uint8_t *name, size_t size)
 	return NULL;
 }
 
-/* In this file also the road for tree_find_name, where the hash is inlined. */
-static inline const struct node *
-find(const struct tree *tree, const uint8_t *name, size_t size, uint64_t hash)
+static inline uintptr_t
+leaf_of(const struct tree *tree, uint64_t hash)
 {
 	uintptr_t slot = tree->root;
 
@@ -102,26 +101,23 @@ find(const struct tree *tree, const uint8_t *name, size_t size, uint64_t hash)
 		const struct tree_branch *branch = at_of(slot);
 		uint64_t upto = branch->map << (hash & 63);
 		if ((int64_t)upto >= 0)
-			return NULL;
+			return 0;
 		slot = branch->slot[(size_t)__builtin_popcountll(upto) - 1];
 		hash >>= LEVEL_BITS;
 	}
-	if (__builtin_expect((slot & TAG_LIST) != 0, 0))
-		return list_find(slot, name, size);
-	const struct node *node = at_of(slot);
-	return node && is_named(node, name, size) ? node : NULL;
+	return slot & ~(uintptr_t)TAG_NEW;
 }
 
 const struct node *
 tree_find(const struct tree *tree, const uint8_t *name, size_t size, uint64_t hash)
 {
-	return find(tree, name, size, hash);
+	return tree_named(leaf_of(tree, hash), name, size);
 }
 
 const struct node *
 tree_find_name(const struct tree *tree, const uint8_t *name, size_t size)
 {
-	return find(tree, name, size, tree_hash(name, size));
+	return tree_named(leaf_of(tree, TREE_HASH(name, size)), name, size);
 }
 
 void
@@ -140,21 +136,15 @@ tree_prefetch(const struct tree *tree, uint64_t hash)
 	__builtin_prefetch(at_of(slot));
 }
 
-void
-tree_prefetch_node(const struct tree *tree, uint64_t hash)
+uintptr_t
+tree_leaf(const struct tree *tree, uint64_t hash)
 {
-	uintptr_t slot = tree->root;
+	uintptr_t leaf = leaf_of(tree, hash);
 
-	for (; slot & TAG_BRANCH; hash >>= LEVEL_BITS) {
-		const struct tree_branch *branch = at_of(slot);
-		uint64_t bit = bit_of(hash);
-		if (!(branch->map & bit))
-			return;
-		slot = branch->slot[index_of(branch, bit)];
-	}
 	/* A node of one or two RRsets lies in two lines. */
-	__builtin_prefetch(at_of(slot));
-	__builtin_prefetch((const char *)at_of(slot) + 64);
+	__builtin_prefetch(at_of(leaf));
+	__builtin_prefetch((const char *)at_of(leaf) + 64);
+	return leaf;
 }
 
 /* Room for `count` more, so that what follows cannot fail half-way. */
@@ -269,7 +259,7 @@ list_put(struct tree_edit *edit, uintptr_t *at, struct node *node, bool *replace
 	uintptr_t slot = (uintptr_t)node | TAG_NEW;
 	unsigned count = count_of(at_of(*at)), i;
 
-	*replaced = list_find(*at, node->data, node->name_size) != NULL;
+	*replaced = tree_named_of_list(*at, node->data, node->name_size) != NULL;
 	if (!*replaced && count == 64)
 		return STATUS_LIMIT;
 	struct tree_branch *branch = own(edit, at, *replaced ? 0 : 1);
@@ -374,7 +364,7 @@ tree_modify(struct tree_edit *edit, struct tree *tree, const uint8_t *name, size
 {
 	struct path path;
 
-	require(find(tree, name, size, hash) != NULL);
+	require(tree_find(tree, name, size, hash) != NULL);
 	if (path_own(edit, tree, name, size, hash, &path) != STATUS_OK)
 		return NULL;
 	uintptr_t *at = path.at[path.depth];
@@ -413,7 +403,7 @@ tree_remove(struct tree_edit *edit, struct tree *tree, const uint8_t *name, size
 {
 	struct path path;
 
-	if (find(tree, name, size, hash) == NULL)
+	if (tree_find(tree, name, size, hash) == NULL)
 		return STATUS_NOT_FOUND;
 	enum status status = path_own(edit, tree, name, size, hash, &path);
 	if (status != STATUS_OK)
@@ -538,13 +528,13 @@ diff_lists(struct diff *diff, uintptr_t a, uintptr_t b)
 
 	for (unsigned i = 0; i < count_of(old_list); i++) {
 		const struct node *node = at_of(old_list->slot[i]);
-		const struct node *other = list_find(b, node->data, node->name_size);
+		const struct node *other = tree_named_of_list(b, node->data, node->name_size);
 		if (node != other && !diff->each(diff->context, node, other))
 			return false;
 	}
 	for (unsigned i = 0; i < count_of(new_list); i++) {
 		const struct node *node = at_of(new_list->slot[i]);
-		if (!list_find(a, node->data, node->name_size) && !diff->each(diff->context, NULL, node))
+		if (!tree_named_of_list(a, node->data, node->name_size) && !diff->each(diff->context, NULL, node))
 			return false;
 	}
 	return true;

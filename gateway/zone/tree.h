@@ -18,6 +18,8 @@
 #include "base/status.h"
 #include "zone/node.h"
 
+#define TREE_LIST 4u /* tag of a slot: a branch whose nodes have all the same hash; map has the lowest bits set */
+
 struct tree_branch;
 
 struct tree {
@@ -36,10 +38,25 @@ uint64_t tree_hash(const uint8_t *name, size_t size);
 const struct node *tree_find(const struct tree *tree, const uint8_t *name, size_t size, uint64_t hash);
 /* tree_hash and tree_find. */
 const struct node *tree_find_name(const struct tree *tree, const uint8_t *name, size_t size);
-/* Ask the memory for what tree_find will touch first. */
+
+/*
+ * tree_find in three steps, so that what lies far away in memory is on its way for several names at once: tree_prefetch
+ * asks for the lower branches, tree_leaf for the node, tree_named looks at it.
+ */
 void tree_prefetch(const struct tree *tree, uint64_t hash);
-/* Then, when that has had time to come: for the node. */
-void tree_prefetch_node(const struct tree *tree, uint64_t hash);
+/* Where names of this hash are. */
+uintptr_t tree_leaf(const struct tree *tree, uint64_t hash);
+const struct node *tree_named_of_list(uintptr_t leaf, const uint8_t *name, size_t size);
+
+static inline const struct node *
+tree_named(uintptr_t leaf, const uint8_t *name, size_t size)
+{
+	const struct node *node = (const struct node *)leaf;
+
+	if (__builtin_expect((leaf & TREE_LIST) != 0, 0))
+		return tree_named_of_list(leaf, name, size);
+	return node != NULL && node->name_size == size && node_same_bytes(node->data, name, size) ? node : NULL;
+}
 
 /* The same content as the beginning of an edit: nothing in it is the edit's own. */
 static inline struct tree

@@ -15,7 +15,7 @@ ask(const struct zone_version *version, const char *name, const char *type, unsi
 
 	assert_int_equal(parse_message(query, size, &msg), PARSE_OK);
 	compose_begin(&compose, &msg, buffer, sizeof buffer, tcp ? sizeof buffer : compose_udp_limit(&msg, 1232), edns_size ? 11 : 0);
-	answer_query(&msg, version, tcp, &compose);
+	answer_query(&msg, version, tree_leaf(&version->tree, answer_hash(&msg, version)), tcp, &compose);
 	size = compose_finish(&compose, NULL);
 	return zone_text_response(buffer, size, text, sizeof text);
 }

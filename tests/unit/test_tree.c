@@ -104,8 +104,8 @@ check_tree(const struct tree *tree, const struct model *model)
 		uint8_t name[3];
 		make_name(i, name);
 		tree_prefetch(tree, test_hash(name, 3));
-		tree_prefetch_node(tree, test_hash(name, 3));
-		node = tree_find_name(tree, name, 3);
+		node = tree_named(tree_leaf(tree, test_hash(name, 3)), name, 3);
+		assert_ptr_equal(tree_find_name(tree, name, 3), node);
 		assert_int_equal(node ? node->children + 1 : 0, model->value[i]);
 		assert_int_equal(seen.met[i], model->value[i] != 0);
 		assert_int_equal(walked.met[i], model->value[i] != 0);
