@@ -7,12 +7,12 @@
 #include <string.h>
 #include <strings.h>
 
-enum element_kind { ELEMENT_ANY, ELEMENT_KEY, ELEMENT_ADDRESS };
+enum element_kind { ELEMENT_ANY, ELEMENT_KEY, ELEMENT_CERT, ELEMENT_ADDRESS };
 
 struct element {
 	enum element_kind kind;
 	bool negated;
-	uint8_t key[NAME_MAX_SIZE];
+	uint8_t key[NAME_MAX_SIZE]; /* or the name in a certificate; with a "*" in front any below it */
 	struct address_prefix prefix;
 };
 
@@ -61,9 +61,9 @@ say(char *reason, const char *format, ...)
 	return STATUS_MALFORMED;
 }
 
-/* After "key": the name, bare or quoted; one without a final dot is absolute too. */
+/* After "key" or "cert:": the name, bare or quoted; one without a final dot is absolute too. */
 static enum status
-read_key(const char *text, size_t length, struct element *element, char *reason)
+read_key(const char *text, size_t length, struct element *element, enum element_kind kind, char *reason)
 {
 	static const uint8_t root[1] = {0};
 
@@ -73,9 +73,10 @@ read_key(const char *text, size_t length, struct element *element, char *reason)
 	}
 	if (length == 0 || memchr(text, ' ', length) || (length == 1 && *text == '@') ||
 	    name_from_text(text, length, root, element->key) != STATUS_OK)
-		return say(reason, "'%.*s' is not the name of a key", (int)(length < 60 ? length : 60), text);
+		return say(reason, "'%.*s' is not the name of a %s", (int)(length < 60 ? length : 60), text,
+			   kind == ELEMENT_KEY ? "key" : "certificate");
 	name_lower(element->key, element->key);
-	element->kind = ELEMENT_KEY;
+	element->kind = kind;
 	return STATUS_OK;
 }
 
@@ -86,8 +87,10 @@ read_element(const char *text, size_t length, struct element *element, char *rea
 
 	if (length > 4 && strncasecmp(text, "key", 3) == 0 && (text[3] == ' ' || text[3] == '\t')) {
 		size_t skipped = 3 + strspn(text + 3, " \t");
-		return read_key(text + skipped, length - skipped, element, reason);
+		return read_key(text + skipped, length - skipped, element, ELEMENT_KEY, reason);
 	}
+	if (length >= 5 && strncasecmp(text, "cert:", 5) == 0)
+		return read_key(text + 5, length - 5, element, ELEMENT_CERT, reason);
 	snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), text);
 	if (strcasecmp(word, "any") == 0)
 		return STATUS_OK;
@@ -99,7 +102,7 @@ read_element(const char *text, size_t length, struct element *element, char *rea
 		return say(reason, "'%s' is not supported: list the addresses", word);
 	element->kind = ELEMENT_ADDRESS;
 	if (!address_prefix_from_text(word, &element->prefix, why))
-		return say(reason, "%s: an element is 'key NAME', an address, a prefix, any or none", why);
+		return say(reason, "%s: an element is 'key NAME', cert:NAME, an address, a prefix, any or none", why);
 	return STATUS_OK;
 }
 
@@ -118,7 +121,7 @@ acl_add(struct acl *acl, const char *text, char *reason)
 	for (length = strlen(text); length > 0 && strchr(" \t", text[length - 1]); length--)
 		continue;
 	if (length == 0)
-		return say(reason, "an empty element: it is 'key NAME', an address, a prefix, any or none");
+		return say(reason, "an empty element: it is 'key NAME', cert:NAME, an address, a prefix, any or none");
 	enum status status = read_element(text, length, &element, reason);
 	if (status != STATUS_OK)
 		return status;
@@ -127,12 +130,29 @@ acl_add(struct acl *acl, const char *text, char *reason)
 	return STATUS_OK;
 }
 
+/* A name of the certificate, or one below that of a "*". */
 static bool
-element_matches(const struct element *element, const uint8_t *key_name, const struct address *address)
+cert_matches(const struct element *element, const struct policy_requestor *who)
+{
+	bool wildcard = name_is_wildcard(element->key);
+	const uint8_t *parent = wildcard ? name_strip(element->key, 1) : NULL;
+
+	for (size_t at = 0; at < who->names_size; at += name_size(who->names + at)) {
+		const uint8_t *name = who->names + at;
+		if (wildcard ? name_is_within(name, parent) && !name_equal(name, parent) : name_equal(name, element->key))
+			return true;
+	}
+	return false;
+}
+
+static bool
+element_matches(const struct element *element, const struct policy_requestor *who, const struct address *address)
 {
 	switch (element->kind) {
 	case ELEMENT_KEY:
-		return key_name && name_equal(key_name, element->key);
+		return who->key_name && name_equal(who->key_name, element->key);
+	case ELEMENT_CERT:
+		return cert_matches(element, who);
 	case ELEMENT_ADDRESS:
 		return address && address_is_in(address, &element->prefix);
 	default:
@@ -149,7 +169,7 @@ acl_allows(const struct acl *acl, const struct policy_requestor *who)
 		return false;
 	bool has_address = who->address && address_from_sockaddr(who->address, &address);
 	for (size_t i = 0; i < acl->count; i++)
-		if (element_matches(&acl->elements[i], who->key_name, has_address ? &address : NULL))
+		if (element_matches(&acl->elements[i], who, has_address ? &address : NULL))
 			return !acl->elements[i].negated;
 	return false;
 }
@@ -161,4 +181,13 @@ acl_key(const struct acl *acl, size_t index)
 		if (acl->elements[i].kind == ELEMENT_KEY && index-- == 0)
 			return acl->elements[i].key;
 	return NULL;
+}
+
+bool
+acl_has_cert(const struct acl *acl)
+{
+	for (size_t i = 0; i < acl->count; i++)
+		if (acl->elements[i].kind == ELEMENT_CERT)
+			return true;
+	return false;
 }

@@ -25,7 +25,7 @@ struct rule_type {
 
 struct rule {
 	char *text;
-	bool grant;
+	bool grant, cert; /* cert: the identity is a name of a client certificate, not a key's */
 	enum rule_kind kind;
 	uint8_t identity[NAME_MAX_SIZE], name[NAME_MAX_SIZE];
 	struct rule_type *types; /* none: all but RRSIG NS SOA NSEC NSEC3 */
@@ -146,8 +146,9 @@ read_action(struct words *words, struct rule *rule)
 	words_next(words);
 	if (!words->word)
 		return words_say(words, "the name of a key, or '*', is missing after '%s'", rule->grant ? "grant" : "deny");
-	if (!word_is_name(words->word, rule->identity))
-		return words_say(words, "'%.60s' is not the name of a key", words->word);
+	rule->cert = strncasecmp(words->word, "cert:", 5) == 0;
+	if (!word_is_name(words->word + (rule->cert ? 5 : 0), rule->identity))
+		return words_say(words, "'%.60s' is not the name of a %s", words->word, rule->cert ? "certificate" : "key");
 	words_next(words);
 	return STATUS_OK;
 }
@@ -161,6 +162,8 @@ read_kind(struct words *words, struct rule *rule)
 		if (!words_is(words, kind_texts[i]))
 			continue;
 		rule->kind = (enum rule_kind)i;
+		if (rule->cert && (rule->kind == RULE_TCP_SELF || rule->kind == RULE_6TO4_SELF))
+			return words_say(words, "a rule of type %s knows its requestor by the address, not by cert:", kind_texts[i]);
 		words_next(words);
 		return STATUS_OK;
 	}
@@ -349,6 +352,8 @@ from_matches(const struct rule *rule, const struct address *address)
 /* Who asks: the address in our form, and the names that it speaks for. */
 struct asker {
 	const uint8_t *key_name;
+	const uint8_t *names; /* of its certificate */
+	size_t names_size;
 	bool has_address, tcp;
 	struct address address;
 };
@@ -356,7 +361,8 @@ struct asker {
 static struct asker
 asker_of(const struct policy_requestor *who)
 {
-	struct asker asker = {.key_name = who->key_name, .tcp = who->tcp};
+	struct asker asker = {
+		.key_name = who->key_name, .names = who->names, .names_size = who->names_size, .tcp = who->tcp};
 
 	asker.has_address = who->address && address_from_sockaddr(who->address, &asker.address);
 	return asker;
@@ -375,24 +381,34 @@ asker_reverse(const struct asker *asker, enum rule_kind kind, uint8_t *out)
 	return true;
 }
 
-static bool
-rule_matches_asker(const struct rule *rule, const struct asker *asker)
+/*
+ * The next name of the asker that is the rule's identity, behind `before` (NULL: the first); NULL: there is no more. A key
+ * has one name, a certificate may have several.
+ */
+static const uint8_t *
+asker_identity(const struct rule *rule, const struct asker *asker, const uint8_t *before)
 {
-	uint8_t reverse[NAME_MAX_SIZE];
-
-	if (rule->from_count > 0 && (!asker->has_address || !from_matches(rule, &asker->address)))
-		return false;
-	/* These two know their requestor by its address; a signature is not needed, and not looked at. */
-	if (rule->kind == RULE_TCP_SELF || rule->kind == RULE_6TO4_SELF)
-		return asker_reverse(asker, rule->kind, reverse) && identity_matches(rule, reverse);
-	return asker->key_name && identity_matches(rule, asker->key_name);
+	if (!rule->cert)
+		return !before && asker->key_name && identity_matches(rule, asker->key_name) ? asker->key_name : NULL;
+	if (asker->names_size == 0)
+		return NULL;
+	for (const uint8_t *at = before ? before + name_size(before) : asker->names; at < asker->names + asker->names_size;
+	     at += name_size(at))
+		if (identity_matches(rule, at))
+			return at;
+	return NULL;
 }
 
 static bool
-rule_matches_name(const struct rule *rule, const struct asker *asker, const uint8_t *name)
+rule_matches_from(const struct rule *rule, const struct asker *asker)
 {
-	uint8_t reverse[NAME_MAX_SIZE];
+	return rule->from_count == 0 || (asker->has_address && from_matches(rule, &asker->address));
+}
 
+/* identity: of asker_identity; NULL for the two kinds that know their requestor by its address. */
+static bool
+rule_matches_name(const struct rule *rule, const uint8_t *identity, const uint8_t *name)
+{
 	switch (rule->kind) {
 	case RULE_NAME:
 		return name_equal(name, rule->name);
@@ -402,14 +418,29 @@ rule_matches_name(const struct rule *rule, const struct asker *asker, const uint
 	case RULE_WILDCARD:
 		return name_matches_wildcard(name, rule->name);
 	case RULE_SELF:
-		return name_equal(name, asker->key_name);
+		return name_equal(name, identity);
 	case RULE_SELFSUB:
-		return name_is_within(name, asker->key_name);
-	case RULE_SELFWILD:
-		return name_is_within(name, asker->key_name) && !name_equal(name, asker->key_name);
+		return name_is_within(name, identity);
 	default:
-		return asker_reverse(asker, rule->kind, reverse) && name_equal(name, reverse);
+		return name_is_within(name, identity) && !name_equal(name, identity);
 	}
+}
+
+static bool
+rule_matches(const struct rule *rule, const struct asker *asker, const uint8_t *name)
+{
+	uint8_t reverse[NAME_MAX_SIZE];
+
+	if (!rule_matches_from(rule, asker))
+		return false;
+	/* These two know their requestor by its address; a signature is not needed, and not looked at. */
+	if (rule->kind == RULE_TCP_SELF || rule->kind == RULE_6TO4_SELF)
+		return asker_reverse(asker, rule->kind, reverse) && identity_matches(rule, reverse) && name_equal(name, reverse);
+	const uint8_t *identity = NULL;
+	while ((identity = asker_identity(rule, asker, identity)) != NULL)
+		if (rule_matches_name(rule, identity, name))
+			return true;
+	return false;
 }
 
 /* *limit as BIND takes it: of the type itself, else of ANY. */
@@ -441,7 +472,7 @@ decide(const struct policy *policy, const struct asker *asker, const uint8_t *na
 
 	for (size_t i = 0; i < policy->count; i++) {
 		const struct rule *rule = &policy->rules[i];
-		if (rule_matches_type(rule, type, &limit) && rule_matches_asker(rule, asker) && rule_matches_name(rule, asker, name))
+		if (rule_matches_type(rule, type, &limit) && rule_matches(rule, asker, name))
 			return (struct policy_verdict){rule->grant, (unsigned)i + 1, rule->grant ? limit : 0};
 	}
 	return (struct policy_verdict){false, 0, 0};
@@ -515,10 +546,8 @@ could_allow_within(const struct policy *policy, const struct asker *asker, const
 }
 
 static bool
-rule_could_allow(const struct policy *policy, const struct rule *rule, const struct asker *asker)
+rule_could_allow_as(const struct policy *policy, const struct rule *rule, const struct asker *asker, const uint8_t *identity)
 {
-	uint8_t reverse[NAME_MAX_SIZE];
-
 	switch (rule->kind) {
 	case RULE_NAME:
 		return could_allow_within(policy, asker, rule->name, true, false);
@@ -528,14 +557,29 @@ rule_could_allow(const struct policy *policy, const struct rule *rule, const str
 	case RULE_WILDCARD:
 		return could_allow_within(policy, asker, name_strip(rule->name, 1), false, true);
 	case RULE_SELF:
-		return could_allow_within(policy, asker, asker->key_name, true, false);
+		return could_allow_within(policy, asker, identity, true, false);
 	case RULE_SELFSUB:
-		return could_allow_within(policy, asker, asker->key_name, true, true);
-	case RULE_SELFWILD:
-		return could_allow_within(policy, asker, asker->key_name, false, true);
+		return could_allow_within(policy, asker, identity, true, true);
 	default:
-		return asker_reverse(asker, rule->kind, reverse) && could_allow_within(policy, asker, reverse, true, false);
+		return could_allow_within(policy, asker, identity, false, true);
 	}
+}
+
+static bool
+rule_could_allow(const struct policy *policy, const struct rule *rule, const struct asker *asker)
+{
+	uint8_t reverse[NAME_MAX_SIZE];
+	const uint8_t *identity = NULL;
+
+	if (!rule_matches_from(rule, asker))
+		return false;
+	if (rule->kind == RULE_TCP_SELF || rule->kind == RULE_6TO4_SELF)
+		return asker_reverse(asker, rule->kind, reverse) && identity_matches(rule, reverse) &&
+		       could_allow_within(policy, asker, reverse, true, false);
+	while ((identity = asker_identity(rule, asker, identity)) != NULL)
+		if (rule_could_allow_as(policy, rule, asker, identity))
+			return true;
+	return false;
 }
 
 bool
@@ -545,7 +589,7 @@ policy_could_allow(const struct policy *policy, const struct policy_requestor *w
 
 	for (size_t i = 0; i < policy->count; i++) {
 		const struct rule *rule = &policy->rules[i];
-		if (rule->grant && rule_matches_asker(rule, &asker) && rule_could_allow(policy, rule, &asker))
+		if (rule->grant && rule_could_allow(policy, rule, &asker))
 			return true;
 	}
 	return false;
@@ -563,10 +607,19 @@ policy_key(const struct policy *policy, size_t index)
 {
 	for (size_t i = 0; i < policy->count; i++) {
 		const struct rule *rule = &policy->rules[i];
-		if (rule->kind == RULE_TCP_SELF || rule->kind == RULE_6TO4_SELF || name_is_wildcard(rule->identity))
+		if (rule->cert || rule->kind == RULE_TCP_SELF || rule->kind == RULE_6TO4_SELF || name_is_wildcard(rule->identity))
 			continue;
 		if (index-- == 0)
 			return rule->identity;
 	}
 	return NULL;
+}
+
+bool
+policy_has_cert(const struct policy *policy)
+{
+	for (size_t i = 0; i < policy->count; i++)
+		if (policy->rules[i].cert)
+			return true;
+	return false;
 }

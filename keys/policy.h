@@ -24,6 +24,9 @@ struct policy_requestor {
 	const uint8_t *key_name;          /* lower-case wire name of the key that verified; NULL: unsigned */
 	const struct sockaddr *address;   /* IPv4, IPv6 (mapped IPv4 counts as IPv4) */
 	bool tcp;                         /* stream transport, for tcp-self and 6to4-self */
+	/* Of a verified client certificate: lower-case wire names, one behind the other; names_size 0: none. */
+	const uint8_t *names;
+	size_t names_size;
 };
 
 /* ---- update-policy ---- */
@@ -34,8 +37,8 @@ void policy_free(struct policy *policy);
 /*
  * Add one rule: "grant|deny IDENTITY RULETYPE [NAME] [TYPE…] [from ADDRESS[/LEN]…]".
  * Types may carry a limit: "PTR(1)". No types: all but RRSIG NS SOA NSEC NSEC3 (as BIND). IDENTITY is a key name, a wildcard of
- * key names, or "*", every key. Names without a final dot are absolute, as in BIND. All rule types but tcp-self and 6to4-self
- * (whose identity is the name that the address has, TCP only) want a signed request, with "from" too.
+ * key names, or "*", every key; "cert:" before any of these means a name of a client certificate instead. Names without a final dot are absolute, as in BIND. All rule types but tcp-self and 6to4-self
+ * (whose identity is the name that the address has, TCP only) want a signed request or a certificate, with "from" too.
  * Stricter than BIND, which takes these and never matches or never limits: a name outside the zone, a limit of 0, a meta type.
  */
 MUST_USE enum status policy_add_rule(struct policy *policy, const char *rule, char *reason);
@@ -58,11 +61,14 @@ const char *policy_rule_text(const struct policy *policy, unsigned rule);
 
 struct acl *acl_new(void);
 void acl_free(struct acl *acl);
-/* "key NAME", "ADDRESS", "ADDRESS/LEN", "any", "none", "!…" (as in BIND: first match decides). */
+/* "key NAME", "cert:NAME", "ADDRESS", "ADDRESS/LEN", "any", "none", "!…" (as in BIND: first match decides). */
 MUST_USE enum status acl_add(struct acl *acl, const char *element, char *reason);
 bool acl_allows(const struct acl *acl, const struct policy_requestor *who); /* false for a NULL acl */
 /* Every key name that rules and lists mention, for the check that the configuration knows it: NULL after the last. */
 const uint8_t *policy_key(const struct policy *policy, size_t index);
 const uint8_t *acl_key(const struct acl *acl, size_t index);
+/* Does any of them speak of certificates? */
+bool policy_has_cert(const struct policy *policy);
+bool acl_has_cert(const struct acl *acl);
 
 #endif

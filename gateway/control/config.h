@@ -31,7 +31,10 @@ struct config_list { const char **items; unsigned *lines; size_t count; };
 struct config_addresses { struct listener_address *items; size_t count; unsigned line; };
 struct config_property { const char *name, *value; };
 
-struct config_tls { const char *ca, *certificate, *key; };
+struct config_tls {
+	const char *ca, *certificate, *key;
+	const char *client_ca; bool client_required; /* of server.tls */
+};
 
 struct config_rate_limit { uint64_t rate, slip; };
 
@@ -95,7 +98,7 @@ struct config_zone {
 
 struct config_server {
 	struct config_addresses listen, listen_tls;
-	struct config_tls tls;
+	struct config_tls tls; unsigned tls_line;
 	uint64_t threads;                 /* 0: one per CPU */
 	const char *identity;             /* NULL: none */
 	const char *state_dir, *control_socket;

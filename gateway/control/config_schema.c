@@ -23,6 +23,8 @@
 static const struct config_field server_tls_fields[] = {
 	FIELD(config_tls, certificate, "certificate", config_read_path, .required = true),
 	FIELD(config_tls, key, "key", config_read_path, .required = true),
+	FIELD(config_tls, client_ca, "client-ca", config_read_path),
+	FIELD(config_tls, client_required, "client-required", config_read_bool),
 };
 MAP(server_tls_map, server_tls_fields);
 
@@ -476,6 +478,8 @@ schema_read_server(struct config_reader *in, const struct config_field *field, c
 	for (size_t i = 0; node->kind == CONFIG_MAP && i < node->count; i += 2)
 		if (strcmp(node->items[i].text, "user") == 0)
 			config->server.user_line = node->items[i].line;
+		else if (strcmp(node->items[i].text, "tls") == 0)
+			config->server.tls_line = node->items[i].line;
 	return true;
 }
 
@@ -544,6 +548,8 @@ schema_check_server(struct config_reader *in, struct config *config)
 
 	if (server->listen_tls.count > 0 && !server->tls.certificate)
 		return config_read_fail(in, server->listen_tls.line, "listen-tls: tls: {certificate, key} is missing");
+	if (server->tls.client_required && !server->tls.client_ca)
+		return config_read_fail(in, server->tls_line, "tls: client-required needs client-ca");
 	if (server->listen.count == 0) {
 		server->listen.items = config_read_alloc(in, ARRAY_SIZE(everywhere), sizeof *server->listen.items);
 		for (; server->listen.count < ARRAY_SIZE(everywhere); server->listen.count++) {
@@ -564,8 +570,11 @@ schema_read_files(struct config_reader *in, struct config *config)
 
 	if (in->options->no_files)
 		return true;
-	if ((!server->tls.certificate ||
-	     tls_new(server->tls.certificate, server->tls.key, &config->tls, reason) == STATUS_OK) &&
+	const struct tls_files files = {.certificate = server->tls.certificate,
+					.key = server->tls.key,
+					.client_ca = server->tls.client_ca,
+					.client_required = server->tls.client_required};
+	if ((!server->tls.certificate || tls_new(&files, &config->tls, reason) == STATUS_OK) &&
 	    (!server->cookie_secret || cookie_load(server->cookie_secret, &config->cookies, reason) == STATUS_OK))
 		return true;
 	in->failed = true;

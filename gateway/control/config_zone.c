@@ -204,6 +204,13 @@ zone_check_key(struct config_reader *in, const struct config *main, unsigned lin
 	return config_read_fail(in, line, "key %s is not in keys", name_to_text(key, text));
 }
 
+static void
+zone_check_cert(struct config_reader *in, const struct config *main, unsigned line, bool has_cert)
+{
+	if (has_cert && !in->failed && !main->server.tls.client_ca)
+		config_read_fail(in, line, "cert: needs client-ca in server.tls");
+}
+
 static bool
 zone_check_policy(struct config_reader *in, const struct config *main, const struct config_zone *zone)
 {
@@ -218,6 +225,7 @@ zone_check_policy(struct config_reader *in, const struct config *main, const str
 			config_read_fail(in, line, "update-policy: %s", reason);
 		for (; !in->failed && (key = policy_key(policy, checked)); checked++)
 			zone_check_key(in, main, line, key);
+		zone_check_cert(in, main, line, policy_has_cert(policy));
 	}
 	policy_free(policy);
 	return !in->failed;
@@ -236,6 +244,7 @@ zone_check_acl(struct config_reader *in, const struct config *main, const char *
 			config_read_fail(in, list->lines[i], "%s: %s", what, reason);
 		for (; !in->failed && (key = acl_key(acl, checked)); checked++)
 			zone_check_key(in, main, list->lines[i], key);
+		zone_check_cert(in, main, list->lines[i], acl_has_cert(acl));
 	}
 	acl_free(acl);
 	return !in->failed;

@@ -47,6 +47,8 @@ requestor(const struct exchange *exchange)
 		.key_name = exchange->tsig.verdict == TSIG_GOOD ? exchange->tsig.key->name : NULL,
 		.address = (const struct sockaddr *)&exchange->peer->remote,
 		.tcp = exchange->peer->transport != TRANSPORT_UDP,
+		.names = exchange->peer->names,
+		.names_size = exchange->peer->names_size,
 	};
 }
 
@@ -217,10 +219,28 @@ dispatch_notify(struct exchange *exchange)
 
 /* ---- UPDATE ---- */
 
-/* The key's name for a log; NULL: unsigned, or no TSIG at all. `text` takes NAME_TEXT_SIZE. */
+#define CERT_PREFIX_SIZE 5 /* "cert:" */
+#define WHO_TEXT_SIZE (CERT_PREFIX_SIZE + NAME_TEXT_SIZE)
+
+/* "cert:NAME" with the first name of the certificate; NULL: there is none. */
 static const char *
-key_text(const struct tsig *tsig, char *text)
+cert_text(const struct peer *peer, char text[WHO_TEXT_SIZE])
 {
+	if (peer->names_size == 0)
+		return NULL;
+	memcpy(text, "cert:", CERT_PREFIX_SIZE);
+	name_to_text(peer->names, text + CERT_PREFIX_SIZE);
+	return text;
+}
+
+/* Who asks, for a log: the key's name, else the certificate's; NULL: nobody that we know. */
+static const char *
+who_text(const struct exchange *exchange, char text[WHO_TEXT_SIZE])
+{
+	const struct tsig *tsig = &exchange->tsig;
+
+	if (tsig->verdict == TSIG_NONE)
+		return cert_text(exchange->peer, text);
 	if (tsig->key != NULL)
 		return tsig->key->text;
 	return tsig->verdict == TSIG_BADKEY ? name_to_text(tsig->key_name, text) : NULL;
@@ -230,7 +250,7 @@ key_text(const struct tsig *tsig, char *text)
 static enum dispatch_result
 refuse_update(struct exchange *exchange, struct zone *zone, const char *verdict)
 {
-	char text[NAME_TEXT_SIZE];
+	char text[WHO_TEXT_SIZE];
 	unsigned rcode = exchange->compose.rcode;
 
 	if (zone != NULL)
@@ -238,7 +258,7 @@ refuse_update(struct exchange *exchange, struct zone *zone, const char *verdict)
 	if (exchange->dispatch->serve->audit != NULL)
 		audit_refused(exchange->dispatch->serve->audit, exchange->msg,
 			      (const struct sockaddr *)&exchange->peer->remote,
-			      (enum update_transport)exchange->peer->transport, key_text(&exchange->tsig, text), rcode,
+			      (enum update_transport)exchange->peer->transport, who_text(exchange, text), rcode,
 			      verdict, exchange->ede.code == EDE_NONE ? "" : exchange->ede.text);
 	return DISPATCH_ANSWER;
 }
@@ -265,6 +285,20 @@ copy_message(struct update_request *request, const struct message *msg)
 	if (msg->edns.present && msg->edns.cookie != NULL)
 		request->msg.edns.cookie = wire + (msg->edns.cookie - msg->wire);
 	return true;
+}
+
+/* The certificate's names live as long as the connection: the request takes them with it. */
+static bool
+copy_names(struct update_request *request, const struct peer *peer)
+{
+	char text[WHO_TEXT_SIZE];
+
+	if (peer->names_size == 0)
+		return true;
+	request->names = arena_copy(&request->arena, peer->names, peer->names_size);
+	request->names_size = peer->names_size;
+	request->key_text = arena_text(&request->arena, cert_text(peer, text));
+	return request->names != NULL && request->key_text != NULL;
 }
 
 static void
@@ -296,7 +330,7 @@ pending_new(const struct exchange *exchange, struct zone *zone)
 	if (pending == NULL)
 		return NULL;
 	arena_init(&pending->update.arena, UPDATE_ARENA_CAP);
-	if (!copy_message(&pending->update, exchange->msg)) {
+	if (!copy_message(&pending->update, exchange->msg) || !copy_names(&pending->update, exchange->peer)) {
 		arena_free(&pending->update.arena);
 		free(pending);
 		return NULL;
@@ -307,6 +341,7 @@ pending_new(const struct exchange *exchange, struct zone *zone)
 		pending->tsig = exchange->tsig;
 	tsig_hold(&pending->tsig);
 	pending->peer = *exchange->peer;
+	pending->peer.names = pending->update.names;
 	pending->worker = exchange->dispatch->worker;
 	pending->connection = exchange->request->connection;
 	pending->connection_serial = exchange->request->connection_serial;
@@ -364,7 +399,8 @@ dispatch_update(struct exchange *exchange)
 	const struct update_settings *settings = atomic_load_explicit(&zone->update_settings, memory_order_acquire);
 	if (settings == NULL || !update_could_allow(settings, &who)) {
 		refuse_because(exchange, RCODE_REFUSED, EDE_PROHIBITED,
-			       who.key_name != NULL ? "no rule for this key"
+			       who.key_name != NULL   ? "no rule for this key"
+			       : who.names_size > 0 ? "no rule for this certificate"
 						    : "no rule for unsigned updates from this address");
 		return refuse_update(exchange, zone, "policy");
 	}

@@ -61,6 +61,9 @@ struct peer {
 	struct sockaddr_storage remote, local; /* local: address asked, for UDP (RFC 2181 4) */
 	socklen_t remote_size;
 	enum transport transport;
+	/* TLS: of a verified client certificate, as in struct policy_requestor; lent by the connection. */
+	const uint8_t *names;
+	size_t names_size;
 };
 
 enum dispatch_result {

@@ -474,6 +474,8 @@ tcp_readable(struct tcp_connection *connection)
 		connection->eof = true;
 		return;
 	}
+	if (connection->layer->identify != NULL)
+		connection->layer->identify(connection->layer_state, &connection->peer);
 	if (have > 0)
 		memcpy(tcp->in, connection->in, have);
 	take_all(connection, tcp->in, have + (size_t)size);

@@ -31,6 +31,7 @@ struct tcp_layer {
 	bool (*open)(const struct dispatch *dispatch, int fd, void **state);
 	ssize_t (*receive)(int fd, void *state, void *bytes, size_t room);
 	ssize_t (*send)(int fd, void *state, const void *bytes, size_t size);
+	void (*identify)(void *state, struct peer *peer); /* fills names; after octets have come; NULL: never */
 	bool (*again)(void *state);              /* there is more to receive that epoll does not see; NULL: never */
 	void (*close)(void *state);              /* before close(fd) */
 };

@@ -1,8 +1,12 @@
 #include "serve/tls.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "serve/listener.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +19,8 @@
 struct tls {
 	SSL_CTX *context;
 	atomic_uint holders;
+	uint8_t trust[DIGEST_SHA256_SIZE]; /* of the client CAs; zeros: none */
+	bool asks, requires;               /* for client certificates */
 };
 
 struct tls_connection {
@@ -22,6 +28,8 @@ struct tls_connection {
 	struct serve_counters *counters;
 	bool counted;           /* the handshake */
 	bool again;
+	uint8_t *names;         /* of the client's certificate */
+	size_t names_size;
 };
 
 /* ---- certificate and key ---- */
@@ -94,6 +102,51 @@ load_files(SSL_CTX *context, const char *certificate, const char *key, char *rea
 	return STATUS_OK;
 }
 
+/* The whole of a small file, for its digest. */
+static enum status
+digest_file(const char *file, uint8_t out[DIGEST_SHA256_SIZE], char *reason)
+{
+	struct digest *digest = digest_new();
+	char bytes[4096];
+	ssize_t size = -1;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (digest == NULL)
+		abort();
+	while (fd >= 0 && (size = read(fd, bytes, sizeof bytes)) > 0)
+		digest_update(digest, bytes, (size_t)size);
+	if (size < 0)
+		snprintf(reason, TLS_REASON_SIZE, "%.500s: %s", file, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	digest_finish(digest, out);
+	return size < 0 ? STATUS_IO : STATUS_OK;
+}
+
+/* Clients are asked for a certificate of one of these, and told which these are (RFC 8446 4.2.4). */
+static enum status
+load_client_ca(struct tls *tls, const struct tls_files *files, char *reason)
+{
+	int mode = SSL_VERIFY_PEER | (files->client_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+
+	if (files->client_ca == NULL)
+		return STATUS_OK;
+	enum status status = digest_file(files->client_ca, tls->trust, reason);
+	if (status != STATUS_OK)
+		return status;
+	ERR_clear_error();
+	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(files->client_ca);
+	if (names == NULL || SSL_CTX_load_verify_file(tls->context, files->client_ca) != 1) {
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		return wrong(files->client_ca, "no certificates in PEM form that can be used", reason);
+	}
+	SSL_CTX_set_client_CA_list(tls->context, names); /* given */
+	SSL_CTX_set_verify(tls->context, mode, NULL);
+	tls->asks = true;
+	tls->requires = files->client_required;
+	return STATUS_OK;
+}
+
 /* RFC 7301 3.2: of what the client speaks we know "dot" (RFC 7858, RFC 9103 7.1); who names nothing gets it too. */
 static int
 select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_size, const unsigned char *in,
@@ -136,7 +189,7 @@ context_new(void)
 }
 
 enum status
-tls_new(const char *certificate, const char *key, struct tls **tls, char *reason)
+tls_new(const struct tls_files *files, struct tls **tls, char *reason)
 {
 	struct tls *made = calloc(1, sizeof *made);
 
@@ -147,7 +200,9 @@ tls_new(const char *certificate, const char *key, struct tls **tls, char *reason
 		return wrong("TLS", "libssl cannot be used", reason);
 	}
 	atomic_init(&made->holders, 1);
-	enum status status = load_files(made->context, certificate, key, reason);
+	enum status status = load_files(made->context, files->certificate, files->key, reason);
+	if (status == STATUS_OK)
+		status = load_client_ca(made, files, reason);
 	if (status == STATUS_OK)
 		*tls = made;
 	else
@@ -177,6 +232,10 @@ tls_inherit(struct tls *tls, const struct tls *old)
 {
 	unsigned char keys[TICKET_KEYS_SIZE];
 
+	/* A session keeps the client's certificate: what is not trusted any more must be shown again. */
+	if (tls->asks != old->asks || tls->requires != old->requires ||
+	    memcmp(tls->trust, old->trust, sizeof tls->trust) != 0)
+		return;
 	if (SSL_CTX_get_tlsext_ticket_keys(old->context, keys, sizeof keys) == 1)
 		SSL_CTX_set_tlsext_ticket_keys(tls->context, keys, sizeof keys);
 	OPENSSL_cleanse(keys, sizeof keys);
@@ -205,12 +264,103 @@ tls_open(const struct dispatch *dispatch, int fd, void **state)
 	return true;
 }
 
+/* ---- the client's certificate ---- */
+
+/* A host name as it stands in certificates; wildcards and what else there may be are nobody's name. */
+static size_t
+take_name(const ASN1_STRING *string, uint8_t *out, size_t room)
+{
+	static const uint8_t root[1] = {0};
+	const char *text = (const char *)ASN1_STRING_get0_data(string);
+	size_t length = (size_t)ASN1_STRING_length(string);
+	uint8_t name[NAME_MAX_SIZE];
+
+	for (size_t i = 0; i < length; i++)
+		if (memchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", text[i], 65) == NULL)
+			return 0;
+	if (length == 0 || name_from_text(text, length, root, name) != STATUS_OK)
+		return 0;
+	size_t size = name_lower(name, name);
+	if (size > room || size == 1)
+		return 0;
+	memcpy(out, name, size);
+	return size;
+}
+
+/* RFC 6125 6.4.4: the subject's CN speaks only where there is no dNSName. */
+static size_t
+take_names(X509 *certificate, uint8_t *out)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	const X509_NAME *subject = X509_get_subject_name(certificate);
+	size_t size = 0;
+	bool has_names = false;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+		if (name->type != GEN_DNS)
+			continue;
+		has_names = true;
+		size += take_name(name->d.dNSName, out + size, TLS_NAMES_SIZE - size);
+	}
+	GENERAL_NAMES_free(names);
+	int at = has_names ? -1 : X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	if (at >= 0)
+		size = take_name(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), out, TLS_NAMES_SIZE);
+	return size;
+}
+
+/* The handshake has verified it, but a session that is resumed may be older than the certificate's end. */
+static void
+read_certificate(struct tls_connection *connection)
+{
+	X509 *certificate = SSL_get0_peer_certificate(connection->ssl);
+	uint8_t names[TLS_NAMES_SIZE];
+
+	if (certificate == NULL || SSL_get_verify_result(connection->ssl) != X509_V_OK ||
+	    X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0)
+		return;
+	size_t size = take_names(certificate, names);
+	connection->names = size > 0 ? malloc(size) : NULL;
+	if (connection->names == NULL)
+		return;
+	memcpy(connection->names, names, size);
+	connection->names_size = size;
+}
+
+/* A client that shows what we do not trust: its operator looks for this line. */
+static void
+log_refused(const struct tls_connection *connection)
+{
+	struct sockaddr_storage remote;
+	socklen_t size = sizeof remote;
+	char text[64];
+	long verdict = SSL_get_verify_result(connection->ssl);
+	bool missing = verdict == X509_V_OK && ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
+
+	if ((verdict == X509_V_OK && !missing) || getpeername(SSL_get_fd(connection->ssl), (struct sockaddr *)&remote, &size) != 0)
+		return;
+	log_limited(LOG_LEVEL_WARNING, "client_certificate", "client=%s reason=\"%s\"",
+		    listener_text((const struct sockaddr *)&remote, text),
+		    missing ? "no certificate" : X509_verify_cert_error_string(verdict));
+}
+
+static void
+tls_identify(void *state, struct peer *peer)
+{
+	const struct tls_connection *connection = state;
+
+	peer->names = connection->names;
+	peer->names_size = connection->names_size;
+}
+
 static void
 count_handshake(struct tls_connection *connection)
 {
 	if (connection->counted || !SSL_is_init_finished(connection->ssl))
 		return;
 	connection->counted = true;
+	read_certificate(connection);
 	stat_add(SSL_session_reused(connection->ssl) ? &connection->counters->tls_resumed
 						     : &connection->counters->tls_full,
 		 1);
@@ -222,6 +372,8 @@ failed(struct tls_connection *connection, int result)
 {
 	int error = SSL_get_error(connection->ssl, result), saved = errno;
 
+	if (error == SSL_ERROR_SSL && !connection->counted)
+		log_refused(connection);
 	ERR_clear_error();
 	if (error == SSL_ERROR_ZERO_RETURN)
 		return 0;
@@ -308,6 +460,7 @@ tls_close(void *state)
 		stat_add(&connection->counters->tls_failed, 1);
 	}
 	SSL_free(connection->ssl);
+	free(connection->names);
 	free(connection);
 }
 
@@ -316,6 +469,7 @@ const struct tcp_layer tcp_tls = {
 	.open = tls_open,
 	.receive = tls_receive,
 	.send = tls_send,
+	.identify = tls_identify,
 	.again = tls_again,
 	.close = tls_close,
 };

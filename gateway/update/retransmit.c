@@ -155,6 +155,8 @@ same_of(const struct update_request *request)
 	digest_sha256(request->msg.wire, request->msg.size, digest);
 	memcpy(same.octets + 16, digest, 8);
 	memcpy(&same.key, digest + 8, 8);
+	if (request->names_size > 0) /* the same octets of somebody else's are another request */
+		same.key ^= hash_bytes(request->names, request->names_size);
 	return same;
 }
 

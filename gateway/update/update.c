@@ -20,7 +20,8 @@ static struct policy_requestor
 requestor_of(const struct update_request *request)
 {
 	return (struct policy_requestor){.key_name = request->key_name, .address = (const struct sockaddr *)&request->client,
-	                                 .tcp = request->transport != UPDATE_UDP};
+	                                 .tcp = request->transport != UPDATE_UDP, .names = request->names,
+	                                 .names_size = request->names_size};
 }
 
 unsigned

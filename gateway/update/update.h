@@ -42,7 +42,9 @@ struct update_request {
 	struct sockaddr_storage client; /* address and port */
 	enum update_transport transport;
 	const uint8_t *key_name;       /* verified; lower-case wire name in the arena; NULL: unsigned */
-	const char *key_text;          /* the same as text; NULL: unsigned */
+	const char *key_text;          /* the same as text, or "cert:NAME" of a client certificate; NULL: neither */
+	const uint8_t *names;          /* all names of that certificate, as in struct policy_requestor; in the arena */
+	size_t names_size;
 	uint8_t mac[8]; bool has_mac;  /* first octets of the request's MAC */
 	uint64_t arrival_ns;           /* monotonic */
 	struct zone *zone;             /* pinned by table rules: see zone/table.h */

@@ -49,7 +49,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		struct policy_requestor who = {.key_name = i & 1 ? key_name : NULL,
-		                               .address = (const struct sockaddr *)(const void *)&address, .tcp = i & 2};
+		                               .address = (const struct sockaddr *)(const void *)&address, .tcp = i & 2,
+		                               .names = key_name, .names_size = i & 2 ? sizeof key_name : 0};
 		ask(policy, acl, &who, rules);
 	}
 	while (policy_key(policy, keys))

@@ -439,6 +439,42 @@ could_allow_says_whether_a_sender_may_do_anything_at_all(void **state)
 	assert_true(could("2.0.0.2.ip6.arpa.", RULES("grant * 6to4-self . NS"), NULL, "192.0.3.7", true));
 }
 
+/* With the names of a certificate, one behind the other. */
+static struct policy_verdict
+ask_cert(const struct policy *policy, const char *names, size_t size, const char *key, const char *owner)
+{
+	uint8_t wire[NAME_MAX_SIZE], key_wire[NAME_MAX_SIZE];
+	struct policy_requestor who = {
+		.key_name = key ? name(key, key_wire) : NULL, .names = (const uint8_t *)names, .names_size = size};
+
+	return policy_allows(policy, &who, name(owner, wire), TYPE_A);
+}
+
+static void
+cert_wants_a_name_of_the_certificate_and_a_key_is_none(void **state)
+{
+	static const char one[] = "\1a\4test", both[] = "\1x\0\1a\4test\0\1b\1a\4test";
+	struct policy *policy = policy_of("test.", RULES("deny cert:x zonesub ANY", "grant CERT:a.test. name w.test. A",
+	                                  "grant cert:*.a.test self . A", "grant k. name k.test. A"));
+
+	(void)state;
+	assert_int_equal(ask_cert(policy, one, sizeof one, NULL, "w.test.").rule, 2);
+	assert_int_equal(ask_cert(policy, NULL, 0, "a.test.", "w.test.").rule, 0);
+	assert_int_equal(ask_cert(policy, one, sizeof one, NULL, "a.test.").rule, 0);
+	assert_int_equal(ask_cert(policy, both, sizeof both, NULL, "w.test.").rule, 1);
+	/* Any of its names may be the one. */
+	assert_int_equal(ask_cert(policy, both + 3, sizeof both - 3, NULL, "b.a.test.").rule, 3);
+	assert_int_equal(ask_cert(policy, both + 3, sizeof both - 3, NULL, "w.test.").rule, 2);
+	assert_int_equal(ask_cert(policy, one, sizeof one, "k.", "k.test.").rule, 4);
+	assert_true(policy_has_cert(policy));
+	assert_string_equal((const char *)policy_key(policy, 0), "\1k");
+	assert_null(policy_key(policy, 1));
+	policy_free(policy);
+	policy = policy_of("test.", RULES("grant cert. zonesub A"));
+	assert_false(policy_has_cert(policy));
+	policy_free(policy);
+}
+
 static void
 the_keys_that_rules_name_are_listed(void **state)
 {
@@ -546,7 +582,7 @@ a_wrong_element_is_told(void **state)
 {
 	static const struct { const char *element, *reason; } bad[] = {
 		{"", "an empty element"}, {"!", "an empty element"}, {" ", "an empty element"},
-		{"key", "'key' is not an address: an element is 'key NAME', an address, a prefix, any or none"},
+		{"key", "'key' is not an address: an element is 'key NAME', cert:NAME, an address, a prefix, any or none"},
 		{"key ", "'key' is not an address"},
 		{"key a b", "'a b' is not the name of a key"}, {"key a..b", "'a..b' is not the name of a key"},
 		{"key \"\"", "'' is not the name of a key"},
@@ -564,6 +600,25 @@ a_wrong_element_is_told(void **state)
 		if (strncmp(reason, bad[i].reason, strlen(bad[i].reason)) != 0)
 			assert_string_equal(reason, bad[i].reason);
 	}
+	acl_free(acl);
+}
+
+static void
+a_list_takes_names_of_certificates_and_all_below_a_star(void **state)
+{
+	static const char one[] = "\1a\4test", below[] = "\1b\1a\4test";
+	struct acl *acl = acl_of(RULES("!cert:\"bad.test\"", "cert:*.a.test.", "key a.test"));
+	struct policy_requestor who = {.names = (const uint8_t *)below, .names_size = sizeof below};
+
+	(void)state;
+	assert_true(acl_allows(acl, &who));
+	assert_true(acl_has_cert(acl));
+	who.names = (const uint8_t *)one;
+	who.names_size = sizeof one;
+	assert_false(acl_allows(acl, &who));
+	who.names = (const uint8_t *)"\3bad\4test\0\1b\1a\4test";
+	who.names_size = 10 + sizeof below;
+	assert_false(acl_allows(acl, &who));
 	acl_free(acl);
 }
 
@@ -601,6 +656,8 @@ main(void)
 		cmocka_unit_test(any_type_asks_whether_some_type_is_allowed_at_the_name),
 		cmocka_unit_test(could_allow_says_whether_a_sender_may_do_anything_at_all),
 		cmocka_unit_test(the_keys_that_rules_name_are_listed),
+		cmocka_unit_test(cert_wants_a_name_of_the_certificate_and_a_key_is_none),
+		cmocka_unit_test(a_list_takes_names_of_certificates_and_all_below_a_star),
 		cmocka_unit_test(named_of_bind_decides_alike),
 		cmocka_unit_test(the_first_element_that_matches_decides),
 		cmocka_unit_test(mapped_ipv4_is_ipv4_and_ipv4_is_in_no_ipv6_prefix),
