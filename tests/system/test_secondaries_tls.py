@@ -1,0 +1,111 @@
+"""BIND and NSD as secondaries over TLS (RFC 9103), with TSIG and with client certificates; Debian 12's Knot 3.2 has no TLS for
+transfers (it came with 3.3): kdig stands for it."""
+import os
+import re
+
+import pytest
+
+from conftest import CONFIG, LONG, SECRET, free_port, run
+from test_client_certificates import client, rename_ca
+from test_secondaries import ORIGIN, Bind, Changes, Nsd, metric
+from test_tls import make_ca, make_certificate
+
+UPDATES = 20000 if LONG else 60
+POINTS = 20 if LONG else 3
+
+
+class TlsBind(Bind):
+    """tls in primaries: SOA queries go the same way."""
+
+    def config(self):
+        p = self.primary
+        key = ' key "dhcp."' if self.signed else ""
+        certificate = 'cert-file "%s/sec.pem"; key-file "%s/sec.key"; ' % (p.dir, p.dir) if p.mutual else ""
+        text = super().config().replace("port %d%s; }; file" % (p.port, key), "port %d%s tls gateway; }; file" % (p.tls, key))
+        assert "tls gateway" in text
+        return 'tls gateway { ca-file "%s/ca.pem"; remote-hostname "gw.example.test"; %s};\n' % (p.dir, certificate) + text
+
+
+class TlsNsd(Nsd):
+    def config(self):
+        p = self.primary
+        key = "dhcp." if self.signed else "NOKEY"
+        certificate = '    client-cert: "%s/sec.pem"\n    client-key: "%s/sec.key"\n' % (p.dir, p.dir) if p.mutual else ""
+        text = super().config().replace("request-xfr: 127.0.0.1@%d %s" % (p.port, key), "request-xfr: 127.0.0.1@%d %s gateway" % (p.tls, key))
+        return text.replace("remote-control:", 'tls-auth:\n    name: gateway\n    auth-domain-name: gw.example.test\n%sremote-control:' % certificate, 1).replace(
+            "    verbosity: 3\n", '    verbosity: 3\n    tls-cert-bundle: "%s/ca.pem"\n' % p.dir)
+
+
+@pytest.fixture
+def follow(make_gateway, folder):
+    running = []
+
+    def start(signed, mutual):
+        g = make_gateway(CONFIG, start=False)
+        g.tls, g.mutual = free_port(), mutual
+        make_ca(g.dir)
+        rename_ca(g.dir, "clients")
+        make_ca(g.dir)
+        make_certificate(g.dir)
+        client(g.dir, "sec", names="DNS:sec.example.test")
+        for name in os.listdir(g.dir):
+            os.chmod(os.path.join(g.dir, name), 0o644)
+        os.chmod(g.dir, 0o755)
+        secondaries = [kind(folder, g, signed) for kind in (TlsBind, TlsNsd)]
+        targets = ", ".join(("{address: 127.0.0.1@%d, key: dhcp.}" if signed else "127.0.0.1@%d") % s.port for s in secondaries)
+        who = "key dhcp." if signed else "cert:sec.example.test"
+        config = CONFIG.replace("  identity: gw1\n", "  identity: gw1\n  listen-tls: [127.0.0.1@%d]\n"
+                                "  tls: {certificate: server.pem, key: server.key%s}\n" % (g.tls, ", client-ca: clients.pem, client-required: true" if mutual else ""))
+        g.write_config(config.replace("allow-transfer: [key dhcp., 127.0.0.1]", "allow-transfer: [%s]\n    notify: [%s]" % (who, targets)))
+        g.start()
+        for s in secondaries:
+            running.append(s.start())
+        for s in secondaries:
+            s.wait(g.serial())
+        return g, secondaries
+    yield start
+    for s in running:
+        s.stop()
+
+
+def zone_by_kdig(port, *options):
+    """What an AXFR has, SOA first and last, as kdig shows it."""
+    out = run("kdig", "@127.0.0.1", "-p", port, "+timeout=10", "+retry=0", *options, ORIGIN, "AXFR").stdout
+    lines = [re.sub(r"\s+", " ", x).lower() for x in out.splitlines() if re.match(r"\S+\s+\d+\s+IN\s", x)]
+    assert lines[0] == lines[-1] and " soa " in lines[0]
+    return sorted(lines[1:])
+
+
+@pytest.mark.parametrize("signed, mutual", [(True, False), (False, True), (True, True)], ids=["tsig", "certificate", "both"])
+def test_secondaries_follow_over_tls(follow, signed, mutual):
+    g, secondaries = follow(signed, mutual)
+    changes = Changes(g, 23 + signed)
+    certificate = ["+tls-certfile=%s/sec.pem" % g.dir, "+tls-keyfile=%s/sec.key" % g.dir] if mutual else []
+    key = ["-y", "hmac-sha256:dhcp.:" + SECRET] if signed else []
+    seen = whole = 0
+    for point in range(POINTS):
+        changes.many(UPDATES // POINTS)
+        if point % 3 == 1:
+            changes.rollback()
+        serial = g.serial()
+        for s in secondaries:
+            s.wait(serial)
+        ours = zone_by_kdig(g.tls, "+tls-ca=%s/ca.pem" % g.dir, "+tls-hostname=gw.example.test", *certificate, *key)
+        assert len(ours) > 5
+        for s in secondaries:
+            assert zone_by_kdig(s.port) == ours, s.name
+        seen += metric(g, "ixfr_incremental_total")
+        whole += metric(g, "ixfr_whole_total")
+        if point % 3 == 2:
+            g.kill()
+            g.start()
+            changes.many(3)
+            for s in secondaries:
+                s.wait(g.serial())
+    seen += metric(g, "ixfr_incremental_total")
+    whole += metric(g, "ixfr_whole_total")
+    assert seen >= 2 * POINTS and whole == 0, (seen, whole)
+    # Nothing of the zone went over plain TCP: there nobody may have it but who signs.
+    queries = run("curl", "-s", "http://127.0.0.1:%d/metrics" % g.http).stdout
+    assert re.search(r'queries_total\{transport="tls",rcode="NOERROR"\} [1-9]', queries)
+    assert not re.search(r'queries_total\{transport="tcp",rcode="NOERROR"\} [1-9]', queries)
