@@ -138,9 +138,10 @@ take_zone(struct etcd_item *item)
 	*bucket = at;
 	pthread_mutex_unlock(&etcd->mutex);
 	at->since_ms = clock_monotonic_ms();
-	if (etcd->shape->kept)
-		etcd_warm_add(etcd->warm, at->zone);
-	at->kept_asked = !etcd->shape->kept;
+	at->kept_asked = !etcd->shape->goes_on;
+	at->copy_added = etcd->shape->goes_on;
+	if (at->copy_added)
+		etcd_warm_add(etcd->warm, at->zone, true);
 	free(item);
 }
 
@@ -307,10 +308,10 @@ etcd_connected(struct etcd *etcd, const struct etcd_answer *answer)
 
 	if (there && !was)
 		log_info("store connected", "store=%s endpoint=%s", etcd->store.name, etcd_client_endpoint(etcd->client));
-	else if (!there && was)
-		log_error("store not connected", "store=%s reason=%s", etcd->store.name, answer->reason);
-	else if (!there)
-		log_limited(LOG_LEVEL_DEBUG, "store not connected", "store=%s reason=%s", etcd->store.name, answer->reason);
+	else if (!there && (was || strcmp(etcd->why, answer->reason) != 0)) /* once for each reason */
+		log_limited(LOG_LEVEL_ERROR, "store not connected", "store=%s reason=%s", etcd->store.name, answer->reason);
+	if (!there)
+		snprintf(etcd->why, sizeof etcd->why, "%s", answer->reason);
 	atomic_store(&etcd->store.connected, there);
 }
 
@@ -625,13 +626,21 @@ look_at_copy(struct etcd_zone *at, uint64_t now_ms)
 	struct etcd *etcd = at->etcd;
 	struct etcd_kept *kept;
 
+	bool away = !at->told_ready && !atomic_load(&etcd->store.connected) && now_ms - at->since_ms >= COPY_PATIENCE_MS;
+	if (away && !at->copy_added) {
+		at->copy_added = true;
+		at->kept_asked = false;
+		etcd_warm_add(etcd->warm, at->zone, true);
+	}
 	if (!at->kept_asked && etcd_warm_loaded(etcd->warm, at->zone, &kept)) {
 		at->kept_asked = true;
-		at->kept_out = kept != NULL;
-		if (kept)
+		at->kept_out = kept && at->state != ETCD_ZONE_LIVE;
+		if (at->kept_out)
 			etcd->shape->kept(at, kept);
+		else
+			etcd_warm_free_kept(kept);
 	}
-	if (!at->kept_out || at->told_ready || atomic_load(&etcd->store.connected) || now_ms - at->since_ms < COPY_PATIENCE_MS)
+	if (!at->kept_out || !away)
 		return;
 	log_warning("served as last known", "zone=%s version=%llu", at->zone->text, (unsigned long long)at->place.version);
 	at->told_ready = true;
@@ -764,8 +773,7 @@ commit(struct store *store, const struct store_fate *fates, size_t count, char *
 		struct etcd_zone *at = etcd_find_object(etcd, fates[i].record->zone);
 		if (at && fates[i].fate == REPLAY_APPLIED) {
 			note_serial(at, fates[i].version, fates[i].serial);
-			if (etcd->shape->kept)
-				etcd_warm_note(etcd->warm, &fates[i], fates[i].record->position);
+			etcd_warm_note(etcd->warm, &fates[i], fates[i].record->position);
 		} else if (at) {
 			at->anew = true;
 			etcd_relist(at);
@@ -778,11 +786,11 @@ static void
 checkpoint(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle)
 {
 	struct etcd *etcd = etcd_of(store);
-	struct etcd_zone *at = etcd->shape->kept ? etcd_find_object(etcd, zone) : NULL;
+	struct etcd_zone *at = etcd_find_object(etcd, zone);
 	struct etcd_place place;
 
 	/* Only where nothing newer is on its way: the revision belongs to this version. */
-	if (at && at->place.version == version->version && etcd_place_of(at, version->version, &place))
+	if (at && at->state == ETCD_ZONE_LIVE && at->place.version == version->version && etcd_place_of(at, version->version, &place))
 		etcd_warm_checkpoint(etcd->warm, zone, version, replay, place.revision, idle);
 }
 

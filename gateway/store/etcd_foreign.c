@@ -631,5 +631,5 @@ free_item(struct etcd_item *item)
 const struct etcd_shape etcd_foreign_shape = {
 	.list = etcd_foreign_list, .list_free = etcd_foreign_list_free, .event = foreign_event, .group = foreign_group, .commit = foreign_commit,
 	.barrier = foreign_barrier, .tick = foreign_tick, .free_zone = foreign_free, .wait = foreign_wait, .free_item = free_item,
-	.kept = etcd_foreign_kept,
+	.kept = etcd_foreign_kept, .goes_on = true,
 };

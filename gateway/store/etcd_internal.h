@@ -85,7 +85,8 @@ struct etcd_zone {
 	unsigned calls;                /* requests under way that lead back here */
 	uint64_t retry_ms, since_ms;
 	/* The local copy. */
-	bool kept_asked;               /* what was kept has been taken, or there is nothing */
+	bool copy_added;
+	bool kept_asked;               /* what was kept has been taken, or is not wanted */
 	bool kept_out, told_ready;     /* it has been handed out; the zone is served */
 	/* As handed out: */
 	struct etcd_place place;
@@ -134,7 +135,8 @@ struct etcd_shape {
 	void (*free_zone)(struct etcd_zone *at);
 	bool (*wait)(struct etcd *etcd, struct etcd_group *group); /* NULL: never. True: the group cannot be taken yet */
 	void (*free_item)(struct etcd_item *item);              /* NULL: nothing of its own */
-	void (*kept)(struct etcd_zone *at, struct etcd_kept *kept); /* given: the local copy, before the first list. NULL: none is kept */
+	void (*kept)(struct etcd_zone *at, struct etcd_kept *kept); /* given: the local copy, before the first list */
+	bool goes_on;                                           /* from the copy; else it is wanted only where etcd is away */
 };
 
 struct etcd {
@@ -164,6 +166,7 @@ struct etcd {
 	uint64_t probe_ms;
 	bool probing;
 	unsigned probes_failed;
+	char why[ETCD_REASON_SIZE];    /* not connected, as last said */
 	/* The lease of log records. */
 	uint64_t lease, lease_ms;
 	bool leasing;

@@ -602,5 +602,5 @@ native_free(struct etcd_zone *at)
 
 const struct etcd_shape etcd_native_shape = {
 	.list = etcd_native_list, .list_free = etcd_native_list_free, .event = native_event, .group = native_group, .commit = native_commit,
-	.barrier = native_barrier, .tick = native_tick, .free_zone = native_free,
+	.barrier = native_barrier, .tick = native_tick, .free_zone = native_free, .kept = etcd_native_kept,
 };

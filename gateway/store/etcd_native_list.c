@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define PAGE_KEYS 2000
+#define LOST_RETRY_MS 5000
 
 enum { PHASE_HEAD, PHASE_NAMES, PHASE_LOG, PHASE_JOURNAL };
 
@@ -74,9 +75,37 @@ etcd_native_read_journal(struct etcd_zone *at, const struct etcd_kv *kv)
 	json_decref(json);
 }
 
+/* The local copy begins anew with what was read. */
+static void
+renew_copy(struct etcd_zone *at)
+{
+	if (!at->copy_added)
+		etcd_warm_add(at->etcd->warm, at->zone, false);
+	at->copy_added = true;
+	etcd_warm_forget(at->etcd->warm, at->zone);
+	atomic_store(&at->etcd->store.round, true); /* a checkpoint */
+}
+
+/* Never write over what was lost: a person decides. */
+static void
+head_lost(struct etcd_zone *at)
+{
+	log_limited(LOG_LEVEL_ERROR, "zone is not in etcd any more",
+	            "zone=%s reason=it is served as it was last known, without updates: restore etcd, or check prefix and endpoints; "
+	            "to begin anew, stop the gateways and remove their state-dir", at->zone->text);
+	at->state = ETCD_ZONE_NEW;
+	at->retry_ms = clock_monotonic_ms() + LOST_RETRY_MS;
+}
+
 static void
 head_absent(struct etcd_zone *at, uint64_t revision)
 {
+	if (at->place.version && !at->removed) {
+		head_lost(at);
+		return;
+	}
+	renew_copy(at);
+	at->told_ready = true;
 	at->state = ETCD_ZONE_LIVE;
 	at->revision = revision;
 	at->place = (struct etcd_place){0};
@@ -93,6 +122,7 @@ on_head(void *context, const struct etcd_answer *answer)
 	struct etcd_zone *at = context;
 	struct etcd_kv kv;
 	struct etcd_meta meta = {0};
+	uint64_t before = at->place.version;
 
 	if (!etcd_came_back(at))
 		return;
@@ -130,6 +160,9 @@ on_head(void *context, const struct etcd_answer *answer)
 	at->list.serial = meta.serial + (uint32_t)(at->list.version - meta.version);
 	at->place = (struct etcd_place){0};
 	at->anchor_version = 0;
+	if (at->list.version < before)
+		log_error("etcd has gone back", "zone=%s version=%llu before=%llu reason=was it restored from a backup? secondaries may need a retransfer",
+		          at->zone->text, (unsigned long long)at->list.version, (unsigned long long)before);
 	if (etcd_native_answer(answer->json, 3, &kv)) {
 		if (!etcd_native_read_anchor(&kv, &at->place))
 			at->place = (struct etcd_place){0};
@@ -260,6 +293,8 @@ list_done(struct etcd_zone *at)
 	etcd_note_place(at, at->list.revision); /* not the count's: a journal has written the version's names after that */
 	struct draft draft = at->draft;
 	at->draft = (struct draft){0};
+	renew_copy(at);
+	at->told_ready = true;
 	etcd->emitted = true;
 	etcd->sink->loaded(etcd->sink->context, at->zone, &draft, replay);
 	etcd->sink->ready(etcd->sink->context, at->zone);
@@ -452,4 +487,21 @@ list_page(struct etcd_zone *at)
 	else
 		etcd_list_failed(at, &(struct etcd_answer){.outcome = ETCD_UNSENT, .reason = "no memory"});
 	etcd_text_free(&body);
+}
+
+/* etcd is away: what was last known is served, and nothing is written. */
+void
+etcd_native_kept(struct etcd_zone *at, struct etcd_kept *kept)
+{
+	struct etcd *etcd = at->etcd;
+	const struct zone_version *version = kept->draft.version;
+	struct replay_state state;
+
+	at->place = (struct etcd_place){.version = version->version, .serial = version->serial, .revision = kept->revision};
+	memcpy(at->place.id, version->id, VERSION_ID_SIZE);
+	replay_get(kept->replay, &state);
+	at->removed = state.removed;
+	etcd->emitted = true;
+	etcd->sink->loaded(etcd->sink->context, at->zone, &kept->draft, kept->replay);
+	free(kept);
 }

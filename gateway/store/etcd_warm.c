@@ -11,7 +11,7 @@ struct copy {
 	struct copy *next;
 	struct zone *zone;
 	bool known;                 /* the disk has a place for it */
-	bool load, loaded, busy;    /* load: wanted; busy: the worker is at it */
+	bool add, load, loaded, busy; /* add, load: wanted; busy: the worker is at it */
 	struct etcd_kept *kept;
 	bool noted;                 /* changes go into the copy */
 	bool beginning;             /* once `first` has been written */
@@ -61,7 +61,7 @@ load_copy(struct etcd_warm *warm, struct copy *copy)
 	struct warm_place place;
 
 	bool known = warm_history(warm->warm) && warm_add(warm->warm, copy->zone) == STATUS_OK;
-	if (kept && known && warm_load(warm->warm, copy->zone, &kept->draft, &kept->replay, &place) == STATUS_OK) {
+	if (kept && known && copy->load && warm_load(warm->warm, copy->zone, &kept->draft, &kept->replay, &place) == STATUS_OK) {
 		kept->revision = (uint64_t)place.offset;
 	} else {
 		free(kept);
@@ -70,7 +70,7 @@ load_copy(struct etcd_warm *warm, struct copy *copy)
 	pthread_mutex_lock(&warm->mutex);
 	copy->known = known;
 	copy->kept = kept;
-	copy->load = false;
+	copy->add = copy->load = false;
 	copy->loaded = true;
 	pthread_mutex_unlock(&warm->mutex);
 	warm->woken(warm->context);
@@ -119,7 +119,7 @@ next_work(struct etcd_warm *warm)
 {
 	struct copy *copy = warm->copies;
 
-	while (copy && !copy->load && !copy->first)
+	while (copy && !copy->add && !copy->first)
 		copy = copy->next;
 	return copy;
 }
@@ -159,7 +159,7 @@ run(void *context)
 		pthread_mutex_unlock(&warm->mutex);
 		if (due)
 			flush(warm);
-		if (copy && copy->load)
+		if (copy && copy->add)
 			load_copy(warm, copy);
 		else if (copy)
 			begin_copy(warm, copy);
@@ -175,14 +175,15 @@ run(void *context)
 /* ---- zones ---- */
 
 void
-etcd_warm_add(struct etcd_warm *warm, struct zone *zone)
+etcd_warm_add(struct etcd_warm *warm, struct zone *zone, bool load)
 {
 	struct copy *copy = calloc(1, sizeof *copy);
 
 	if (!copy)
 		return; /* it is not kept, and that is all */
 	copy->zone = zone;
-	copy->load = true;
+	copy->add = true;
+	copy->load = load;
 	pthread_mutex_lock(&warm->mutex);
 	copy->next = warm->copies;
 	warm->copies = copy;
@@ -274,7 +275,7 @@ etcd_warm_note(struct etcd_warm *warm, const struct store_fate *fate, uint64_t r
 	pthread_mutex_lock(&warm->mutex);
 	struct copy *copy = find_copy(warm, fate->record->zone);
 	if (copy && copy->noted && !removed) {
-		copy->noted = warm_note(warm->warm, fate, &place, change && change->snapshot, copy->beginning);
+		copy->noted = !(change && change->snapshot) && warm_note(warm->warm, fate, &place, false, copy->beginning);
 		copy->changes++;
 		if (!warm->flush_ms) {
 			warm->flush_ms = clock_monotonic_ms() + FLUSH_MS;

@@ -23,8 +23,8 @@ MUST_USE enum status etcd_warm_open(const char *name, struct kv *kv, void (*woke
                                     char *reason);
 void etcd_warm_close(struct etcd_warm *warm);
 
-/* Load what is kept of the zone. */
-void etcd_warm_add(struct etcd_warm *warm, struct zone *zone);
+/* A zone to keep; load: what is kept of it is wanted. */
+void etcd_warm_add(struct etcd_warm *warm, struct zone *zone, bool load);
 void etcd_warm_drop(struct etcd_warm *warm, struct zone *zone);
 /* True: loading is over. *kept: NULL if there is nothing, or it has been taken before; else given: etcd_warm_free_kept. */
 bool etcd_warm_loaded(struct etcd_warm *warm, struct zone *zone, struct etcd_kept **kept);
@@ -34,7 +34,7 @@ void etcd_warm_free_kept(struct etcd_kept *kept);
 void etcd_warm_continue(struct etcd_warm *warm, struct zone *zone);
 /* What was handed out does not follow from the copy: it begins anew with the next checkpoint. */
 void etcd_warm_forget(struct etcd_warm *warm, struct zone *zone);
-/* An applied change, copied. */
+/* An applied change, copied; one whose content is elsewhere begins the copy anew. */
 void etcd_warm_note(struct etcd_warm *warm, const struct store_fate *fate, uint64_t revision);
 /* store_ops.checkpoint. `revision`: etcd has been read up to it, in this version. */
 void etcd_warm_checkpoint(struct etcd_warm *warm, struct zone *zone, const struct zone_version *version, const struct replay *replay,

@@ -1,8 +1,10 @@
 """Layout zonegate on real etcd servers: large changes, etcd away, members that fail, certificates and passwords."""
+import os
 import shutil
+import time
 
 import pytest
-from conftest import ZONE
+from conftest import ZONE, run
 from test_etcd import axfr, config, etcd, make_etcd, update, wait_for  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd here (Debian: etcd-server)")
@@ -23,3 +25,72 @@ def test_names_that_an_import_wrote_can_be_updated_at_once_and_after_a_restart(e
         assert gateway.short("n%d.example.test." % i) == ["192.0.2.1"]
     wait_for(lambda: axfr(one) == axfr(two) == axfr(three))
     assert "journal" not in one.log()
+
+
+# ---- etcd away ----
+
+def metric(gateway, text):
+    return text in run("curl", "-s", "http://127.0.0.1:%d/metrics" % gateway.http).stdout
+
+
+def refused_for_now(gateway):
+    """As on-store-failure says: SERVFAIL on TCP, silence on UDP."""
+    assert "SERVFAIL" in gateway.nsupdate("update add no.example.test. 60 A 192.0.2.9", "-v", key=None, check=False).stderr
+    silent = gateway.nsupdate("update add no.example.test. 60 A 192.0.2.9", "-t", "1", "-r", "0", key=None, check=False)
+    assert "timed out" in silent.stderr
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_with_etcd_away_at_start_the_last_known_zone_is_served_and_catches_up_later(etcd, make_gateway, how):
+    one, two = make_gateway(config(etcd)), make_gateway(config(etcd, name="gw2"))
+    for i in range(5):
+        update(one, "update add a%d.example.test. 60 TXT \"%d\"" % (i, i))
+    known = axfr(one)
+    time.sleep(3.5)  # written lazily: every second, and content once nothing comes
+    getattr(one, how)()
+    update(two, "update delete a0.example.test.\nupdate add later.example.test. 60 A 192.0.2.7")
+    etcd.command("kill", etcd.dir)
+    one.start()  # waits for "ready"
+    assert axfr(one) == known and one.serial() == 6
+    assert "served as last known" in one.log()
+    wait_for(lambda: "store not connected" in one.log())
+    assert metric(one, 'zonegate_store_connected{store="registry"} 0')
+    refused_for_now(one)
+    etcd.command("start", etcd.dir)
+    wait_for(lambda: axfr(one) == axfr(two) and one.serial() == 7, 15)
+    update(one, "update add mine.example.test. 60 A 192.0.2.8")
+    wait_for(lambda: axfr(one) == axfr(two))
+    assert not one.short("no.example.test.")
+    assert metric(one, 'zonegate_store_connected{store="registry"} 1')
+    one.ctl("log", "--verify", "example.test.")
+
+
+def test_a_zone_of_other_programs_keys_is_served_from_the_last_known_too(etcd, make_gateway):
+    gateway = make_gateway(config(etcd, ", layout: helix", ["example.com."]))
+    etcd.put("/helix/com/example/foo/A", "192.0.2.1")
+    wait_for(lambda: gateway.short("foo.example.com.") == ["192.0.2.1"])
+    serial = gateway.serial("example.com.")
+    time.sleep(3.5)
+    gateway.stop()
+    etcd.command("kill", etcd.dir)
+    gateway.start()
+    assert gateway.short("foo.example.com.") == ["192.0.2.1"] and gateway.serial("example.com.") == serial
+    etcd.command("start", etcd.dir)
+    etcd.put("/helix/com/example/foo/A", "192.0.2.2")
+    wait_for(lambda: gateway.short("foo.example.com.") == ["192.0.2.2"], 15)
+    assert gateway.serial("example.com.") == serial + 1
+
+
+def test_an_etcd_that_comes_back_empty_is_not_written_over(etcd, make_gateway):
+    gateway = make_gateway(config(etcd))
+    update(gateway, "update add www.example.test. 60 A 192.0.2.1")
+    time.sleep(3.5)
+    gateway.stop()
+    etcd.command("kill", etcd.dir)
+    gateway.start()
+    shutil.rmtree(os.path.join(etcd.dir, "1", "data"))
+    etcd.command("start", etcd.dir)
+    wait_for(lambda: "zone is not in etcd any more" in gateway.log(), 15)
+    assert gateway.short("www.example.test.") == ["192.0.2.1"]
+    refused_for_now(gateway)
+    assert not etcd.keys("/zonegate/zones/")
