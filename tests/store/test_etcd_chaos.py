@@ -1,0 +1,107 @@
+"""Three members, three gateways, clients on all, layout zonegate: linearizable for each name whatever happens to etcd."""
+import json
+import os
+import shutil
+import signal
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from conftest import LONG
+from linear import Clients, checker
+from test_etcd import axfr, b64, config, etcd, make_etcd, update, wait_for  # noqa: F401
+
+pytestmark = pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd here (Debian: etcd-server)")
+
+
+def v3(url, path, **body):
+    request = urllib.request.Request(url + "/v3/" + path, json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def pid(etcd, member):
+    with open(os.path.join(etcd.dir, str(member), "pid")) as f:
+        return int(f.read().split()[0])
+
+
+def leader(etcd):
+    """The member that leads, from 1."""
+    for i, url in enumerate(etcd.endpoints):
+        status = v3(url, "maintenance/status")
+        if status["leader"] == status["header"]["member_id"]:
+            return i + 1
+    raise AssertionError("no leader")
+
+
+def all_alike(gateways):
+    """Zones and serials are equal, and each gateway's log is a whole chain."""
+    wait_for(lambda: len({tuple(axfr(g)) for g in gateways}) == 1, 30)
+    assert len({g.serial() for g in gateways}) == 1
+    for g in gateways:
+        g.ctl("log", "--verify", "example.test.")
+
+
+def three(etcd, make_gateway, store=""):
+    """Each names another member first."""
+    gateways = []
+    for i in range(3):
+        etcd.endpoints = etcd.endpoints[1:] + etcd.endpoints[:1]
+        gateways.append(make_gateway(config(etcd, store, name="gw%d" % (i + 1))))
+    return gateways
+
+
+def kill_and_restart(etcd, member, away=2.0):
+    etcd.command("kill", etcd.dir, str(member))
+    time.sleep(away)
+    etcd.command("start", etcd.dir, "-i", str(member))
+
+
+def freeze(etcd, member, seconds):
+    os.kill(pid(etcd, member), signal.SIGSTOP)
+    time.sleep(seconds)
+    os.kill(pid(etcd, member), signal.SIGCONT)
+
+
+def compact(etcd):
+    revision = v3(etcd.endpoints[0], "kv/range", key=b64("/x"))["header"]["revision"]
+    v3(etcd.endpoints[0], "kv/compaction", revision=revision, physical=True)
+
+
+def test_clients_of_three_gateways_while_a_member_is_killed(make_etcd, make_gateway, folder):
+    binary = checker(folder)
+    etcd = make_etcd("-n", "3")
+    gateways = three(etcd, make_gateway)
+    with Clients([g.port for g in gateways], pause=0.01) as clients:
+        time.sleep(1)
+        kill_and_restart(etcd, leader(etcd), 1)
+        time.sleep(1)
+    all_alike(gateways)
+    assert clients.check(binary, os.path.join(folder, "history")) > 50
+
+
+@pytest.mark.skipif(not LONG, reason="a minute of failures: tests/run --long")
+@pytest.mark.parametrize("version", ["apt", "v3.5.21", "go"])
+def test_clients_of_three_gateways_whatever_happens_to_etcd(make_etcd, make_gateway, folder, version):
+    binary = checker(folder)
+    etcd = make_etcd("-n", "3", "-v", version)
+    gateways = three(etcd, make_gateway)
+    with Clients([g.port for g in gateways], clients=9, names=6) as clients:
+        for round_ in range(2):
+            kill_and_restart(etcd, leader(etcd))
+            compact(etcd)
+            freeze(etcd, leader(etcd), 4)
+            for url in etcd.endpoints:
+                try:
+                    v3(url, "maintenance/defragment")
+                except urllib.error.URLError:
+                    pass  # it is slow to come back
+            kill_and_restart(etcd, round_ + 1)
+            victim = gateways[round_]
+            victim.kill()
+            compact(etcd)
+            victim.start(check=False)
+            time.sleep(2)
+    all_alike(gateways)
+    assert clients.check(binary, os.path.join(folder, "history")) > 300
