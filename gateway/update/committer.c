@@ -173,7 +173,6 @@ ask_barrier(struct work *work, struct work_list *todo)
 
 	if (work->fresh || store->ops->barrier == NULL)
 		return false;
-	work->fresh = true;
 	if (!take_off(work, WORK_BARRIER)) {
 		fail(work, STATUS_FULL, NULL, todo);
 		return true;
@@ -555,10 +554,12 @@ committer_barrier(void *context, uint64_t tag, enum status status)
 	struct work *work = come_back(context, tag);
 	WORK_LIST(todo);
 
-	if (work && status == STATUS_OK)
+	if (work && status == STATUS_OK) {
+		work->fresh = true;
 		work_todo(&todo, work);
-	else if (work)
+	} else if (work) {
 		fail(work, status, NULL, &todo);
+	}
 	run_all(&todo);
 }
 

@@ -215,8 +215,29 @@ evaluate_refuse(struct committer_job *job, const struct zone_version *version, s
 
 /* ---- the house ---- */
 
+/* A store that does not hear how far its log goes. */
+static enum status
+deaf_barrier(struct store *store, struct zone *zone, uint64_t tag)
+{
+	(void)store, (void)zone;
+	if (tag % 2) /* at once, or later */
+		return STATUS_RETRY;
+	committer_barrier(house.committer, tag, STATUS_RETRY);
+	return STATUS_OK;
+}
+
 static void
-build_with(unsigned timeout_ms)
+make_deaf(struct store *store)
+{
+	static struct store_ops ops;
+
+	ops = *store->ops;
+	ops.barrier = deaf_barrier;
+	store->ops = &ops;
+}
+
+static void
+build_with(unsigned timeout_ms, bool deaf)
 {
 	struct follower_hooks hooks = {
 		.judged = committer_judged, .failed = committer_failed, .barrier = committer_barrier, .tick = committer_tick};
@@ -227,6 +248,8 @@ build_with(unsigned timeout_ms)
 	settings->on_failure_tcp = UPDATE_FAIL_SERVFAIL;
 	house.committer = committer_new(&(struct committer_settings){.gateway = "gw1", .base = follower_base});
 	house.store = memory_open("memory");
+	if (deaf)
+		make_deaf(house.store);
 	house.table = table_new();
 	hooks.context = house.committer;
 	house.zone = table_zone_new(UPDATE_TEXT_ZONE);
@@ -253,7 +276,7 @@ static int
 build(void **state)
 {
 	(void)state;
-	build_with(2000);
+	build_with(2000, false);
 	return 0;
 }
 
@@ -261,7 +284,15 @@ static int
 build_hasty(void **state)
 {
 	(void)state;
-	build_with(150);
+	build_with(150, false);
+	return 0;
+}
+
+static int
+build_deaf(void **state)
+{
+	(void)state;
+	build_with(150, true);
 	return 0;
 }
 
@@ -307,6 +338,17 @@ what_changes_nothing_writes_nothing(void **state)
 	assert_string_equal(outcome(send_update("P ns1 0 ANY ANY")), "NOERROR");
 	assert_string_equal(outcome(send_update("P ns1 0 NONE ANY\nU ns1 0 ANY ANY")), "YXDOMAIN");
 	assert_int_equal(version_now(), 1);
+}
+
+static void
+without_the_end_of_the_log_nothing_is_denied(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		assert_string_equal(outcome(send_update("P ns1 0 NONE ANY\nU ns1 0 ANY ANY")), "SERVFAIL");
+		assert_string_equal(outcome(send_update("P ns1 0 ANY ANY")), "SERVFAIL");
+	}
+	assert_string_equal(outcome(send_update("U www 300 IN A 192.0.2.7")), "NOERROR 2");
 }
 
 static void
@@ -593,6 +635,7 @@ main(void)
 		TEST(a_message_that_comes_again_gets_the_first_ones_answer),
 		TEST(unsigned_copies_are_known_by_their_octets),
 		TEST(trouble_that_passes_is_not_seen),
+		cmocka_unit_test_setup_teardown(without_the_end_of_the_log_nothing_is_denied, build_deaf, tear_down),
 		cmocka_unit_test_setup_teardown(trouble_that_stays_is_told_by_transport, build_hasty, tear_down),
 		TEST(a_store_that_needs_a_person_fails_at_once),
 		TEST(a_change_that_the_store_refuses_is_refused),
