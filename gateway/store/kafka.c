@@ -245,10 +245,13 @@ kafka_append(struct store *store, const struct store_append *append)
 enum status
 kafka_ask(struct kafka *kafka, int32_t partition, const struct zone *zone, uint64_t tag, bool doubt)
 {
-	struct kafka_barrier *barrier = calloc(1, sizeof *barrier);
+	size_t length = doubt ? 0 : strlen(zone->text);
+	struct kafka_barrier *barrier = calloc(1, sizeof *barrier + length + 1);
 
 	if (!barrier)
 		return STATUS_NO_MEMORY;
+	if (!doubt)
+		memcpy(barrier->text, zone->text, length);
 	barrier->tag = tag;
 	barrier->doubt = doubt;
 	barrier->zone = zone;

@@ -150,11 +150,12 @@ struct kafka_barrier {
 	struct kafka_barrier *next;
 	uint64_t tag;
 	bool doubt;              /* the tag is that of a doubtful flight */
-	const struct zone *zone; /* our own appends for it up to `serial` come first */
+	const struct zone *zone; /* our own appends for it up to `serial` come first; may be gone */
 	uint64_t serial;
 	int32_t partition;
 	int64_t target;
 	enum status status;
+	char text[]; /* the zone's; not of a doubt */
 };
 
 struct kafka_handed {

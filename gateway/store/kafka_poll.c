@@ -181,6 +181,25 @@ has_older(const struct kafka *kafka, const struct kafka_barrier *barrier)
 	return false;
 }
 
+/* May it be answered? Not before what is served holds all that was read: a zone that is built anew is older than the place in the log. */
+static bool
+is_reached(struct kafka *kafka, struct kafka_barrier *barrier)
+{
+	if (barrier->status)
+		return true;
+	if (barrier->partition >= kafka->partition_room ||
+	    kafka->partitions[barrier->partition].position < barrier->target)
+		return false;
+	if (barrier->doubt)
+		return true;
+	const struct kafka_zone *at = kafka_find(kafka, barrier->text, strlen(barrier->text));
+	if (!at || at->zone != barrier->zone || at->stopped) {
+		barrier->status = at && at->stopped ? STATUS_STOP : STATUS_RETRY;
+		return true;
+	}
+	return at->phase == KAFKA_LIVE && at->ready && !has_older(kafka, barrier);
+}
+
 /* Under the mutex: the barriers whose place has been reached, in a list of their own. */
 static struct kafka_barrier *
 reached(struct kafka *kafka)
@@ -188,10 +207,7 @@ reached(struct kafka *kafka)
 	struct kafka_barrier *list = NULL;
 
 	for (struct kafka_barrier **link = &kafka->waiting, *barrier; (barrier = *link);) {
-		bool there = barrier->status || (barrier->partition < kafka->partition_room &&
-						 kafka->partitions[barrier->partition].position >= barrier->target &&
-						 (barrier->doubt || !has_older(kafka, barrier)));
-		if (!there) {
+		if (!is_reached(kafka, barrier)) {
 			link = &barrier->next;
 			continue;
 		}
