@@ -99,7 +99,7 @@ class Gateway:
         while check:
             with open(self.log_path, "rb") as f:
                 f.seek(seen)
-                if re.search(rb"\bready\b", f.read()):
+                if re.search(rb"\binfo ready\b|\"ready\"", f.read()):    # not "the zone is not ready"
                     break
             if self.proc.poll() is not None:
                 raise AssertionError("zonegated ended with %s:\n%s" % (self.proc.returncode, self.log()[-3000:]))

@@ -1,124 +1,23 @@
 """Zones on Kafka: real brokers, several gateways, other people's programs."""
-import glob
 import json
 import os
-import random
 import re
 import shutil
 import subprocess
 import tempfile
-import threading
-import time
 
 import pytest
 
-from conftest import BUILD, LONG, TOP, ZONE, ZONEGATED, Gateway, keyfile, run
+from conftest import BUILD, ZONE, ZONEGATED, run
+from kafka_cluster import (CREATE, KAFKA, ZONES_PY, Cluster, Kafka, add_a, change, newest_id, place, same, shared, state, text_of, until,
+                           zone_of)
 
-dns = pytest.importorskip("dns")
-import dns.message
-import dns.query
-import dns.rcode
-import dns.rdatatype
-import dns.tsigkeyring
-import dns.update
 import dns.zone
-from conftest import SECRET
-
-KAFKA = os.path.join(TOP, "tests", "servers", "kafka")
-ZONES_PY = os.path.join(TOP, "contrib", "consumers", "zones.py")
-for need in ("java", "mvn"):
-    if not shutil.which(need):
-        pytest.skip("no %s here: packages of the tests: line of contrib/packages" % need, allow_module_level=True)
-
-CONFIG = """
-server:
-  listen: [127.0.0.1@PORT]
-  state-dir: state
-  control-socket: zonegate.sock
-  http: 127.0.0.1@HTTP
-  identity: IDENTITY
-log: {level: info}
-keys:
-  - file: dhcp.key
-stores:
-  bus:
-    type: kafka
-    brokers: [BROKERS]
-    updates-topic: TOPIC.updates
-    snapshots-topic: TOPIC.snapshots
-    MORE
-zones:
-  - name: example.test.
-    file: example.test.zone
-    update-policy:
-      - grant dhcp. zonesub ANY
-    allow-transfer: [key dhcp., 127.0.0.1]
-"""
-CREATE = "create-topics: {partitions: 3, replication: %d}"
-
-
-class Kafka:
-    def __init__(self, *options):
-        self.dir = tempfile.mkdtemp(prefix="zg-kafka-")
-        r = run(KAFKA, "start", self.dir, *options, check=False, timeout=300)
-        if r.returncode:
-            self.close()
-            pytest.skip("no Kafka here: %s" % (r.stdout + r.stderr)[-300:])
-        self.bootstrap = run(KAFKA, "bootstrap", self.dir).stdout.strip()
-
-    def tool(self, name, *arguments):
-        return run(KAFKA, "tool", self.dir, name, "--bootstrap-server", self.bootstrap, *arguments, timeout=90).stdout
-
-    def __call__(self, command, *arguments):
-        return run(KAFKA, command, self.dir, *arguments, timeout=90).stdout
-
-    def close(self):
-        run(KAFKA, "clean", self.dir, check=False)
 
 
 @pytest.fixture(scope="module")
 def kafka():
-    k = Kafka()
-    yield k
-    k.close()
-
-
-class Cluster:
-    """Gateways on topics of their own."""
-
-    def __init__(self, kafka, config=CONFIG, replication=1):
-        self.kafka, self.config, self.made = kafka, config, []
-        self.topic = "t%d.%d" % (os.getpid(), random.randrange(10 ** 9))
-        self.replication = replication
-
-    def gateway(self, start=True, more=None, files=None, **kw):
-        path = tempfile.mkdtemp(prefix="zg-")
-        config = self.config.replace("IDENTITY", "gw%d" % (len(self.made) + 1)).replace("TOPIC", self.topic)
-        config = config.replace("BROKERS", ", ".join('"%s"' % b for b in self.kafka.bootstrap.split(",")))
-        config = config.replace("MORE", more if more is not None else CREATE % self.replication)
-        g = Gateway(path, config, {"dhcp.key": keyfile(), "example.test.zone": ZONE, **(files or {})})
-        self.made.append(g)
-        return g.start(**kw) if start else g
-
-    def close(self):
-        try:
-            for g in self.made:
-                g.stop()
-        finally:
-            for g in self.made:
-                g.kill()
-                shutil.rmtree(g.dir, ignore_errors=True)
-
-    def producer(self):
-        from confluent_kafka import Producer
-        return Producer({"bootstrap.servers": self.kafka.bootstrap, "acks": "all", "partitioner": "murmur2"})
-
-    def add(self, *values, topic="updates", key="example.test."):
-        p, errors = self.producer(), []
-        for value in values:
-            p.produce("%s.%s" % (self.topic, topic), value, key, on_delivery=lambda e, m: e and errors.append(e))
-        p.flush(20)
-        assert not errors, errors
+    return shared()
 
 
 @pytest.fixture
@@ -126,59 +25,6 @@ def cluster(kafka):
     c = Cluster(kafka)
     yield c
     c.close()
-
-
-def until(what, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("not within %d s" % seconds)
-
-
-def zone_of(g):
-    """The zone as AXFR gives it, as sorted text."""
-    z = dns.zone.from_xfr(dns.query.xfr("127.0.0.1", "example.test.", port=g.port, relativize=False), relativize=False)
-    return sorted("%s %s" % (n, rds) for n, node in z.nodes.items() for rds in node for rds in str(rds).splitlines())
-
-
-def dump(g):
-    return g.ctl("dump", "example.test.").stdout
-
-
-def state(g):
-    (line,) = [json.loads(x) for x in g.ctl("zones", "--json").stdout.splitlines()]
-    return line
-
-
-def same(gateways):
-    """All gateways come to the same version, serial, id and content."""
-    def equal():
-        all_of = [(s["version"], s["serial"]) for s in map(state, gateways)]
-        return all_of[0] if all(x == all_of[0] for x in all_of) else None
-    version = until(equal)[0]
-    assert all(dump(g) == dump(gateways[0]) for g in gateways)
-    return version
-
-
-def newest_id(g):
-    return json.loads(g.ctl("log", "example.test.", "--json").stdout.splitlines()[-1])["id"]
-
-
-def change(base, base_id, ops, **more):
-    return json.dumps({"zone": "example.test.", "base": base, "base_id": base_id, "time": "2026-11-21T22:50:01.123456Z",
-                       "origin": {"gateway": "other"}, "reads": [], "ops": ops, **more}, separators=(",", ":"))
-
-
-def place(g):
-    last = json.loads(g.ctl("log", "example.test.", "--json").stdout.splitlines()[-1])
-    return last["version"], last["id"]
-
-
-def add_a(name, address="192.0.2.1"):
-    return {"op": "ADD", "record": name, "type": "A", "ttl": 300, "content": address}
 
 
 def test_the_suite_of_all_stores(kafka):
@@ -216,8 +62,7 @@ def test_other_programs_rebuild_the_zone_from_the_topics(cluster):
                 "-o", out, "--once")
         assert "version %d serial" % state(one)["version"] in r.stdout and newest_id(one) in r.stdout, r.stdout + r.stderr
         z = dns.zone.from_file(os.path.join(out, "example.test.zone"), "example.test.", relativize=False)
-        text = sorted("%s %s" % (n, x) for n, node in z.nodes.items() for rds in node for x in str(rds).splitlines())
-        assert text == zone_of(one)
+        assert text_of(z) == zone_of(one)
     if shutil.which("kcat"):
         r = run("kcat", "-b", cluster.kafka.bootstrap, "-C", "-t", cluster.topic + ".updates", "-e", "-q", "-f", "%k %s\\n")
         assert [json.loads(x.split(" ", 1)[1])["base"] for x in r.stdout.splitlines()] == [0, 1, 2]
@@ -334,126 +179,6 @@ def test_a_removed_zone_stays_removed_until_it_is_made_again(cluster):
     until(lambda: two.short("ns1.dyn.test.") == ["127.0.0.1"])
 
 
-def update(g, key, *, timeout=6, **kw):
-    """One UPDATE over TCP; the rcode's name, or None where there was no answer."""
-    u = dns.update.Update("example.test.", keyring=dns.tsigkeyring.from_text({"dhcp.": SECRET}), keyalgorithm="hmac-sha256")
-    key(u)
-    try:
-        return dns.rcode.to_text(dns.query.tcp(u, "127.0.0.1", port=g.port, timeout=timeout).rcode())
-    except Exception:
-        return None
-
-
-class History:
-    """Counters by compare-and-set, as clients see them; each has to be a register that is linearizable."""
-
-    def __init__(self, gateways, names, per_client, clients):
-        self.gateways, self.names, self.per_client = gateways, names, per_client
-        self.events, self.lock = [], threading.Lock()
-        self.threads = [threading.Thread(target=self.client, args=(i,)) for i in range(clients)]
-
-    def client(self, number):
-        rnd = random.Random(number)
-        seen = {}
-        for i in range(self.per_client):
-            name, g = rnd.choice(self.names), rnd.choice(self.gateways)
-            if g.proc is None:
-                continue
-            old = seen.get(name, 0)
-            begun = time.monotonic()
-
-            def fill(u):
-                if old:
-                    u.present(name, "TXT", str(old))
-                    u.replace(name, 60, "TXT", str(old + 1))
-                else:
-                    u.absent(name)
-                    u.add(name, 60, "TXT", "1")
-            result = update(g, fill)
-            ended = time.monotonic()
-            with self.lock:
-                self.events.append((name, old, result, begun, ended))
-            if result == "NOERROR":
-                seen[name] = old + 1
-            else:
-                try:
-                    m = dns.query.udp(dns.message.make_query(name + ".example.test.", "TXT"), "127.0.0.1", port=g.port, timeout=2)
-                    seen[name] = max([int(str(r).strip('"')) for rs in m.answer for r in rs] or [0])
-                except Exception:
-                    pass
-
-    def run(self, while_running=None):
-        for t in self.threads:
-            t.start()
-        if while_running:
-            while_running()
-        for t in self.threads:
-            t.join()
-
-    def check(self, final):
-        """final(name): the counter as served at the end. Each step is taken once at most, in an order that time allows."""
-        count = {"NOERROR": 0, "lost": 0, "unknown": 0}
-        for name in self.names:
-            mine = [e for e in self.events if e[0] == name]
-            steps = {}
-            for _, old, result, begun, ended in mine:
-                if result == "NOERROR":
-                    assert old not in steps, "%s: step %d was taken twice" % (name, old)
-                    steps[old] = (begun, ended)
-                count["NOERROR" if result == "NOERROR" else "lost" if result in ("NXRRSET", "YXDOMAIN", "YXRRSET") else "unknown"] += 1
-                assert result in ("NOERROR", "NXRRSET", "YXDOMAIN", "YXRRSET", "SERVFAIL", None), (name, old, result)
-            end, unknown = final(name), {old for _, old, result, *_ in mine if result in ("SERVFAIL", None)}
-            for step in range(end):
-                assert step in steps or step in unknown, "%s: nobody took step %d of %d" % (name, step, end)
-            assert not [s for s in steps if s >= end], "%s: an acknowledged step is lost (%d, %s)" % (name, end, sorted(steps)[-3:])
-            order = sorted(steps)
-            for i, n in enumerate(order):
-                assert all(steps[m][1] >= steps[n][0] for m in order[i + 1:]), "%s: a later step ended before step %d began" % (name, n)
-            for _, old, result, begun, ended in mine:      # told that the value was another: then it must have been
-                if result in ("NXRRSET", "YXDOMAIN", "YXRRSET") and old not in unknown and old - 1 not in unknown:
-                    is_it = (max(steps[old - 1][1], 0) if old - 1 in steps else 0 if old == 0 else None)
-                    stays = steps[old][0] if old in steps else (float("inf") if old == end else 0)
-                    assert is_it is None or not (is_it < begun and ended < stays), "%s: %d was there, and was denied" % (name, old)
-        return count
-
-
-def counter(g, name):
-    return max([int(x.strip('"')) for x in g.short(name + ".example.test.", "TXT")] or [0])
-
-
-def test_three_gateways_are_one_register_for_each_name_while_one_is_killed(cluster):
-    gateways = [cluster.gateway() for _ in range(3)]
-    names = ["c%d" % i for i in range(20 if not LONG else 200)]
-    history = History(gateways, names, 2500 if LONG else 60, 8)
-
-    def killing():
-        for i in range(3 if LONG else 1):
-            time.sleep(1.0)
-            gateways[2].kill()
-            time.sleep(0.5)
-            gateways[2].start()
-    history.run(killing)
-    same(gateways)
-    assert len({newest_id(g) for g in gateways[:2]}) == 1
-    count = history.check(lambda name: counter(gateways[0], name))
-    assert count["NOERROR"] > 100, count
-
-
-def test_a_broker_that_restarts_loses_and_doubles_nothing(cluster):
-    gateways = [cluster.gateway() for _ in range(2)]
-    history = History(gateways, ["r%d" % i for i in range(12)], 60, 6)
-
-    def restarting():
-        time.sleep(0.7)
-        cluster.kafka("kill")
-        time.sleep(0.5)
-        cluster.kafka("start")
-    history.run(restarting)
-    until(lambda: gateways[0].nsupdate("update add end.example.test. 300 A 192.0.2.1", check=False).returncode == 0, 40)
-    same(gateways)
-    assert history.check(lambda name: counter(gateways[0], name))["NOERROR"] > 30
-
-
 def test_what_expired_before_a_snapshot_is_said_and_not_served(cluster):
     one = cluster.gateway()
     for i in range(5):
@@ -516,26 +241,4 @@ def test_tls_and_sasl_on_a_real_broker():
             finally:
                 c.close()
     finally:
-        k.close()
-
-
-@pytest.mark.skipif(not LONG, reason="long: three brokers")
-def test_three_brokers_killed_in_turn():
-    k = Kafka("-n", "3")
-    c = Cluster(k, replication=3)
-    try:
-        gateways = [c.gateway() for _ in range(3)]
-        history = History(gateways, ["k%d" % i for i in range(40)], 400, 12)
-
-        def killing():
-            for broker in ("1", "2", "3"):
-                time.sleep(3)
-                k("kill", broker)
-                time.sleep(5)
-                k("start", "-i", broker)
-        history.run(killing)
-        same(gateways)
-        assert history.check(lambda name: counter(gateways[0], name))["NOERROR"] > 1000
-    finally:
-        c.close()
         k.close()
