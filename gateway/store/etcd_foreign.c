@@ -99,9 +99,8 @@ find_written(struct etcd_zone *at, uint64_t revision)
 	return item;
 }
 
-/* In, but its events have passed as another's: a change without ops tells its fate. */
-static void
-hand_out_nothing(struct etcd_item *item)
+void
+etcd_foreign_tell(struct etcd_item *item)
 {
 	struct change *change = arena_copy(&item->etcd->arena, item->append.change, sizeof *change);
 	const uint8_t *record;
@@ -139,6 +138,8 @@ foreign_event(struct etcd_zone *at, struct etcd_kv *kv)
 	} else {
 		etcd_mirror_take(at->mirror, kv);
 	}
+	if (at->held)
+		at->held_ms = clock_monotonic_ms(); /* whoever is at it lives */
 }
 
 void
@@ -172,7 +173,7 @@ etcd_foreign_tell_written(struct etcd_zone *at)
 	for (struct etcd_item *item = at->etcd->items, *next; item; item = next) {
 		next = item->next;
 		if (item->at == at && item->written && item->written <= at->revision)
-			hand_out_nothing(item);
+			etcd_foreign_tell(item);
 	}
 }
 
@@ -480,7 +481,7 @@ on_commit(void *context, const struct etcd_answer *answer)
 	bool succeeded = answer->outcome == ETCD_DONE && json_is_true(json_object_get(answer->json, "succeeded"));
 	if (item->verify && answer->outcome == ETCD_DONE) {
 		if (succeeded)
-			hand_out_nothing(item);
+			etcd_foreign_tell(item);
 		else
 			etcd_lost(item);
 	} else if (succeeded) {
@@ -555,7 +556,7 @@ foreign_commit(struct etcd_item *item)
 	if (status)
 		etcd_fail(item, status, reason[0] ? reason : status_text(status));
 	else if (((struct etcd_writes *)item->writes)->count == 0)
-		hand_out_nothing(item);
+		etcd_foreign_tell(item);
 	else
 		foreign_commit(item);
 }

@@ -41,8 +41,7 @@ struct etcd_item {
 	uint64_t sequence;             /* helix, skydns: of its sending, */
 	uint64_t written;              /* and the revision that it made */
 	bool verify;                   /* no answer came: is it in? */
-	size_t step;                   /* v2: writes done */
-	void *writes;                  /* v2: struct etcd_writes */
+	void *writes;                  /* helix, skydns: struct etcd_writes */
 	enum status status;            /* of a barrier */
 };
 
@@ -109,7 +108,7 @@ struct etcd_zone {
 	bool anew;                     /* what the list has does not follow from that: content, no change */
 	size_t leases_asked;           /* while listing */
 	uint64_t leases_ms;            /* when those that end soon were last asked for */
-	uint64_t held_ms;
+	uint64_t held_ms, blocked_ms;  /* v2: blocked: a journal is in the way of the list, since */
 	bool frozen, freeze_news;      /* news: to be handed out */
 	uint64_t until_us, frozen_revision;
 	bool was_frozen; uint64_t was_until_us; /* as handed out */

@@ -102,7 +102,17 @@ void etcd_foreign_key(const struct etcd_zone *at, const uint8_t *owner, char *ou
 void etcd_foreign_note_key(const struct etcd_zone *at, const char *kind, char *out); /* beside the prefix: "frozen", "deleted", "journal" */
 /* What the change writes: each key with its value, NULL: deleted; revision: of the key as it is known, 0: absent. */
 struct etcd_write { char *key, *value; uint64_t revision; };
-struct etcd_writes { struct etcd_write *items; size_t count, room; };
+enum etcd_v2_phase { ETCD_V2_OPEN, ETCD_V2_READ, ETCD_V2_WRITE, ETCD_V2_CLOSE, ETCD_V2_ABANDON };
+struct etcd_writes {
+	struct etcd_write *items; size_t count, room;
+	uint32_t *slots; size_t slot_count; /* by key: 1 + place in items */
+	/* v2 */
+	enum etcd_v2_phase phase;
+	char *text;                    /* of the journal */
+	uint64_t journal;              /* its index */
+	size_t next, under_way, refused;
+	bool again;
+};
 /* The key that says whether the zone is frozen. */
 void etcd_foreign_take_freeze(struct etcd_zone *at, const struct etcd_kv *kv);
 void etcd_foreign_free_writes(struct etcd_writes *writes);
@@ -112,6 +122,8 @@ void etcd_foreign_lost(struct etcd_item *item);
 /* What the list differs in from what was served is a change. */
 void etcd_foreign_emit_list(struct etcd_zone *at);
 void etcd_foreign_tell_written(struct etcd_zone *at);
+/* It is in, but its events have passed, or will, as another's: a change that changes nothing tells its fate. */
+void etcd_foreign_tell(struct etcd_item *item);
 /* What was taken since the last time is a change of this revision. */
 void etcd_foreign_emit(struct etcd_zone *at, uint64_t revision);
 /* Names that the change looked at are as they were at its base. */

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/hash.h"
 #include "base/rcu.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,38 +40,66 @@ etcd_foreign_free_writes(struct etcd_writes *writes)
 		free(writes->items[i].value);
 	}
 	free(writes->items);
+	free(writes->slots);
+	free(writes->text);
 	*writes = (struct etcd_writes){0};
 }
 
-/* The last word on a key counts (a change has some thousand at most). value NULL: deleted; given. */
+/* The slot of a key; it is empty (0) where the key is new. */
+static uint32_t *
+find_slot(const struct etcd_writes *writes, const char *key)
+{
+	size_t i = hash_bytes(key, strlen(key)) & (writes->slot_count - 1);
+
+	while (writes->slots[i] && strcmp(writes->items[writes->slots[i] - 1].key, key) != 0)
+		i = (i + 1) & (writes->slot_count - 1);
+	return &writes->slots[i];
+}
+
+static bool
+grow_writes(struct etcd_writes *writes)
+{
+	size_t room = writes->room ? writes->room * 2 : 8;
+	struct etcd_write *items = realloc(writes->items, room * sizeof *items);
+	uint32_t *slots = calloc(2 * room, sizeof *slots);
+
+	if (items)
+		writes->items = items;
+	if (!items || !slots) {
+		free(slots);
+		return false;
+	}
+	free(writes->slots);
+	writes->slots = slots;
+	writes->slot_count = 2 * room;
+	writes->room = room;
+	for (size_t i = 0; i < writes->count; i++)
+		*find_slot(writes, writes->items[i].key) = (uint32_t)i + 1;
+	return true;
+}
+
+/* The last word on a key counts. value NULL: deleted; given. */
 static enum status
 add_write(struct etcd_item *item, struct etcd_writes *writes, const char *key, char *value)
 {
-	size_t i = 0;
-
-	while (i < writes->count && strcmp(writes->items[i].key, key) != 0)
-		i++;
-	if (i == writes->room) {
-		size_t room = writes->room ? writes->room * 2 : 8;
-		struct etcd_write *items = realloc(writes->items, room * sizeof *items);
-		if (!items) {
-			free(value);
-			return STATUS_NO_MEMORY;
-		}
-		writes->items = items;
-		writes->room = room;
+	if (writes->count == writes->room && !grow_writes(writes)) {
+		free(value);
+		return STATUS_NO_MEMORY;
 	}
-	if (i == writes->count) {
+	uint32_t *slot = find_slot(writes, key);
+	if (!*slot) {
 		const struct etcd_entry *entry = etcd_mirror_entry(item->at->mirror, key);
-		writes->items[i] = (struct etcd_write){.key = strdup(key), .revision = entry ? entry->revision : 0};
-		if (!writes->items[i].key) {
+		struct etcd_write *write = &writes->items[writes->count];
+		*write = (struct etcd_write){.key = strdup(key), .revision = entry ? entry->revision : 0};
+		if (!write->key) {
 			free(value);
 			return STATUS_NO_MEMORY;
 		}
-		writes->count++;
+		*slot = (uint32_t)++writes->count;
 	}
-	free(writes->items[i].value);
-	writes->items[i].value = value;
+	struct etcd_write *write = &writes->items[*slot - 1];
+	free(write->value);
+	write->value = value;
 	return STATUS_OK;
 }
 
@@ -189,9 +218,8 @@ move_own(struct etcd_item *item, struct etcd_writes *writes, const char *key)
 
 	if (!own || own->bad)
 		return STATUS_OK;
-	for (size_t i = 0; i < writes->count; i++)
-		if (strcmp(writes->items[i].key, key) == 0)
-			return STATUS_OK; /* it goes, or is written anew */
+	if (*find_slot(writes, key))
+		return STATUS_OK; /* it goes, or is written anew */
 	digest_sha256(own->value, own->value_size, sum);
 	bytes_to_hex(sum, 4, id);
 	snprintf(child, sizeof child, "%s/x%s", key, id);
@@ -297,6 +325,13 @@ etcd_foreign_writes(struct etcd_item *item, struct etcd_writes *writes, char *re
 	}
 	if (change->frozen >= 0)
 		return freeze_write(item, writes);
+	for (size_t i = 0; i < change->op_count; i++) {
+		const struct etcd_zone *owner = etcd_closest(item->etcd, change->ops[i].owner);
+		if (owner == item->at)
+			continue;
+		snprintf(reason, STORE_REASON_SIZE, "%.250s is served from the same keys: update that zone", owner ? owner->text : "no zone");
+		return STATUS_REFUSED;
+	}
 	if (item->etcd->settings.layout == ETCD_HELIX)
 		return helix_writes(item, writes);
 	return skydns_writes(item, writes, reason);

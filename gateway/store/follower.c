@@ -557,6 +557,22 @@ take_batch(struct follower *follower)
 /* ---- between batches ---- */
 
 static void
+take_added(struct follower *follower)
+{
+	pthread_mutex_lock(&follower->mutex);
+	while (follower->added) {
+		struct follower_zone *at = follower->added;
+		follower->added = at->next;
+		at->next = follower->zones;
+		at->link = &follower->zones;
+		if (at->next)
+			at->next->link = &at->next;
+		follower->zones = at;
+	}
+	pthread_mutex_unlock(&follower->mutex);
+}
+
+static void
 checkpoint(struct follower *follower, struct follower_zone *at)
 {
 	struct zone_version *version = atomic_load_explicit(&at->zone->current, memory_order_relaxed);
@@ -573,6 +589,7 @@ keep_idle_zones(struct follower *follower, bool all)
 	bool regular = now_ms - follower->round_ms >= ROUND_MS;
 	bool round = atomic_exchange(&follower->store->round, false) || regular;
 
+	take_added(follower); /* the store may have handed out a zone in the poll in which it was added */
 	if (regular)
 		follower->round_ms = now_ms;
 	for (struct follower_zone *at = follower->zones; at; at = at->next)
@@ -632,22 +649,6 @@ drop_zone(struct follower *follower, struct zone *zone)
 		checkpoint(follower, at);
 	follower->store->ops->drop_zone(follower->store, zone);
 	free_zone(at);
-}
-
-static void
-take_added(struct follower *follower)
-{
-	pthread_mutex_lock(&follower->mutex);
-	while (follower->added) {
-		struct follower_zone *at = follower->added;
-		follower->added = at->next;
-		at->next = follower->zones;
-		at->link = &follower->zones;
-		if (at->next)
-			at->next->link = &at->next;
-		follower->zones = at;
-	}
-	pthread_mutex_unlock(&follower->mutex);
 }
 
 /* True if the store had something to hand out. */

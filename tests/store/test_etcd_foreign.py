@@ -118,3 +118,131 @@ def test_a_freeze_holds_on_all_gateways_and_over_a_restart(etcd, make_gateway, l
     for gateway in one, two, three:
         wait_for(lambda: update(gateway, "update add a.example.com. 300 A 192.0.2.1", "example.com.", check=False).returncode == 0)
     wait_for(lambda: len({g.serial("example.com.") for g in (one, two, three)}) == 1)
+
+
+# ---- large changes, and others who write at the same time ----
+
+def many(count, letter="n"):
+    return "\n".join("update add %s%d.example.com. 300 A 10.0.%d.%d" % (letter, i, i >> 8, i & 255) for i in range(count))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_update_of_2000_records_is_one_change_to_all_readers(etcd, make_gateway, layout):
+    slow = "    update-timeout: 20s\n"
+    one, two = (make_gateway(config(etcd, store(layout), HELIX[:1], slow, name=name)) for name in ("gw1", "gw2"))
+    seen, stop = set(), threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            seen.add(sum(x.startswith("n") for x in axfr(two, "example.com.")))
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        done = one.nsupdate(many(2000), "-v", key=None, zone="example.com.")
+        assert not done.stderr
+        wait_for(lambda: len([x for x in axfr(two, "example.com.") if " A\t" in x or "\tA\t" in x]) >= 2000, 20)
+    finally:
+        stop.set()
+        watcher.join()
+    assert len(seen - {0}) == 1, seen
+    if layout != "v2 helix":  # one revision: all other readers see it whole, too
+        end = "/skydnt" if "skydns" in layout else "/helix0"
+        kvs = etcd.v3("kv/range", key=b64(end[:-1]), range_end=b64(end))["kvs"]
+        assert len(kvs) == 2000 and len({kv["mod_revision"] for kv in kvs}) == 1
+    one.nsupdate("\n".join("update delete n%d.example.com." % i for i in range(2000)), "-v", key=None, zone="example.com.")
+    wait_for(lambda: len(axfr(two, "example.com.")) == 2, 20)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_gateways_and_another_program_write_the_same_names_and_nothing_is_lost(etcd, make_gateway, layout):
+    gateways = [make_gateway(config(etcd, store(layout), HELIX[:1], name="gw%d" % i)) for i in range(2)]
+    stop, failed, last = threading.Event(), [], {}
+
+    def other():
+        i = 0
+        while not stop.is_set():
+            put(etcd, layout, "other%d" % (i % 3), "192.0.2.%d" % (i % 250))
+            last["other%d" % (i % 3)] = "192.0.2.%d" % (i % 250)
+            i += 1
+            time.sleep(0.005)
+
+    def gateway(number):
+        for i in range(20):
+            done = update(gateways[number], "update add hot.example.com. 300 TXT \"%d-%d\"" % (number, i), "example.com.", check=False)
+            if done.returncode:
+                failed.append(done.stderr)
+    threads = [threading.Thread(target=gateway, args=(n,)) for n in range(2)]
+    writer = threading.Thread(target=other)
+    for thread in threads + [writer]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stop.set()
+    writer.join()
+    assert not failed
+    wanted = sorted('"%d-%d"' % (n, i) for n in range(2) for i in range(20))
+    for g in gateways:
+        wait_for(lambda: g.short("hot.example.com.", "TXT", "+tcp") == wanted)
+        for name, address in last.items():
+            wait_for(lambda: g.short(name + ".example.com.") == [address])
+    wait_for(lambda: axfr(gateways[0], "example.com.") == axfr(gateways[1], "example.com."))
+    gateways[0].ctl("log", "--verify", "example.com.")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_of_updates_that_demand_an_unused_name_one_wins(etcd, make_gateway, layout):
+    gateways = [make_gateway(config(etcd, store(layout), HELIX[:1], name="gw%d" % i)) for i in range(2)]
+    for i in range(15):
+        results = {}
+
+        def work(n, kind, data):
+            text = "prereq nxdomain n%d.example.com.\nupdate add n%d.example.com. 300 %s %s" % (i, i, kind, data)
+            results[n] = update(gateways[n], text, "example.com.", check=False)
+        threads = [threading.Thread(target=work, args=x) for x in ((0, "A", "192.0.2.1"), (1, "AAAA", "2001:db8::1"))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(r.returncode for r in results.values()) == [0, 2], [r.stderr for r in results.values()]
+        assert sum("YXDOMAIN" in r.stderr for r in results.values()) == 1
+
+
+@pytest.mark.parametrize("layout", ["v2 helix", "v3 helix"])
+def test_a_zone_below_another_goes_its_own_way(etcd, make_gateway, layout):
+    gateway = make_gateway(config(etcd, store(layout), ("example.com.", "sub.example.com.")))
+    put(etcd, layout, "sub/www", "192.0.2.7")
+    wait_for(lambda: gateway.short("www.sub.example.com.") == ["192.0.2.7"])
+    for i in range(3):
+        update(gateway, "update add w%d.example.com. 300 A 192.0.2.%d" % (i, i), "example.com.")
+        update(gateway, "update add w%d.sub.example.com. 300 A 192.0.2.%d" % (i, i), "sub.example.com.")
+    refused = update(gateway, "update add x.sub.example.com. 300 A 192.0.2.1", "example.com.", check=False)
+    assert "REFUSED" in refused.stderr and "sub.example.com. is served from the same keys" in gateway.log()
+    update(gateway, "prereq nxdomain a.b.example.com.\nupdate add b.example.com. 300 A 192.0.2.1", "example.com.")
+    assert "NXDOMAIN" in update(gateway, "prereq yxdomain no.example.com.\nupdate add no.example.com. 300 A 192.0.2.1", "example.com.",
+                                check=False).stderr
+    update(gateway, "update add new.sub.example.com. 300 A 192.0.2.9", "sub.example.com.")
+    gateway.ctl("rollback", "example.com.", next(json.loads(x) for x in gateway.ctl("--json", "zones").stdout.splitlines()
+                                                 if '"example.com."' in x)["version"] - 1)
+    assert "NXDOMAIN" in gateway.dig("b.example.com.") and gateway.short("w2.example.com.") == ["192.0.2.2"]
+    assert len(axfr(gateway, "sub.example.com.")) == 2 + 5
+
+
+def test_a_journal_left_behind_is_completed_by_another_gateway(etcd, make_gateway):
+    one, two = (make_gateway(config(etcd, store("v2 helix"), HELIX[:1], name=name)) for name in ("gw1", "gw2"))
+    for i in range(3):
+        sender = subprocess.Popen(["nsupdate", "-v"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        sender.stdin.write("server 127.0.0.1 %d\nzone example.com.\n%s\nsend\n" % (one.port, many(300, "k%dn" % i)))
+        sender.stdin.close()
+        time.sleep(0.05 + 0.05 * i)
+        one.kill()
+        sender.wait()
+        counts = set()
+
+        def settled():
+            counts.add(sum(x.startswith("k%dn" % i) for x in axfr(two, "example.com.")))
+            return not update(two, "update add after%d.example.com. 300 A 192.0.2.1" % i, "example.com.", check=False).returncode
+        wait_for(settled, 15)
+        one.start()
+        wait_for(lambda: axfr(one, "example.com.") == axfr(two, "example.com."))
+        counts.add(sum(x.startswith("k%dn" % i) for x in axfr(two, "example.com.")))
+        assert counts <= {0, 300}
