@@ -111,7 +111,7 @@ answer_chaos(const struct message *msg, const char *identity, const char *versio
 		text = identity;
 	else if (is_named(msg, "version", "bind") || is_named(msg, "version", "server"))
 		text = version_text;
-	if (text == NULL) {
+	if (text == NULL || *text == '\0') {
 		compose->rcode = RCODE_REFUSED;
 		return;
 	}

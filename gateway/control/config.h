@@ -101,6 +101,7 @@ struct config_server {
 	struct config_tls tls; unsigned tls_line;
 	uint64_t threads;                 /* 0: one per CPU */
 	const char *identity;             /* NULL: none */
+	const char *version;              /* for version.server; "none": refused; NULL: ours */
 	const char *state_dir, *control_socket;
 	struct config_addresses http;     /* count 0: off */
 	const char *user; unsigned user_line;

@@ -40,6 +40,7 @@ static const struct config_field server_fields[] = {
 	FIELD(config_server, tls, "tls", config_read_submap, .detail = &server_tls_map),
 	FIELD(config_server, threads, "threads", config_read_number, .max = 256),
 	FIELD(config_server, identity, "identity", config_read_string, .max = 255),
+	FIELD(config_server, version, "version", config_read_string, .max = 255),
 	FIELD(config_server, state_dir, "state-dir", config_read_path),
 	FIELD(config_server, control_socket, "control-socket", config_read_path),
 	FIELD(config_server, http, "http", config_read_address, .min = HTTP_PORT),

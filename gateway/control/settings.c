@@ -89,6 +89,8 @@ settings_serve(const struct config *config, const struct serve_settings *old)
 	keyring_hold(config->keys);
 	settings->keys = config->keys;
 	settings->identity = config->server.identity ? must(strdup(config->server.identity)) : NULL;
+	if (config->server.version)
+		settings->version_text = must(strdup(strcmp(config->server.version, "none") == 0 ? "" : config->server.version));
 	settings->udp_size = (uint16_t)config->server.udp_size;
 	settings->keepalive_100ms = (uint16_t)(config->server.tcp_idle_ms / 100);
 	settings->ratelimit.rate_milli = (uint32_t)config->server.rate_limit.rate * 1000;
@@ -111,6 +113,7 @@ settings_serve_free(struct serve_settings *settings)
 	keyring_free(settings->keys);
 	tls_free(settings->tls);
 	free(settings->identity);
+	free(settings->version_text);
 	free(settings);
 }
 

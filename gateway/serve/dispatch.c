@@ -21,6 +21,7 @@ struct exchange {
 	const struct peer *peer;
 	struct stream *stream;
 	struct compose compose;
+	struct edns_reply *reply;         /* NULL: no OPT */
 	struct tsig tsig;
 	struct ede ede;
 };
@@ -189,7 +190,9 @@ dispatch_query(struct exchange *exchange)
 	if (is_meta(msg->qtype))
 		return dispatch_meta(exchange);
 	if (msg->qclass == CLASS_CH) {
-		answer_chaos(msg, exchange->settings->identity, serve->version_text, &exchange->compose);
+		const struct serve_settings *settings = exchange->settings;
+		answer_chaos(msg, settings->identity, settings->version_text ? settings->version_text : serve->version_text,
+			     &exchange->compose);
 		return DISPATCH_ANSWER;
 	}
 	if (msg->qclass != CLASS_IN)
@@ -200,6 +203,8 @@ dispatch_query(struct exchange *exchange)
 	const struct zone_version *version = zone_current(zone);
 	if (version == NULL)
 		return refuse_because(exchange, RCODE_SERVFAIL, EDE_NOT_READY, "the zone is not ready");
+	if (exchange->reply != NULL && exchange->msg->edns.zoneversion)
+		exchange->reply->zone_serial = version->serial; /* of the one that answers */
 	answer_query(msg, version, tree_leaf(&version->tree, answer_hash(msg, version)),
 		     exchange->peer->transport != TRANSPORT_UDP, &exchange->compose);
 	return DISPATCH_ANSWER;
@@ -423,8 +428,14 @@ struct opt {
 /* Options that few requests ask for. */
 static __attribute__((noinline)) void
 opt_more(struct opt *opt, const struct dispatch *dispatch, const struct serve_settings *settings,
-	 const struct message *msg, const struct peer *peer)
+	 const struct message *msg, const struct peer *peer, const struct zone_version *version)
 {
+	/* RFC 9660 3.2: in every answer of a zone of ours, referrals and errors too. */
+	if (msg->edns.zoneversion && version != NULL) {
+		opt->reply.zoneversion = true;
+		opt->reply.zone_labels = version->apex_labels;
+		opt->reply.zone_serial = version->serial;
+	}
 	if (msg->edns.cookie != NULL && settings->cookies.count > 0) {
 		enum cookie_verdict verdict = cookie_answer(&settings->cookies, &peer->remote, msg->edns.cookie,
 							    msg->edns.cookie_size, clock_wall_s(), opt->cookie);
@@ -441,10 +452,13 @@ opt_more(struct opt *opt, const struct dispatch *dispatch, const struct serve_se
 		opt->reply.padding_block = PADDING_BLOCK;
 }
 
-/* The OPT of an answer, but for the EDE; NULL: the request had none (RFC 6891 6.1.1). */
+/*
+ * The OPT of an answer, but for the EDE; NULL: the request had none (RFC 6891 6.1.1). version: of the question's zone;
+ * NULL: none.
+ */
 static inline struct edns_reply *
 opt_init(struct opt *opt, const struct dispatch *dispatch, const struct serve_settings *settings,
-	 const struct message *msg, const struct peer *peer)
+	 const struct message *msg, const struct peer *peer, const struct zone_version *version)
 {
 	opt->known = false;
 	if (!msg->edns.present)
@@ -455,8 +469,8 @@ opt_init(struct opt *opt, const struct dispatch *dispatch, const struct serve_se
 		.nsid = msg->edns.nsid ? settings->identity : NULL, /* RFC 5001 2.3 */
 		.keepalive_100ms = -1,
 	};
-	if (msg->edns.cookie != NULL || msg->edns.keepalive || msg->edns.padding)
-		opt_more(opt, dispatch, settings, msg, peer);
+	if (msg->edns.cookie != NULL || msg->edns.keepalive || msg->edns.padding || msg->edns.zoneversion)
+		opt_more(opt, dispatch, settings, msg, peer, version);
 	return &opt->reply;
 }
 
@@ -518,6 +532,16 @@ finish(struct compose *compose, struct edns_reply *reply, const struct ede *ede,
 	return size;
 }
 
+/* RFC 7873 5.4, RFC 9619 3: a query without a question asks for a server cookie, with nothing but an OPT. */
+static bool
+asks_cookie(const struct message *msg)
+{
+	return message_opcode(msg) == OPCODE_QUERY && msg->count[SECTION_QUESTION] == 0 &&
+	       msg->count[SECTION_ANSWER] == 0 && msg->count[SECTION_AUTHORITY] == 0 &&
+	       msg->count[SECTION_ADDITIONAL] == 1 && msg->opt_offset == MESSAGE_HEADER_SIZE &&
+	       msg->start[SECTION_COUNT] == msg->size && msg->edns.cookie != NULL && !msg->edns.bad_cookie;
+}
+
 static enum dispatch_result
 choose(struct exchange *exchange, enum parse_verdict verdict)
 {
@@ -531,6 +555,8 @@ choose(struct exchange *exchange, enum parse_verdict verdict)
 			return refuse_update(exchange, NULL, tsig_verdict_text(exchange->tsig.verdict));
 		return DISPATCH_ANSWER;
 	}
+	if (verdict == PARSE_FORMERR && asks_cookie(msg) && msg->edns.version == 0)
+		return DISPATCH_ANSWER;
 	if (verdict == PARSE_FORMERR || (msg->edns.present && msg->edns.bad_cookie)) { /* RFC 7873 5.2.2 */
 		refuse(exchange, RCODE_FORMERR);
 		return message_opcode(msg) == OPCODE_UPDATE ? refuse_update(exchange, NULL, "formerr")
@@ -552,6 +578,23 @@ static void
 count(struct serve_counters *counters, enum transport transport, unsigned rcode)
 {
 	stat_add(&counters->queries[transport][rcode < 23 ? rcode : 23], 1);
+}
+
+static bool
+asks_zoneversion(const struct dispatch_request *request)
+{
+	const struct message *msg = &request->msg;
+
+	return request->verdict == PARSE_OK && message_opcode(msg) == OPCODE_QUERY && msg->qclass == CLASS_IN &&
+	       msg->edns.present && msg->edns.zoneversion && msg->edns.version == 0;
+}
+
+static const struct zone_version *
+version_of_query(const struct serve *serve, const struct message *msg)
+{
+	const struct zone *zone = zone_of_query(serve->table, msg);
+
+	return zone != NULL ? zone_current(zone) : NULL;
 }
 
 /* Anything but a plain query that one of our zones answers. */
@@ -578,7 +621,8 @@ answer_special(const struct dispatch *dispatch, const struct dispatch_request *r
 	tsig_verify(msg, settings->keys, msg->tsig_offset != 0 ? clock_wall_s() : 0, &exchange.tsig);
 	if (exchange.tsig.verdict > TSIG_GOOD)
 		stat_add(&dispatch->counters->tsig_failures[exchange.tsig.verdict], 1);
-	struct edns_reply *reply = opt_init(&opt, dispatch, settings, msg, request->peer);
+	const struct zone_version *version = asks_zoneversion(request) ? version_of_query(dispatch->serve, msg) : NULL;
+	struct edns_reply *reply = exchange.reply = opt_init(&opt, dispatch, settings, msg, request->peer, version);
 	size_t reserved = (reply != NULL ? edns_reply_size(reply) : 0) + tsig_room(&exchange.tsig);
 	compose_begin(&exchange.compose, msg, buffer, room, limit_of(msg, settings, transport, room), reserved);
 
@@ -637,7 +681,7 @@ dispatch_answer(const struct dispatch *dispatch, const struct dispatch_request *
 
 	if (!request->plain)
 		return answer_special(dispatch, request, settings, buffer, room, answer_size, stream);
-	struct edns_reply *reply = opt_init(&opt, dispatch, settings, msg, request->peer);
+	struct edns_reply *reply = opt_init(&opt, dispatch, settings, msg, request->peer, request->version);
 	if (reply != NULL)
 		reserved = edns_reply_size(reply);
 	if (transport == TRANSPORT_UDP)
@@ -681,7 +725,7 @@ dispatch_pending(const struct dispatch *dispatch, struct pending *pending, uint8
 		stat_add(&dispatch->counters->dropped, 1);
 		return DISPATCH_DROP;
 	}
-	struct edns_reply *reply = opt_init(&opt, dispatch, settings, msg, &pending->peer);
+	struct edns_reply *reply = opt_init(&opt, dispatch, settings, msg, &pending->peer, NULL);
 	size_t reserved = (reply != NULL ? edns_reply_size(reply) : 0) + tsig_room(&pending->tsig);
 	compose_begin(&compose, msg, buffer, room, limit_of(msg, settings, pending->peer.transport, room), reserved);
 	compose.rcode = request->rcode;

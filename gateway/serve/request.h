@@ -22,6 +22,7 @@ enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_COUNT };
 struct serve_settings {
 	struct keyring *keys;          /* given */
 	char *identity;                /* NSID and id.server; NULL: none */
+	char *version_text;            /* version.server; "": refused; NULL: that of struct serve */
 	uint16_t udp_size;             /* largest UDP response */
 	struct acl *control;           /* not used by serve/ */
 	struct cookie_secrets cookies;

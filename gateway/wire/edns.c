@@ -6,6 +6,8 @@
 #define FLAG_DO 0x8000
 #define OPT_FIXED_SIZE 11 /* root, TYPE, CLASS, TTL, RDLENGTH */
 #define OPTION_FIXED_SIZE 4
+#define ZONEVERSION_SIZE 6       /* LABELCOUNT, TYPE, a serial (RFC 9660 2) */
+#define ZONEVERSION_SOA_SERIAL 0
 
 static void
 take_option(struct edns *edns, unsigned code, const uint8_t *value, size_t size)
@@ -75,6 +77,8 @@ edns_reply_size(const struct edns_reply *reply)
 		size += OPTION_FIXED_SIZE + 2;
 	if (reply->nsid != NULL)
 		size += OPTION_FIXED_SIZE + strlen(reply->nsid);
+	if (reply->zoneversion)
+		size += OPTION_FIXED_SIZE + ZONEVERSION_SIZE;
 	if (has_ede(reply))
 		size += OPTION_FIXED_SIZE + 2 + strlen(reply->ede->text);
 	return size;
@@ -151,6 +155,11 @@ edns_write(struct writer *out, const struct edns_reply *reply)
 	}
 	if (reply->nsid != NULL)
 		write_option(out, EDNS_OPTION_NSID, reply->nsid, strlen(reply->nsid));
+	if (reply->zoneversion) {
+		uint8_t value[ZONEVERSION_SIZE] = {reply->zone_labels, ZONEVERSION_SOA_SERIAL};
+		bytes_put_u32(value + 2, reply->zone_serial);
+		write_option(out, EDNS_OPTION_ZONEVERSION, value, sizeof value);
+	}
 	if (has_ede(reply))
 		write_ede(out, reply->ede);
 	if (reply->padding_block > 0)

@@ -1,5 +1,5 @@
 /*
- * EDNS: OPT (RFC 6891) in, OPT out, Extended DNS Errors (RFC 8914), NSID (RFC 5001).
+ * EDNS: OPT (RFC 6891) in, OPT out, Extended DNS Errors (RFC 8914), NSID (RFC 5001), ZONEVERSION (RFC 9660).
  *
  * Threads:   any; no state.
  * Memory:    struct edns points into the message; nothing is allocated.
@@ -65,6 +65,9 @@ struct edns_reply {
 	const struct ede *ede;       /* NULL or code EDE_NONE: none */
 	const uint8_t *cookie; uint8_t cookie_size; /* whole COOKIE option value; 0: none */
 	int keepalive_100ms;         /* -1: none */
+	bool zoneversion;            /* RFC 9660: labels and serial of the zone that answers */
+	uint8_t zone_labels;
+	uint32_t zone_serial;
 	uint16_t padding_block;      /* 0: none; else the whole message is padded up to a multiple */
 };
 /* Octets that edns_write will take, padding left out. */
