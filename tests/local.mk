@@ -47,6 +47,7 @@ UNIT_TESTS = \
 	tests/unit/test_ratelimit \
 	tests/unit/test_rcu \
 	tests/unit/test_rdata \
+	tests/unit/test_reclaim \
 	tests/unit/test_retransmit \
 	tests/unit/test_rrset \
 	tests/unit/test_rrtype \

@@ -663,6 +663,7 @@ poll_once(struct follower *follower, int timeout_ms)
 
 	sink.context = follower;
 	rcu_thread_offline();
+	table_throttle(follower->table);
 	follower->store->ops->poll(follower->store, &sink, timeout_ms);
 	rcu_thread_online();
 	if (follower->event_count == 0)

@@ -8,11 +8,19 @@
 struct reclaim {
 	pthread_t thread;
 	pthread_mutex_t mutex;
-	pthread_cond_t work;
+	pthread_cond_t work, freed;
 	struct reclaim_item *first, **last;
+	size_t backlog; /* items that have not run */
+	unsigned throttled;
 	long expected;
 	bool asleep, stop;
 };
+
+static bool
+is_urgent(const struct reclaim *reclaim)
+{
+	return reclaim->stop || reclaim->throttled > 0;
+}
 
 static void
 take(struct reclaim *reclaim, struct reclaim_item **items)
@@ -30,11 +38,21 @@ take(struct reclaim *reclaim, struct reclaim_item **items)
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000L;
 	}
-	while (!reclaim->stop && pthread_cond_timedwait(&reclaim->work, &reclaim->mutex, &until) == 0)
+	while (!is_urgent(reclaim) && pthread_cond_timedwait(&reclaim->work, &reclaim->mutex, &until) == 0)
 		;
 	*items = reclaim->first;
 	reclaim->first = NULL;
 	reclaim->last = &reclaim->first;
+}
+
+static void
+count_done(struct reclaim *reclaim, size_t done)
+{
+	pthread_mutex_lock(&reclaim->mutex);
+	reclaim->backlog -= done;
+	if (reclaim->throttled > 0)
+		pthread_cond_broadcast(&reclaim->freed);
+	pthread_mutex_unlock(&reclaim->mutex);
 }
 
 static void *
@@ -50,10 +68,12 @@ reclaim_main(void *context)
 		if (item == NULL)
 			return NULL;
 		synchronize_rcu();
-		for (; item != NULL; item = next) {
+		size_t done = 0;
+		for (; item != NULL; item = next, done++) {
 			next = item->next;
 			item->run(item);
 		}
+		count_done(reclaim, done);
 	}
 }
 
@@ -70,10 +90,12 @@ reclaim_new(void)
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&reclaim->work, &attributes);
+	pthread_cond_init(&reclaim->freed, NULL);
 	pthread_condattr_destroy(&attributes);
 	if (pthread_create(&reclaim->thread, NULL, reclaim_main, reclaim) == 0)
 		return reclaim;
 	pthread_cond_destroy(&reclaim->work);
+	pthread_cond_destroy(&reclaim->freed);
 	pthread_mutex_destroy(&reclaim->mutex);
 	free(reclaim);
 	return NULL;
@@ -90,6 +112,7 @@ reclaim_free(struct reclaim *reclaim)
 	pthread_mutex_unlock(&reclaim->mutex);
 	pthread_join(reclaim->thread, NULL);
 	pthread_cond_destroy(&reclaim->work);
+	pthread_cond_destroy(&reclaim->freed);
 	pthread_mutex_destroy(&reclaim->mutex);
 	free(reclaim);
 }
@@ -102,8 +125,22 @@ reclaim_later(struct reclaim *reclaim, struct reclaim_item *item, void (*run)(st
 	pthread_mutex_lock(&reclaim->mutex);
 	*reclaim->last = item;
 	reclaim->last = &item->next;
+	reclaim->backlog++;
 	if (reclaim->asleep)
 		pthread_cond_signal(&reclaim->work);
+	pthread_mutex_unlock(&reclaim->mutex);
+}
+
+void
+reclaim_throttle(struct reclaim *reclaim)
+{
+	pthread_mutex_lock(&reclaim->mutex);
+	reclaim->throttled++;
+	while (reclaim->backlog >= RECLAIM_BACKLOG_MAX) {
+		pthread_cond_signal(&reclaim->work); /* it gathers no longer */
+		pthread_cond_wait(&reclaim->freed, &reclaim->mutex);
+	}
+	reclaim->throttled--;
 	pthread_mutex_unlock(&reclaim->mutex);
 }
 

@@ -389,6 +389,12 @@ table_publish(struct table *table, struct zone *zone, struct zone_version *versi
 }
 
 void
+table_throttle(struct table *table)
+{
+	reclaim_throttle(table->reclaim);
+}
+
+void
 table_set_state(struct zone *zone, enum zone_state state)
 {
 	atomic_store_explicit(&zone->state, (int)state, memory_order_release);

@@ -87,6 +87,8 @@ zone_current(const struct zone *zone)
  * A zone that has been removed takes nothing more: the version is discarded.
  */
 void table_publish(struct table *table, struct zone *zone, struct zone_version *version);
+/* Wait while too many old versions wait to be freed (zone/reclaim.h): before more are made. In no RCU section. */
+void table_throttle(struct table *table);
 void table_set_state(struct zone *zone, enum zone_state state);
 /* "loading", "ready", … */
 const char *zone_state_text(enum zone_state state);
