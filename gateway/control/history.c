@@ -474,21 +474,14 @@ diff_compare(const void *a, const void *b)
 	return name_compare(((const struct diff_pair *)a)->owner, ((const struct diff_pair *)b)->owner);
 }
 
-/* A record with its TTL; the case of names counts. */
-static bool
-node_has(const struct node *node, const struct rrset *rrset, struct rdata rdata)
+/* The records of an RRset that a node does not have; one with another TTL is another record. */
+static struct rrset_missing
+node_missing(const struct rrset *rrset, const struct node *other)
 {
-	struct rrset other;
+	struct rrset have, nothing = {.type = rrset->type};
+	bool same = other && node_rrset(other, rrset->type, &have) && have.ttl_s == rrset->ttl_s;
 
-	if (!node || !node_rrset(node, rrset->type, &other) || other.ttl_s != rrset->ttl_s)
-		return false;
-	const uint8_t *at = other.packed;
-	for (unsigned i = 0; i < other.count; i++) {
-		struct rdata have = rrset_next(&at);
-		if (have.size == rdata.size && memcmp(have.bytes, rdata.bytes, rdata.size) == 0)
-			return true;
-	}
-	return false;
+	return rrset_missing_begin(rrset, same ? &have : &nothing);
 }
 
 /* Does `node` have a record that `other` lacks? */
@@ -496,13 +489,12 @@ static bool
 node_has_more(const struct node *node, const struct node *other)
 {
 	const uint8_t *at = NULL;
-	struct rrset rrset;
+	struct rrset rrset, record;
 
 	while (node && node_next(node, &at, &rrset)) {
-		const uint8_t *packed = rrset.packed;
-		for (unsigned i = 0; i < rrset.count; i++)
-			if (!node_has(other, &rrset, rrset_next(&packed)))
-				return true;
+		struct rrset_missing walk = node_missing(&rrset, other);
+		if (rrset_missing_next(&walk, &record))
+			return true;
 	}
 	return false;
 }
@@ -555,15 +547,12 @@ diff_print_node(struct diff *diff, const struct diff_pair *pair, const struct no
 		char sign)
 {
 	const uint8_t *at = NULL;
-	struct rrset rrset;
+	struct rrset rrset, record;
 
 	while (of && diff->status == STATUS_OK && node_next(of, &at, &rrset)) {
-		const uint8_t *packed = rrset.packed;
-		for (unsigned i = 0; i < rrset.count && diff->status == STATUS_OK; i++) {
-			struct rdata rdata = rrset_next(&packed);
-			if (!node_has(other, &rrset, rdata))
-				diff_print_record(diff, pair, &rrset, rdata, sign);
-		}
+		struct rrset_missing walk = node_missing(&rrset, other);
+		while (diff->status == STATUS_OK && rrset_missing_next(&walk, &record))
+			diff_print_record(diff, pair, &record, rrset_first(&record), sign);
 	}
 }
 

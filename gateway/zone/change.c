@@ -110,37 +110,15 @@ add_del_rrset(struct change_diff *diff, const uint8_t *owner, uint16_t type)
 	add_op(diff, CHANGE_DEL, owner, (struct rrset){.type = type});
 }
 
-/* The record that starts at `at` in a packed RRset. */
-static struct rrset
-one_record(const struct rrset *of, const uint8_t *at, uint32_t ttl_s)
-{
-	const uint8_t *next = at;
-	(void)rrset_next(&next);
-	return (struct rrset){of->type, 1, ttl_s, at, (uint32_t)(next - at)};
-}
-
-/* Octet for octet: the case of names in content counts here. */
-static bool
-has_exactly(const struct rrset *rrset, struct rdata wanted)
-{
-	const uint8_t *at = rrset->packed;
-
-	for (unsigned i = 0; i < rrset->count; i++) {
-		struct rdata rdata = rrset_next(&at);
-		if (rdata.size == wanted.size && memcmp(rdata.bytes, wanted.bytes, wanted.size) == 0)
-			return true;
-	}
-	return false;
-}
-
 static unsigned
 count_missing(const struct rrset *of, const struct rrset *in)
 {
-	const uint8_t *at = of->packed;
+	struct rrset_missing walk = rrset_missing_begin(of, in);
+	struct rrset record;
 	unsigned missing = 0;
 
-	for (unsigned i = 0; i < of->count; i++)
-		missing += !has_exactly(in, rrset_next(&at));
+	while (rrset_missing_next(&walk, &record))
+		missing++;
 	return missing;
 }
 
@@ -148,12 +126,13 @@ static void
 add_each_missing(struct change_diff *diff, enum change_kind kind, const uint8_t *owner, const struct rrset *of,
                  const struct rrset *in)
 {
-	const uint8_t *at = of->packed;
+	struct rrset_missing walk = rrset_missing_begin(of, in);
+	struct rrset record;
 
-	for (unsigned i = 0; i < of->count; i++) {
-		const uint8_t *record = at;
-		if (!has_exactly(in, rrset_next(&at)))
-			add_op(diff, kind, owner, one_record(of, record, kind == CHANGE_DEL ? 0 : of->ttl_s));
+	while (rrset_missing_next(&walk, &record)) {
+		if (kind == CHANGE_DEL)
+			record.ttl_s = 0;
+		add_op(diff, kind, owner, record);
 	}
 }
 

@@ -29,6 +29,39 @@ rrset_equal(const struct rrset *a, const struct rrset *b)
 	return true;
 }
 
+/* What is less than the record is passed for good. */
+static bool
+has_next(struct rrset_missing *walk, struct rdata wanted)
+{
+	while (walk->in_left > 0) {
+		const uint8_t *next = walk->in_at;
+		struct rdata have = rrset_next(&next);
+		int order = rdata_compare(have.bytes, have.size, wanted.bytes, wanted.size, walk->of->type);
+		if (order > 0)
+			return false;
+		walk->in_at = next;
+		walk->in_left--;
+		if (order == 0)
+			return have.size == wanted.size && memcmp(have.bytes, wanted.bytes, wanted.size) == 0;
+	}
+	return false;
+}
+
+bool
+rrset_missing_next(struct rrset_missing *walk, struct rrset *record)
+{
+	while (walk->of_left > 0) {
+		const uint8_t *at = walk->of_at;
+		struct rdata rdata = rrset_next(&walk->of_at);
+		walk->of_left--;
+		if (!has_next(walk, rdata)) {
+			*record = (struct rrset){walk->of->type, 1, walk->of->ttl_s, at, (uint32_t)(walk->of_at - at)};
+			return true;
+		}
+	}
+	return false;
+}
+
 bool
 rrset_is_sorted(const struct rrset *rrset)
 {

@@ -46,6 +46,22 @@ rrset_first(const struct rrset *rrset)
 bool rrset_has(const struct rrset *rrset, const uint8_t *rdata, size_t size);
 /* The same set of RDATA (TTL is not looked at)? Both in canonical order, without duplicates. */
 bool rrset_equal(const struct rrset *a, const struct rrset *b);
+/*
+ * One walk over two RRsets in canonical order, for the records of `of` that `in` does not have octet for octet: the case of
+ * names in RDATA counts here.
+ */
+struct rrset_missing {
+	const struct rrset *of;
+	const uint8_t *of_at, *in_at;
+	unsigned of_left, in_left;
+};
+static inline struct rrset_missing
+rrset_missing_begin(const struct rrset *of, const struct rrset *in)
+{
+	return (struct rrset_missing){of, of->packed, in->packed, of->count, in->count};
+}
+/* The next of them, as an RRset of one record; false: no more. */
+bool rrset_missing_next(struct rrset_missing *walk, struct rrset *record);
 /* In canonical order, without duplicates, as a zone holds it? */
 bool rrset_is_sorted(const struct rrset *rrset);
 /*

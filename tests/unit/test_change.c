@@ -81,6 +81,47 @@ the_soa_is_among_them_where_more_than_its_serial_differs(void **state)
 	assert_int_equal(rdata_soa_minimum(soa.bytes, soa.size), 99);
 }
 
+static struct draft
+draft_of_many(struct rrset *many)
+{
+	struct draft draft;
+	struct replay *replay = replay_new();
+
+	assert_int_equal(draft_begin(&draft, NULL, suite_apex), STATUS_OK);
+	judge(replay, &draft, suite_change(&arena, 0, NULL, FIRST));
+	assert_int_equal(draft_set(&draft, suite_op(&arena, "DEL many A").owner, many), STATUS_OK);
+	replay_free(replay);
+	return draft;
+}
+
+/* 60,000 by 60,000 comparisons would take minutes. */
+static void
+of_huge_rrsets_only_what_differs_is_said(void **state)
+{
+	(void)state;
+	enum { MANY = 60000 };
+	uint8_t *packed = malloc(6 * (MANY + 2));
+	struct rrset a = {TYPE_A, MANY, 60, packed, 6 * MANY}, b = {TYPE_A, MANY, 60, packed + 12, 6 * MANY};
+	struct change_op *ops;
+	size_t count;
+
+	for (uint32_t i = 0; i < MANY + 2; i++) {
+		memcpy(packed + 6 * i, (uint16_t[]){4}, 2);
+		bytes_put_u32(packed + 6 * i + 2, 0x0a000000 + i);
+	}
+	struct draft from = draft_of_many(&a), to = draft_of_many(&b);
+	assert_int_equal(change_between(from.version, to.version, &arena, &ops, &count), STATUS_OK);
+	assert_int_equal(count, 4); /* the first two went, two came at the end */
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(ops[i].kind, i < 2 ? CHANGE_DEL : CHANGE_ADD);
+		uint32_t address = bytes_get_u32(rrset_first(&ops[i].rrset).bytes);
+		assert_int_equal(address, 0x0a000000 + (i < 2 ? i : MANY + i - 2));
+	}
+	draft_drop(&from);
+	draft_drop(&to);
+	free(packed);
+}
+
 /* printf '\0…(16)abc' | sha256sum, and the same with 5000 times "x" behind the id. */
 static void
 an_id_is_the_beginning_of_the_digest_of_the_one_before_and_the_record(void **state)
@@ -107,6 +148,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_ops_between_two_versions_lead_from_one_to_the_other),
 		cmocka_unit_test(the_soa_is_among_them_where_more_than_its_serial_differs),
+		cmocka_unit_test(of_huge_rrsets_only_what_differs_is_said),
 		cmocka_unit_test(an_id_is_the_beginning_of_the_digest_of_the_one_before_and_the_record),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

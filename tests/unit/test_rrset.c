@@ -83,6 +83,36 @@ over_65535_records_is_refused(void **state)
 	free(packed);
 }
 
+static void
+what_is_missing_is_found_in_one_walk_and_case_counts(void **state)
+{
+	struct rrset some = MAKE(TYPE_NS, bytes, "\3\1a\0", "\3\1B\0", "\3\1c\0", "\3\1e\0");
+	struct rrset other = MAKE(TYPE_NS, bytes + 100, "\3\1b\0", "\3\1c\0", "\3\1d\0"), nothing = {.type = TYPE_NS}, record;
+	static const char *const of_some[] = {"\1a", "\1B", "\1e"}, *const of_other[] = {"\1b", "\1d"};
+
+	(void)state;
+	struct rrset_missing walk = rrset_missing_begin(&some, &other);
+	for (size_t i = 0; i < ARRAY_SIZE(of_some); i++) {
+		assert_true(rrset_missing_next(&walk, &record));
+		assert_int_equal(record.count, 1);
+		assert_int_equal(record.ttl_s, 60);
+		assert_memory_equal(rrset_first(&record).bytes, of_some[i], 3);
+	}
+	assert_false(rrset_missing_next(&walk, &record));
+	walk = rrset_missing_begin(&other, &some);
+	for (size_t i = 0; i < ARRAY_SIZE(of_other); i++) {
+		assert_true(rrset_missing_next(&walk, &record));
+		assert_memory_equal(rrset_first(&record).bytes, of_other[i], 3);
+	}
+	assert_false(rrset_missing_next(&walk, &record));
+	unsigned count = 0;
+	for (walk = rrset_missing_begin(&some, &nothing); rrset_missing_next(&walk, &record);)
+		count++;
+	assert_int_equal(count, some.count);
+	walk = rrset_missing_begin(&nothing, &some);
+	assert_false(rrset_missing_next(&walk, &record));
+}
+
 int
 main(void)
 {
@@ -90,6 +120,7 @@ main(void)
 		cmocka_unit_test(merging_sorts_as_rfc_4034_6_3_and_keeps_each_record_once),
 		cmocka_unit_test(names_in_rdata_are_compared_without_case_and_the_first_spelling_stays),
 		cmocka_unit_test(text_is_compared_octet_for_octet),
+		cmocka_unit_test(what_is_missing_is_found_in_one_walk_and_case_counts),
 		cmocka_unit_test(over_65535_records_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
