@@ -32,6 +32,36 @@ static inline void bytes_put_u16(uint8_t *at, uint16_t v) { at[0] = (uint8_t)(v 
 static inline void bytes_put_u32(uint8_t *at, uint32_t v) { v = __builtin_bswap32(v); memcpy(at, &v, 4); }
 static inline void bytes_put_u64(uint8_t *at, uint64_t v) { v = __builtin_bswap64(v); memcpy(at, &v, 8); }
 
+/* memcpy for what is mostly short: names and RDATA, of which a call would cost more than the copy. */
+static inline void
+bytes_copy(uint8_t *to, const uint8_t *from, size_t size)
+{
+	if (size > 64) {
+		memcpy(to, from, size);
+	} else if (size >= 16) {
+		uint8_t last[16];
+		memcpy(last, from + size - 16, 16);
+		for (size_t at = 0; at + 16 < size; at += 16)
+			memcpy(to + at, from + at, 16);
+		memcpy(to + size - 16, last, 16);
+	} else if (size >= 8) {
+		uint64_t first, last;
+		memcpy(&first, from, 8);
+		memcpy(&last, from + size - 8, 8);
+		memcpy(to, &first, 8);
+		memcpy(to + size - 8, &last, 8);
+	} else if (size >= 4) {
+		uint32_t first, last;
+		memcpy(&first, from, 4);
+		memcpy(&last, from + size - 4, 4);
+		memcpy(to, &first, 4);
+		memcpy(to + size - 4, &last, 4);
+	} else {
+		for (size_t at = 0; at < size; at++)
+			to[at] = from[at];
+	}
+}
+
 static inline struct reader
 reader_over(const uint8_t *bytes, size_t size)
 {

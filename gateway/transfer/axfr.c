@@ -15,14 +15,9 @@ struct axfr {
 	bool walked;                   /* `ahead` holds the last nodes */
 	unsigned ahead_at, ahead_count;
 	const struct node *ahead[AHEAD];
-	/* Where the last message broke off. */
+	/* Where the last message broke off: a node, NULL for the next one, and how many of its records are out. */
 	const struct node *node;
-	const uint8_t *node_at;        /* for node_next */
-	struct rrset rrset;
-	const uint8_t *rdata_at;
-	unsigned rdata_left;
-	/* The owner in this message: written at `owner`, 0: not yet. */
-	uint16_t owner;
+	size_t sent;
 };
 
 void
@@ -39,21 +34,14 @@ transfer_settings_free(struct transfer_settings *settings)
 
 /* ---- records ---- */
 
-/* One record of `node`; false: no room. */
-static inline bool
-put_record(struct axfr *axfr, struct stream_message *message, const struct node *node, const struct rrset *rrset, struct rdata rdata)
-{
-	return record_put(message, &axfr->owner, node_name(node), node->name_size, rrset->type, rrset->ttl_s, rdata, axfr->version);
-}
-
 static bool
 put_soa(struct axfr *axfr, struct stream_message *message)
 {
+	uint16_t owner = 0;
 	struct rrset soa;
 
-	axfr->owner = 0;
 	invariant(version_soa(axfr->version, &soa));
-	return put_record(axfr, message, axfr->version->apex_node, &soa, rrset_first(&soa));
+	return record_put(message, &owner, NULL, 0, TYPE_SOA, soa.ttl_s, rrset_first(&soa), axfr->version);
 }
 
 /* The next nodes of the walk, asked from memory all at once. */
@@ -68,7 +56,9 @@ next_node(struct axfr *axfr)
 				axfr->walked = true;
 				break;
 			}
+			/* A small node may lie in two lines. */
 			__builtin_prefetch(node);
+			__builtin_prefetch((const char *)node + 40);
 			axfr->ahead[axfr->ahead_count++] = node;
 		}
 		if (axfr->ahead_count == 0)
@@ -77,24 +67,34 @@ next_node(struct axfr *axfr)
 	return axfr->ahead[axfr->ahead_at++];
 }
 
-/* The RRset that comes next, of this node or a later one; false: the walk is over. */
-static bool
-next_rrset(struct axfr *axfr)
+/* The records of axfr->node that are not out yet, but for the SOA, which stands first and last; false: the message is full. */
+static __attribute__((noinline)) bool
+put_node(struct axfr *axfr, struct stream_message *message)
 {
-	for (;;) {
-		while (axfr->node != NULL && node_next(axfr->node, &axfr->node_at, &axfr->rrset)) {
-			if (axfr->rrset.type == TYPE_SOA && axfr->node->name_size == 0) /* stands first and last */
+	const struct node *node = axfr->node;
+	const uint8_t *node_at = NULL, *rdata_at;
+	uint16_t owner = 0;
+	struct rrset rrset;
+	size_t number = 0;
+
+	while (node_next(node, &node_at, &rrset)) {
+		if (rrset.type == TYPE_SOA && node->name_size == 0)
+			continue;
+		rdata_at = rrset.packed;
+		for (unsigned left = rrset.count; left > 0; left--) {
+			struct rdata rdata = rrset_next(&rdata_at);
+			if (number++ < axfr->sent)
 				continue;
-			axfr->rdata_at = axfr->rrset.packed;
-			axfr->rdata_left = axfr->rrset.count;
-			return true;
+			if (message->count == UINT16_MAX ||
+			    !record_put(message, &owner, node_name(node), node->name_size, rrset.type, rrset.ttl_s,
+					rdata, axfr->version)) {
+				axfr->sent = number - 1;
+				return false;
+			}
 		}
-		axfr->node = next_node(axfr);
-		axfr->node_at = NULL;
-		axfr->owner = 0;
-		if (axfr->node == NULL)
-			return false;
 	}
+	axfr->sent = 0;
+	return true;
 }
 
 /* False: the message is full. */
@@ -102,16 +102,11 @@ static bool
 put_nodes(struct axfr *axfr, struct stream_message *message)
 {
 	for (;;) {
-		while (axfr->rdata_left > 0) {
-			const uint8_t *at = axfr->rdata_at;
-			struct rdata rdata = rrset_next(&at);
-			if (message->count == UINT16_MAX || !put_record(axfr, message, axfr->node, &axfr->rrset, rdata))
-				return false;
-			axfr->rdata_at = at;
-			axfr->rdata_left--;
-		}
-		if (!next_rrset(axfr))
+		if (axfr->node == NULL && (axfr->node = next_node(axfr)) == NULL)
 			return true;
+		if (!put_node(axfr, message))
+			return false;
+		axfr->node = NULL;
 	}
 }
 
@@ -120,7 +115,6 @@ axfr_fill(struct stream *stream, struct stream_message *message, bool *ended)
 {
 	struct axfr *axfr = (struct axfr *)(void *)stream;
 
-	axfr->owner = 0;
 	/* RFC 5936 2.2: the SOA is the first record and the last. */
 	if (axfr->step == AXFR_SOA_FIRST && put_soa(axfr, message))
 		axfr->step = AXFR_NODES;

@@ -23,8 +23,7 @@ static inline uint8_t *
 record_put_within(struct stream_message *message, uint8_t *at, const uint8_t *name, size_t own,
 		  const struct zone_version *version)
 {
-	if (own > 0)
-		memcpy(at, name, own);
+	bytes_copy(at, name, own);
 	at += own;
 	if (message->apex != 0) {
 		bytes_put_u16(at, (uint16_t)(RECORD_POINTER | message->apex));
@@ -71,8 +70,7 @@ record_put_rdata(struct stream_message *message, uint8_t *at, uint16_t type, str
 		memcpy(at, rdata.bytes + rdata.size - RECORD_SOA_NUMBERS, RECORD_SOA_NUMBERS);
 		return at + RECORD_SOA_NUMBERS;
 	default:
-		if (rdata.size > 0)
-			memcpy(at, rdata.bytes, rdata.size);
+		bytes_copy(at, rdata.bytes, rdata.size);
 		return at + rdata.size;
 	}
 }
@@ -82,7 +80,7 @@ record_put_rdata(struct stream_message *message, uint8_t *at, uint16_t type, str
  * name, own   the owner without the zone's name
  * owner       offset of the same owner in this message, set once it is written; 0: not yet
  */
-static inline bool
+static inline __attribute__((always_inline)) bool
 record_put(struct stream_message *message, uint16_t *owner, const uint8_t *name, size_t own, uint16_t type,
 	   uint32_t ttl_s, struct rdata rdata, const struct zone_version *version)
 {

@@ -16,36 +16,6 @@
  * response has.
  */
 
-/* Short copies are most of what is written here; a call to memcpy would cost more than the copy. */
-static inline void
-copy(uint8_t *to, const uint8_t *from, size_t size)
-{
-	if (size > 64) {
-		memcpy(to, from, size);
-	} else if (size >= 16) {
-		uint8_t last[16];
-		memcpy(last, from + size - 16, 16);
-		for (size_t at = 0; at + 16 < size; at += 16)
-			memcpy(to + at, from + at, 16);
-		memcpy(to + size - 16, last, 16);
-	} else if (size >= 8) {
-		uint64_t first, last;
-		memcpy(&first, from, 8);
-		memcpy(&last, from + size - 8, 8);
-		memcpy(to, &first, 8);
-		memcpy(to + size - 8, &last, 8);
-	} else if (size >= 4) {
-		uint32_t first, last;
-		memcpy(&first, from, 4);
-		memcpy(&last, from + size - 4, 4);
-		memcpy(to, &first, 4);
-		memcpy(to + size - 4, &last, 4);
-	} else {
-		for (size_t at = 0; at < size; at++)
-			to[at] = from[at];
-	}
-}
-
 /*
  * `size` octets behind the header, in blocks. The last one ends with the question; where that is short it begins in the
  * header, which compose_finish writes.
@@ -150,7 +120,7 @@ put_name(struct compose *compose, uint8_t *at, const uint8_t *end, const uint8_t
 	}
 	if ((size_t)(end - at) < own + 2)
 		return NULL;
-	copy(at, name, own);
+	bytes_copy(at, name, own);
 	at += own;
 	if (tail != 0) {
 		bytes_put_u16(at, (uint16_t)(POINTER | tail));
@@ -271,7 +241,7 @@ put_record(struct compose *compose, uint8_t *at, const uint8_t *end, struct head
 	if ((size_t)(end - data) < size)
 		return NULL;
 	bytes_put_u16(data - 2, (uint16_t)size);
-	copy(data, rdata, size);
+	bytes_copy(data, rdata, size);
 	return data + size;
 }
 
@@ -364,7 +334,7 @@ compose_soa(struct compose *compose, const struct compose_soa *soa, uint32_t ttl
 	bytes_put_u32(at + 4, ttl_s);
 	uint8_t *data = at += RECORD_FIXED_SIZE;
 	for (unsigned i = 0; i < 2; i++) {
-		copy(at, rdata, soa->own_size[i]);
+		bytes_copy(at, rdata, soa->own_size[i]);
 		at += soa->own_size[i];
 		if (soa->own_size[i] < soa->name_size[i]) {
 			bytes_put_u16(at, apex);

@@ -27,12 +27,6 @@ rrset_write(uint8_t *at, const struct rrset *rrset)
 	return at + rrset->packed_size;
 }
 
-static inline bool
-at_end(const uint8_t *at)
-{
-	return (at[0] | at[1]) == 0;
-}
-
 size_t
 node_owner(const struct node *node, const uint8_t *apex, uint8_t *out)
 {
@@ -42,17 +36,6 @@ node_owner(const struct node *node, const uint8_t *apex, uint8_t *out)
 	memcpy(out, node->data, node->name_size);
 	memcpy(out + node->name_size, apex, size);
 	return node->name_size + size;
-}
-
-bool
-node_next(const struct node *node, const uint8_t **at, struct rrset *rrset)
-{
-	const uint8_t *next = *at ? *at : node->data + node->name_size;
-
-	if (at_end(next))
-		return false;
-	*at = node_read_rrset(next, rrset);
-	return true;
 }
 
 size_t

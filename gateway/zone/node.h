@@ -98,11 +98,21 @@ node_rrset(const struct node *node, uint16_t type, struct rrset *rrset)
 	return false;
 }
 
+/* Walk all, by ascending type: start with *at = NULL; false after the last. */
+static inline bool
+node_next(const struct node *node, const uint8_t **at, struct rrset *rrset)
+{
+	const uint8_t *next = *at ? *at : node->data + node->name_size;
+
+	if ((next[0] | next[1]) == 0) /* type 0 */
+		return false;
+	*at = node_read_rrset(next, rrset);
+	return true;
+}
+
 static inline const uint8_t *node_name(const struct node *node) { return node->data; }
 /* Absolute owner, lower case, into NAME_MAX_SIZE octets; returns its size. */
 size_t node_owner(const struct node *node, const uint8_t *apex, uint8_t *out);
-/* Walk all, by ascending type: start with *at = NULL; false after the last. */
-bool node_next(const struct node *node, const uint8_t **at, struct rrset *rrset);
 
 /* Octets of the block that were asked of malloc. */
 size_t node_size(const struct node *node);

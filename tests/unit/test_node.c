@@ -18,7 +18,7 @@ static void
 rrsets_are_set_replaced_and_taken_away_in_order_of_type(void **state)
 {
 	struct node *node = node_new(name, sizeof name);
-	struct rrset rrset;
+	struct rrset rrset = {0};
 	const uint8_t *at = NULL;
 
 	(void)state;
