@@ -1,4 +1,4 @@
-"""What is written in Go: a program on miekg/dns; a certificate by lego from pebble, an ACME server that asks our gateway."""
+"""What is written in Go: a program on miekg/dns; certificates from pebble, an ACME server that asks our gateway; ExternalDNS."""
 import json
 import os
 import subprocess
@@ -6,13 +6,14 @@ import time
 
 import pytest
 
-from conftest import CONFIG, SECRET, TOP, free_port, keyfile, run
+from conftest import CONFIG, LONG, SECRET, TOP, free_port, keyfile, run
 
 PEBBLE = "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1"
+EXTERNAL_DNS = "sigs.k8s.io/external-dns@v0.15.1"
 
 
-def go(*arguments):
-    r = run(os.path.join(TOP, "tests", "servers", "go"), *arguments, check=False, timeout=900)
+def go(*arguments, timeout=900):
+    r = run(os.path.join(TOP, "tests", "servers", "go"), *arguments, check=False, timeout=timeout)
     if r.returncode:
         pytest.skip("no Go here: " + r.stderr[-300:])
     return r.stdout.strip().splitlines()[-1]
@@ -86,3 +87,69 @@ def test_a_certificate_by_certbot(acme):
     assert r.returncode == 0, r.stdout + r.stderr
     assert os.path.exists(os.path.join(acme.dir, "certbot", "config", "live", "www.example.test", "fullchain.pem"))
     came_and_went(acme)
+
+
+@pytest.fixture
+def cluster(make_gateway):
+    """A gateway for ExternalDNS, and what stands for a cluster: g.wants(endpoints), then g.synchronize()."""
+    if not LONG:
+        pytest.skip("ExternalDNS takes ten minutes of CPU to build")
+    external_dns = go(EXTERNAL_DNS, timeout=3600)
+    g = make_gateway(CONFIG.replace("  - file: dhcp.key", "  - file: dhcp.key\n  - file: externaldns.key").replace(
+        "      - grant dhcp. zonesub ANY", "      - grant dhcp. zonesub ANY\n      - grant externaldns. zonesub A AAAA CNAME TXT").replace(
+        "allow-transfer: [key dhcp., 127.0.0.1]", "allow-transfer: [key externaldns.]"), {"externaldns.key": keyfile("externaldns.")})
+    binary, wanted = os.path.join(g.dir, "connector"), os.path.join(g.dir, "endpoints.json")
+    run(go(), "build", "-o", binary, ".", cwd=os.path.join(TOP, "tests", "clients", "externaldns"), timeout=600)
+    p = subprocess.Popen([binary, wanted], stdout=subprocess.PIPE, text=True)
+    source = ["--source=connector", "--connector-source-server=127.0.0.1:%s" % p.stdout.readline().strip()]
+    with open(os.path.join(TOP, "contrib", "examples", "external-dns.args")) as f:
+        arguments = [x.strip().replace("=5300", "=%d" % g.port) for x in f if x.startswith("--")]
+
+    def wants(*endpoints):
+        with open(wanted, "w") as f:
+            json.dump([dict(zip(("DNSName", "RecordType", "Targets"), x)) for x in endpoints], f)
+
+    def synchronize():
+        """One run; how many changes it made."""
+        before = g.version()
+        r = run(external_dns, *arguments, *source, "--once", "--log-level=debug", check=False, timeout=120)
+        assert r.returncode == 0 and "level=error" not in r.stderr, r.stderr[-3000:]
+        return g.version() - before
+    g.version = lambda: json.loads(g.ctl("zones", "--json").stdout.splitlines()[0])["version"]
+    g.wants, g.synchronize = wants, synchronize
+    yield g
+    p.kill()
+    p.wait()
+
+
+def test_external_dns_makes_changes_and_deletes_what_is_its_own(cluster):
+    g = cluster
+    owner = "heritage=external-dns,external-dns/owner=cluster1"
+    g.nsupdate("update add manual.example.test. 300 A 192.0.2.99")
+    g.wants(("www.example.test", "A", ["192.0.2.10", "192.0.2.11"]), ("api.example.test", "AAAA", ["2001:db8::10"]),
+            ("alias.example.test", "CNAME", ["www.example.test"]), ("manual.example.test", "A", ["192.0.2.1"]))
+    assert g.synchronize() >= 1
+    assert g.short("www.example.test.") == ["192.0.2.10", "192.0.2.11"]
+    assert g.short("api.example.test.", "AAAA") == ["2001:db8::10"]
+    assert g.short("alias.example.test.", "CNAME") == ["www.example.test."]
+    owners = [x for x in g.ctl("dump", "example.test.").stdout.splitlines() if owner in x]
+    for name in ("www", "api", "alias"):
+        assert any(name in x.split()[0] for x in owners), (name, owners)
+    assert g.short("manual.example.test.") == ["192.0.2.99"], "what has no TXT of its own is not touched"
+    assert g.synchronize() == 0, "nothing has changed"
+
+    g.wants(("www.example.test", "A", ["192.0.2.11", "192.0.2.12"]), ("alias.example.test", "CNAME", ["api.example.test"]))
+    assert g.synchronize() >= 1
+    assert g.short("www.example.test.") == ["192.0.2.11", "192.0.2.12"]
+    assert g.short("alias.example.test.", "CNAME") == ["api.example.test."]
+    assert "NXDOMAIN" in g.dig("api.example.test.", "AAAA")
+    assert g.synchronize() == 0
+
+    g.wants()
+    assert g.synchronize() >= 1
+    left = [x.split()[0] for x in g.ctl("dump", "example.test.").stdout.splitlines() if x and not x.startswith((";", "$"))]
+    assert not [x for x in left if x.startswith(("www", "alias", "api", "a-", "aaaa-", "cname-"))], left
+    assert g.short("manual.example.test.") == ["192.0.2.99"]
+    assert g.synchronize() == 0
+    last = [json.loads(x) for x in g.ctl("--json", "log", "example.test.").stdout.splitlines()][-1]["change"]
+    assert last["origin"]["key"] == "externaldns."

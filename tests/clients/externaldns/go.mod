@@ -1,0 +1,3 @@
+module zonegate/tests/externaldns
+
+go 1.25.0
