@@ -83,7 +83,8 @@ struct config_zone {
 	const char *store;                /* a name in stores; never NULL once loaded */
 	const char *file; unsigned file_line;
 	int serial;                       /* enum serial_rule */
-	struct config_list update_policy, allow_update, allow_transfer;
+	struct config_list update_policy, allow_update, allow_transfer, allow_query;
+	bool has_allow_query;             /* an empty list is nobody */
 	bool has_policy, has_allow_update;
 	struct config_notify *notify; size_t notify_count;
 	const uint8_t *soa_mname, *soa_rname; /* NULL: default */

@@ -100,6 +100,14 @@ zone_read_allow_update(struct config_reader *in, const struct config_field *fiel
 }
 
 static bool
+zone_read_allow_query(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		      void *target)
+{
+	((struct config_zone *)((char *)target - field->offset))->has_allow_query = true;
+	return config_read_strings(in, field, node, target);
+}
+
+static bool
 zone_read_store(struct config_reader *in, const struct config_field *field, const struct config_node *node,
 		void *target)
 {
@@ -139,6 +147,7 @@ zone_read_here(struct config_reader *in, const struct config_field *field, const
 	FIELD(config_zone, update_policy, "update-policy", zone_read_policy), \
 	FIELD(config_zone, allow_update, "allow-update", zone_read_allow_update), \
 	FIELD(config_zone, allow_transfer, "allow-transfer", config_read_strings), \
+	FIELD(config_zone, allow_query, "allow-query", zone_read_allow_query), \
 	FIELD(config_zone, notify, "notify", zone_read_notify), \
 	FIELD(config_zone, soa_mname, "soa", zone_read_here, .detail = &soa_map), \
 	FIELD(config_zone, ns, "ns", zone_read_names), \
@@ -337,6 +346,7 @@ zone_check(struct config_reader *in, const struct config *main, struct config_zo
 	return zone_check_store(in, main, zone) && zone_check_policy(in, main, zone) &&
 	       zone_check_acl(in, main, "allow-update", &zone->allow_update) &&
 	       zone_check_acl(in, main, "allow-transfer", &zone->allow_transfer) &&
+	       zone_check_acl(in, main, "allow-query", &zone->allow_query) &&
 	       zone_check_notify(in, main, zone) && zone_check_catalog(in, main, zone);
 }
 

@@ -241,8 +241,19 @@ gateway_transfer(const struct config *main, const struct config_zone *config)
 	if (config->catalog == CONFIG_CATALOG_MEMBER && config->allow_transfer.count == 0 && config->notify_count == 0)
 		for (size_t i = 0; i < main->zone_count; i++)
 			if (main->zones[i].catalog == CONFIG_CATALOG_PRODUCE)
-				return settings_transfer(&main->zones[i]);
-	return settings_transfer(config);
+				return settings_transfer(&main->zones[i], config);
+	return settings_transfer(config, config);
+}
+
+/* Returns what it had before. */
+static struct transfer_settings *
+gateway_set_transfer(struct zone *zone, struct transfer_settings *settings)
+{
+	bool restricted = settings->allow_query != NULL;
+	struct transfer_settings *before = atomic_exchange(&zone->transfer_settings, settings);
+
+	atomic_store(&zone->restricted, restricted);
+	return before;
 }
 
 static struct zone *
@@ -257,7 +268,7 @@ gateway_make_zone(struct gateway *gateway, const struct config_zone *config)
 	zone->store = at->store;
 	zone->committer = must(committer_zone_new(gateway->committer, zone));
 	atomic_store(&zone->update_settings, settings_update(config));
-	atomic_store(&zone->transfer_settings, gateway_transfer(gateway->config, config));
+	gateway_set_transfer(zone, gateway_transfer(gateway->config, config));
 	return zone;
 }
 
@@ -324,7 +335,7 @@ gateway_reset_zone(void *context, struct zone *zone)
 	if (!config)
 		config = &added->config;
 	old->update = atomic_exchange(&zone->update_settings, settings_update(config));
-	old->transfer = atomic_exchange(&zone->transfer_settings, gateway_transfer(resetting->config, config));
+	old->transfer = gateway_set_transfer(zone, gateway_transfer(resetting->config, config));
 	zone->control = (void *)config;
 	atomic_store(&zone->role, config->catalog);
 	resetting->count++;

@@ -67,11 +67,12 @@ settings_key_name(const char *text)
 }
 
 struct transfer_settings *
-settings_transfer(const struct config_zone *zone)
+settings_transfer(const struct config_zone *zone, const struct config_zone *queries)
 {
 	struct transfer_settings *settings = must(calloc(1, sizeof *settings));
 
 	settings->allow_transfer = zone->allow_transfer.count > 0 ? settings_acl(&zone->allow_transfer) : NULL;
+	settings->allow_query = queries->has_allow_query ? settings_acl(&queries->allow_query) : NULL;
 	settings->notify = must(calloc(zone->notify_count + 1, sizeof *settings->notify));
 	settings->notify_count = zone->notify_count;
 	for (size_t i = 0; i < zone->notify_count; i++) {

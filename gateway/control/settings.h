@@ -14,7 +14,8 @@
 #include "update/update.h"
 
 struct update_settings *settings_update(const struct config_zone *zone);
-struct transfer_settings *settings_transfer(const struct config_zone *zone);
+/* queries: the zone whose allow-query it is. */
+struct transfer_settings *settings_transfer(const struct config_zone *zone, const struct config_zone *queries);
 /* old: those of before a reload, or NULL. */
 struct serve_settings *settings_serve(const struct config *config, const struct serve_settings *old);
 void settings_serve_free(struct serve_settings *settings);

@@ -180,6 +180,15 @@ zone_of_query(const struct table *table, const struct message *msg)
 	return parent != NULL ? parent : zone;
 }
 
+static bool
+may_query(const struct exchange *exchange, const struct zone *zone)
+{
+	struct policy_requestor who = requestor(exchange);
+	const struct transfer_settings *settings = atomic_load_explicit(&zone->transfer_settings, memory_order_acquire);
+
+	return settings == NULL || settings->allow_query == NULL || acl_allows(settings->allow_query, &who);
+}
+
 /* A QUERY that is not plain, or whose zone cannot answer. */
 static enum dispatch_result
 dispatch_query(struct exchange *exchange)
@@ -200,6 +209,11 @@ dispatch_query(struct exchange *exchange)
 	const struct zone *zone = zone_of_query(serve->table, msg);
 	if (zone == NULL)
 		return refuse_because(exchange, RCODE_REFUSED, EDE_NOT_AUTHORITATIVE, "not in a zone of this server");
+	if (!may_query(exchange, zone)) {
+		if (exchange->reply != NULL)
+			exchange->reply->zoneversion = false;
+		return refuse_because(exchange, RCODE_REFUSED, EDE_PROHIBITED, "not in allow-query");
+	}
 	const struct zone_version *version = zone_current(zone);
 	if (version == NULL)
 		return refuse_because(exchange, RCODE_SERVFAIL, EDE_NOT_READY, "the zone is not ready");
@@ -659,7 +673,7 @@ dispatch_prepare(const struct dispatch *dispatch, const uint8_t *wire, size_t si
 		return;
 	const struct zone *zone = zone_of_query(dispatch->serve->table, msg);
 	const struct zone_version *version = zone != NULL ? zone_current(zone) : NULL;
-	if (version == NULL)
+	if (version == NULL || atomic_load_explicit(&zone->restricted, memory_order_relaxed))
 		return;
 	request->plain = true;
 	request->version = version;

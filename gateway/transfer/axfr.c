@@ -26,6 +26,7 @@ transfer_settings_free(struct transfer_settings *settings)
 	if (settings == NULL)
 		return;
 	acl_free(settings->allow_transfer);
+	acl_free(settings->allow_query);
 	for (size_t i = 0; i < settings->notify_count; i++)
 		free(settings->notify[i].key_name);
 	free(settings->notify);

@@ -12,9 +12,10 @@
 
 struct transfer_target { struct sockaddr_storage address; uint8_t *key_name; /* wire, lower case; NULL: unsigned */ };
 
-/* What the configuration says of a zone's transfers; immutable, replaced at reload (zone->transfer_settings). */
+/* What the configuration says of who may have a zone, in whole or in answers; immutable, replaced at reload (zone->transfer_settings). */
 struct transfer_settings {
 	struct acl *allow_transfer;        /* NULL: nobody */
+	struct acl *allow_query;           /* NULL: everybody */
 	struct transfer_target *notify; size_t notify_count;
 };
 void transfer_settings_free(struct transfer_settings *settings);

@@ -29,6 +29,7 @@ struct zone {
 	uint64_t hash;                    /* of name */
 	_Atomic(struct zone_version *) current; /* NULL: nothing was published yet */
 	_Atomic int state;                /* enum zone_state */
+	atomic_bool restricted;           /* not everybody may query: transfer_settings says who */
 	/* What upper layers keep with a zone; opaque here, replaced at reload, read inside an RCU section. */
 	_Atomic(void *) update_settings;   /* struct update_settings, update/update.h */
 	_Atomic(void *) transfer_settings; /* struct transfer_settings, transfer/axfr.h */
