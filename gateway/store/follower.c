@@ -192,7 +192,10 @@ tell_fate(struct follower *follower, const struct follower_event *event, const c
 	const char *zone = event->zone->text;
 	unsigned long long position = event->record.position;
 
-	if (event->fate == REPLAY_SKIPPED) {
+	if (event->fate == REPLAY_SKIPPED && !event->change) {
+		stat_add(&follower->store->skipped, 1);
+		log_limited(LOG_LEVEL_WARNING, "record is no change", "zone=%s position=%llu reason=%s", zone, position, reason);
+	} else if (event->fate == REPLAY_SKIPPED) {
 		stat_add(&follower->store->skipped, 1);
 		log_limited(LOG_LEVEL_INFO, "change skipped", "zone=%s position=%llu reason=%s", zone, position, reason);
 	} else if (event->fate == REPLAY_DIVERGED) {

@@ -289,6 +289,13 @@ MUST_USE enum status kafka_reader_read(struct kafka *kafka, const char *topic, c
 MUST_USE enum status kafka_reader_digest(struct kafka *kafka, int32_t partition, int64_t offset,
 					 uint8_t out[DIGEST_SHA256_SIZE], char *reason);
 
+/*
+ * The version that the first change of a zone from `low` on was made on: those up to it were in the log before.
+ * False: not known.
+ */
+bool kafka_reader_first_base(struct kafka *kafka, int32_t partition, int64_t low, int64_t high,
+			     const struct zone *zone, uint64_t *base);
+
 /* ---- kafka_barrier.c ---- */
 void *kafka_barrier_run(void *context);
 

@@ -181,7 +181,10 @@ has_older(const struct kafka *kafka, const struct kafka_barrier *barrier)
 	return false;
 }
 
-/* May it be answered? Not before what is served holds all that was read: a zone that is built anew is older than the place in the log. */
+/*
+ * May it be answered? Not before what is served holds all that was read: a zone that is built anew is older than the
+ * place in the log.
+ */
 static bool
 is_reached(struct kafka *kafka, struct kafka_barrier *barrier)
 {

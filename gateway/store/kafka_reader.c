@@ -1,5 +1,6 @@
 #include "store/kafka_internal.h"
 #include "base/clock.h"
+#include "zone/change_json.h"
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,4 +162,49 @@ kafka_reader_digest(struct kafka *kafka, int32_t partition, int64_t offset, uint
 		status = STATUS_NOT_FOUND;
 	}
 	return status;
+}
+
+/* ---- the first record of a zone ---- */
+
+#define FIRST_RECORDS 100000 /* of all zones: enough to say what is missing, and not for ever */
+
+struct first {
+	const struct zone *zone;
+	struct arena arena;
+	uint64_t base;
+};
+
+static enum status
+take_first(void *context, const rd_kafka_message_t *message)
+{
+	struct first *first = context;
+	struct change change;
+	char reason[CHANGE_JSON_REASON_SIZE];
+	size_t length = strlen(first->zone->text);
+
+	if (message->key_len != length || memcmp(message->key, first->zone->text, length) != 0 || !message->payload)
+		return STATUS_OK;
+	arena_reset(&first->arena);
+	if (change_json_decode(message->payload, message->len, first->zone->name, &first->arena, &change, reason) != STATUS_OK)
+		return STATUS_OK;
+	first->base = change.base;
+	return STATUS_EXISTS; /* enough */
+}
+
+bool
+kafka_reader_first_base(struct kafka *kafka, int32_t partition, int64_t low, int64_t high, const struct zone *zone,
+			uint64_t *base)
+{
+	struct kafka_range range = {partition, low, high - low > FIRST_RECORDS ? low + FIRST_RECORDS : high};
+	struct first first = {.zone = zone};
+	char reason[STORE_REASON_SIZE];
+
+	arena_init(&first.arena, 16u << 20);
+	enum status status =
+		kafka_reader_read(kafka, kafka->updates_topic, &range, 1, take_first, &first, reason);
+	arena_free(&first.arena);
+	if (status != STATUS_EXISTS)
+		return false;
+	*base = first.base;
+	return true;
 }

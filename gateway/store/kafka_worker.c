@@ -39,22 +39,37 @@ static enum status PRINTF_LIKE(3, 4)
 	return STATUS_OK;
 }
 
+/* The log begins after the place: which versions are missing is told by what is left of it. */
+static void
+say_missing(struct kafka *kafka, const struct zone *zone, const struct kafka_place *place, int64_t low, int64_t high,
+	    uint64_t version, char *reason)
+{
+	uint64_t base;
+	char missing[80];
+
+	if (kafka_reader_first_base(kafka, place->partition, low, high, zone, &base) && base > version)
+		snprintf(missing, sizeof missing, "changes of versions %llu to %llu, if not more,",
+			 (unsigned long long)version + 1, (unsigned long long)base);
+	else
+		snprintf(missing, sizeof missing, "changes after version %llu", (unsigned long long)version);
+	snprintf(reason, STORE_REASON_SIZE,
+		 "%s are missing: its snapshot ends at offset %lld of partition %d, and the log begins at %lld: "
+		 "snapshots must be more frequent than the expiry of topic %s",
+		 missing, (long long)place->offset, (int)place->partition, (long long)low, kafka->updates_topic);
+}
+
 /*
  * Does the log still have everything after the manifest, and is it the log that the manifest was made from?
  * NOT_FOUND: no.
  */
 static enum status
-check_place(struct kafka *kafka, const struct kafka_place *place, int64_t low, int64_t high, uint64_t version,
-	    char *reason)
+check_place(struct kafka *kafka, const struct zone *zone, const struct kafka_place *place, int64_t low, int64_t high,
+	    uint64_t version, char *reason)
 {
 	uint8_t last[DIGEST_SHA256_SIZE];
 
 	if (place->offset + 1 < low) {
-		snprintf(reason, STORE_REASON_SIZE,
-			 "changes after version %llu are missing: its snapshot ends at offset %lld of partition %d, "
-			 "and the log begins at %lld: snapshots must be more frequent than the expiry of topic %s",
-			 (unsigned long long)version, (long long)place->offset, (int)place->partition, (long long)low,
-			 kafka->updates_topic);
+		say_missing(kafka, zone, place, low, high, version, reason);
 		return STATUS_NOT_FOUND;
 	}
 	if (place->offset >= high) {
@@ -157,7 +172,7 @@ open_from_kept(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *
 	memcpy(place.last, kept->place.last, sizeof place.last);
 	*status = STATUS_NOT_FOUND;
 	if (place.partition == opened->partition)
-		*status = check_place(kafka, &place, low, high, kept->place.version, why);
+		*status = check_place(kafka, at->zone, &place, low, high, kept->place.version, why);
 	if (*status == STATUS_RETRY)
 		return true;
 	at->kept = NULL;
@@ -225,7 +240,8 @@ open_zone(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *opene
 		return open_from_log(kafka, opened, at->zone, low, why);
 	status = opened->manifest.place.offset == KAFKA_NONE
 			 ? STATUS_OK
-			 : check_place(kafka, &opened->manifest.place, low, high, opened->manifest.version, why);
+			 : check_place(kafka, at->zone, &opened->manifest.place, low, high,
+				       opened->manifest.version, why);
 	if (status == STATUS_NOT_FOUND)
 		return open_from_log(kafka, opened, at->zone, low, why);
 	if (status) {
@@ -760,6 +776,20 @@ check_margin(struct kafka *kafka)
 			  (long long)least_ms / 1000, "the updates topic will soon no longer reach back to them");
 }
 
+/* A zone that cannot be served may have got a snapshot that fits. */
+static void
+try_unusable(struct kafka *kafka)
+{
+	pthread_mutex_lock(&kafka->mutex);
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
+			if (at->phase == KAFKA_UNUSABLE && !at->opening && !at->opened && !at->dropped) {
+				at->distrust = true;
+				kafka_want_open(kafka, at);
+			}
+	pthread_mutex_unlock(&kafka->mutex);
+}
+
 /* ---- the thread ---- */
 
 /* A snapshot that is due is taken by the follower's next round. */
@@ -814,6 +844,7 @@ kafka_worker_run(void *context)
 		if (kafka->topics_checked && !again && now_ms - kafka->retention_checked_ms >= RETENTION_MS) {
 			kafka->retention_checked_ms = now_ms;
 			check_margin(kafka);
+			try_unusable(kafka);
 		}
 		if (!again)
 			check_log(kafka);

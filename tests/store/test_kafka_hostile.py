@@ -1,0 +1,193 @@
+"""What is in the topics and should not be, and what should be there and is not."""
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from conftest import LONG, ZONE
+from kafka_cluster import CONFIG, Cluster, add_a, change, shared, until
+
+pytest.importorskip("confluent_kafka")
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+LARGE = 20 * 1000 * 1000
+ZONES = ("example.test.", "other.test.")
+TWO = CONFIG + CONFIG[CONFIG.index("  - name: example.test."):].replace("example.test", "other.test")
+
+
+class Bus(Cluster):
+    """Two zones in one partition, which takes records of 20 MB."""
+
+    def __init__(self, config=TWO, **settings):
+        super().__init__(shared(), config)
+        self.admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
+        for name, policy in (("updates", "delete"), ("snapshots", "compact")):
+            topic = NewTopic("%s.%s" % (self.topic, name), 1, 1, config={"cleanup.policy": policy, "max.message.bytes": str(2 * LARGE), **settings})
+            for future in self.admin.create_topics([topic]).values():
+                future.result(20)
+
+    def gateway(self, more="", **kw):
+        return super().gateway(more=more, files={"other.test.zone": ZONE.replace("example.test", "other.test")}, **kw)
+
+    def producer(self):
+        return Producer({"bootstrap.servers": self.kafka.bootstrap, "acks": "all", "partitioner": "murmur2", "message.max.bytes": 2 * LARGE,
+                         "queue.buffering.max.kbytes": 200000})
+
+    def expire(self):
+        """All that the updates topic holds is over."""
+        from confluent_kafka import TopicPartition
+        if hasattr(self.admin, "delete_records"):
+            self.admin.delete_records([TopicPartition(self.topic + ".updates", 0, -1)])
+            return
+        path = os.path.join(self.made[0].dir, "delete.json")
+        with open(path, "w") as f:
+            json.dump({"partitions": [{"topic": self.topic + ".updates", "partition": 0, "offset": -1}], "version": 1}, f)
+        self.kafka.tool("org.apache.kafka.tools.DeleteRecordsCommand", "--offset-json-file", path)
+
+
+@pytest.fixture
+def bus():
+    b = Bus()
+    yield b
+    b.close()
+
+
+def place(g, zone):
+    last = json.loads(g.ctl("log", zone, "--json").stdout.splitlines()[-1])
+    return last["version"], last["id"]
+
+
+def add(g, name, zone, check=True):
+    return g.nsupdate("update add %s.%s 300 A 192.0.2.1" % (name, zone), "-v", "-t", "4", zone=zone, check=check)
+
+
+def versions(g):
+    return {s["name"]: s["version"] for s in (json.loads(x) for x in g.ctl("zones", "--json").stdout.splitlines())}
+
+
+def test_garbage_is_named_once_and_harms_nobody(bus):
+    one, two = bus.gateway(), bus.gateway()
+    for zone in ZONES:
+        add(one, "before", zone)
+        until(lambda: two.short("before." + zone))
+    version, newest = place(one, "example.test.")
+    good = change(version, newest, [add_a("good")])
+    garbage = [b"\xff\x00garbage", b"", b"[]", b"{}", b"null", b'{"zone":"example.test."}', b"x" * LARGE, b'{"a":"' + b"y" * LARGE + b'"}',
+               good[:-1], good + "}", good.replace("example.test.", "other.test."), good.replace('"base":2', '"base":-1'),
+               good.replace("192.0.2.1", "192.0.2.256"), good.replace('"A"', '"NOSUCH"'), good.replace('"good"', '"%s"' % ("a" * 64)),
+               change(version, "f" * 32, [add_a("forged")]), change(version + 1000, "e" * 32, [add_a("forged")]),
+               change(version, newest, [{"op": "DEL", "record": "nothing", "type": "A"}]),
+               change(version, newest, [add_a("half"), {"op": "ADD", "record": "half", "type": "CNAME", "ttl": 1, "content": "x."}]),
+               change(version, newest, [{"op": "DEL", "record": "@", "type": "SOA"}]),
+               change(version, newest, [{"op": "DEL", "record": "@", "type": "NS"}])]
+    for value in garbage:       # not all at once: the log says ten things a second
+        bus.add(value)
+        time.sleep(0.06)
+    bus.add(b"x" * LARGE, b"nobody's", key="unserved.test.")
+    bus.add(b"nobody's", key=b"\xff\x00")
+    for zone in ZONES:
+        add(two, "after", zone)
+        until(lambda: one.short("after." + zone))
+    assert versions(one) == versions(two) == {zone: 3 for zone in ZONES}
+    for g in (one, two):
+        named = re.findall(r"zone=example\.test\. position=(\d+)", g.log())
+        assert len(named) == len(set(named)) == len(garbage), (named, g.log()[-3000:])
+        assert "zone=other.test. position" not in g.log()
+        assert g.short("forged.example.test.") == g.short("good.example.test.") == g.short("half.example.test.") == []
+    three = bus.gateway()
+    assert versions(three) == versions(one)
+    until(lambda: three.ctl("log", "example.test.", check=False).returncode == 0)    # its history begins
+    add(three, "last", "example.test.")
+    until(lambda: one.short("last.example.test."))
+    assert place(three, "example.test.") == place(one, "example.test.")
+
+
+def test_an_op_that_is_not_known_stops_its_zone_alone(bus):
+    one, two = bus.gateway(), bus.gateway()
+    for zone in ZONES:
+        add(one, "before", zone)
+    bus.add(change(*place(one, "example.test."), [{"op": "REPLACE", "record": "x", "type": "A"}]))
+    for g in (one, two):
+        until(lambda: "not understood" in g.log())
+        assert g.short("before.example.test.") == ["192.0.2.1"]
+        assert add(g, "after", "example.test.", check=False).returncode        # nobody can know what it would be made on
+        add(g, g.dir[-4:].replace("_", "-").lower(), "other.test.")
+    until(lambda: versions(one)["other.test."] == versions(two)["other.test."] == 4)
+    two.restart()
+    assert two.short("before.example.test.") == ["192.0.2.1"] and versions(two) == versions(one)
+    add(two, "after", "other.test.")
+    assert two.log().count("not understood") == 2       # once at each start
+
+
+def test_garbage_among_the_snapshots_is_passed_by(bus):
+    one = bus.gateway()
+    for zone in ZONES:
+        add(one, "a", zone)
+        one.ctl("snapshot", zone)
+    bus.add(b"\xff", b"{", b"[]", b'{"snapshot":"x"}', b"x" * LARGE, b'{"snapshot":7,"version":-1}', topic="snapshots")
+    bus.add(b"\xff", b"x" * LARGE, topic="snapshots", key="example.test./0123/0")
+    for key in ("example.test./0123/", "example.test./0123/99999999999", "//0", "/", ".", "other.test./%s/0" % ("9" * 200), b"\xff\xfe"):
+        bus.add(b"{}", topic="snapshots", key=key)
+    two = bus.gateway()
+    assert versions(one) == versions(two)
+    for zone in ZONES:
+        add(two, "b", zone)
+        one.ctl("snapshot", zone)
+    three = bus.gateway()
+    assert versions(three) == versions(one)
+
+
+def test_what_expired_is_named_and_the_zone_is_served_again_once_a_snapshot_fits(bus):
+    one = bus.gateway()
+    two = bus.gateway()
+    until(lambda: len(re.findall("info snapshot zone", one.log() + two.log())) >= 2)     # of version 1, each zone's
+    for zone in ZONES:
+        add(one, "n1", zone)
+    until(lambda: versions(two) == versions(one))
+    two.proc.send_signal(signal.SIGSTOP)            # it hears of nothing
+    try:
+        for i in range(2, 5):
+            add(one, "n%d" % i, "example.test.")
+        bus.expire()
+        add(one, "n5", "example.test.")
+        add(one, "n5", "other.test.")
+    finally:
+        two.proc.send_signal(signal.SIGCONT)
+    three = bus.gateway()                           # from nothing: the snapshots are of version 1
+    # two has read version 2 and three the snapshot of version 1; what is left of the log was made on version 5 and 2.
+    until(lambda: "changes of versions 2 to 5, if not more, are missing" in three.log() and "changes of versions 2 to 2" in three.log(), 20)
+    until(lambda: "changes of versions 2 to 5, if not more, are missing" in two.log(), 30)
+    for g in (two, three):
+        assert "SERVFAIL" in g.dig("example.test.", "SOA")
+        assert add(g, "no", "example.test.", check=False).returncode
+    assert one.short("n5.example.test.") == ["192.0.2.1"]
+    for zone in ZONES:
+        one.ctl("snapshot", zone)
+    four = bus.gateway()
+    assert versions(four) == versions(one)
+    if LONG:                                        # once a minute they look
+        until(lambda: versions(two) == versions(three) == versions(one), 100)
+        assert two.short("n5.example.test.") == ["192.0.2.1"]
+    else:
+        three.restart()
+    add(three, "n6", "example.test.")
+    until(lambda: one.short("n6.example.test."))
+
+
+def test_a_copy_that_is_older_than_the_log_gives_way_to_a_snapshot(bus):
+    one, two = bus.gateway(), bus.gateway()
+    add(one, "n1", "example.test.")
+    until(lambda: versions(two) == versions(one))
+    two.stop()
+    for i in range(2, 6):
+        add(one, "n%d" % i, "example.test.")
+    for zone in ZONES:
+        one.ctl("snapshot", zone)
+    bus.expire()
+    two.start()
+    assert "local copy does not fit" in two.log()
+    assert versions(two) == versions(one) and two.short("n5.example.test.") == ["192.0.2.1"]
