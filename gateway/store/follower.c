@@ -221,7 +221,7 @@ judge(struct follower *follower, struct follower_event *event)
 	char reason[STORE_REASON_SIZE] = "";
 
 	event->change = event->record.change;
-	if (at->held) {
+	if (at->held || at->waits) {
 		event->kind = EVENT_HELD;
 		drop_content(event);
 		return;
@@ -238,6 +238,11 @@ judge(struct follower *follower, struct follower_event *event)
 	event->fate = follower_replay(follower->store, at->replay, &at->draft, &event->record, &follower->arena, &event->change, reason);
 	if (event->fate == REPLAY_UNKNOWN)
 		at->stopped = true;
+	if (event->fate == REPLAY_LATER) {
+		at->waits = true;
+		event->kind = EVENT_HELD;
+		return;
+	}
 	if (event->fate == REPLAY_DIVERGED && follower->store->ops->diverged &&
 	    follower->store->ops->diverged(follower->store, &event->record) == REPLAY_DIVERGED) {
 		log_limited(LOG_LEVEL_WARNING, "zone compared with the log", "zone=%s position=%llu reason=%s", at->zone->text,
@@ -536,7 +541,7 @@ tell_all(struct follower *follower)
 			hooks->published(hooks->context, at->zone, version);
 		if (at->new_version)
 			follower->store->ops->checkpoint(follower->store, at->zone, version, at->replay, false);
-		at->in_batch = at->new_version = false;
+		at->in_batch = at->new_version = at->waits = false;
 	}
 }
 

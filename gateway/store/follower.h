@@ -53,6 +53,7 @@ bool follower_base(struct zone *zone, uint64_t *version, uint8_t id[VERSION_ID_S
  * this for the zones they serve; stores for earlier versions.
  * arena    for what is decoded; reset by the caller
  * change   out: the change; NULL if the record is none (then the fate is REPLAY_SKIPPED, or REPLAY_UNKNOWN)
+ * REPLAY_LATER: the store hands the record out again, once it has its content; until then none of the zone is to be judged
  * reason   STORE_REASON_SIZE
  */
 enum replay_fate follower_replay(struct store *store, struct replay *replay, struct draft *draft, const struct store_record *record,

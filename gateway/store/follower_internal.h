@@ -30,6 +30,7 @@ struct follower_zone {
 	bool ready;                 /* the store said so */
 	bool stopped;               /* an op that we do not know: goes no further */
 	bool held;                  /* for the rest of this batch: the store builds it anew */
+	bool waits;                 /* for the rest of this batch: the store hands out the rest of it again */
 	bool rebuilding;            /* `draft` is built anew; what is served stays until the store says ready */
 	bool new_state;             /* tell hooks.state */
 	bool new_version;           /* this poll made one: tell hooks.published */

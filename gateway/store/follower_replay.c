@@ -33,7 +33,9 @@ fetch_content(struct store *store, const struct store_record *record, const stru
 	if (status == STATUS_OK)
 		return REPLAY_APPLIED;
 	draft_drop(content);
-	return status == STATUS_NO_MEMORY ? REPLAY_FAILED : REPLAY_UNKNOWN; /* we cannot go on without it */
+	return status == STATUS_NO_MEMORY ? REPLAY_FAILED
+	       : status == STATUS_RETRY   ? REPLAY_LATER
+	                                  : REPLAY_UNKNOWN; /* we cannot go on without it */
 }
 
 enum replay_fate
@@ -47,7 +49,9 @@ follower_replay(struct store *store, struct replay *replay, struct draft *draft,
 	if (!*change)
 		fate = decode(record, arena, change, reason);
 	if (fate == REPLAY_APPLIED && (*change)->snapshot && !content) {
-		fate = fetch_content(store, record, *change, &fetched, reason);
+		fate = replay_judge(replay, draft, *change, reason);
+		if (fate == REPLAY_APPLIED)
+			fate = fetch_content(store, record, *change, &fetched, reason);
 		content = &fetched;
 	} else if (content && (fate != REPLAY_APPLIED || !(*change)->snapshot)) {
 		draft_drop(content);

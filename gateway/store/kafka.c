@@ -127,6 +127,7 @@ free_zone(struct kafka_zone *at)
 {
 	kafka_worker_free_opened(at->opened);
 	kafka_worker_free_opened(at->kept);
+	kafka_fetch_drop(at);
 	kafka_worker_free_shot(at->shot);
 	kafka_worker_free_shot(at->mirror_shot);
 	free(at->text);
@@ -141,8 +142,8 @@ kafka_drop_zone(struct store *store, struct zone *zone)
 
 	pthread_mutex_lock(&kafka->mutex);
 	struct kafka_zone *at = kafka_find(kafka, zone->text, length);
-	while (at &&
-	       (at->opening || at->shooting || at->mirroring)) { /* the worker looks at `dropped` between two steps */
+	while (at && (at->opening || at->shooting || at->mirroring || at->fetching)) {
+		/* the worker looks at `dropped` between two steps */
 		at->dropped = true;
 		pthread_cond_signal(&kafka->worker_news);
 		pthread_cond_wait(&kafka->drop_news, &kafka->mutex);
@@ -535,7 +536,7 @@ static enum status
 kafka_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *wanted, struct draft *draft,
 		    char *reason)
 {
-	return kafka_snapshot_load(kafka_of(store), zone, wanted, draft, reason);
+	return kafka_fetch_content(kafka_of(store), zone, wanted, draft, reason);
 }
 
 /* ---- history: of what was applied here ---- */

@@ -58,6 +58,7 @@ enum kafka_phase {
 	KAFKA_WAITS,    /* for the worker to open it */
 	KAFKA_LIVE,     /* records are handed out */
 	KAFKA_HELD,     /* until the worker has built it anew */
+	KAFKA_FETCHING, /* until the worker has the chunks of its next change */
 	KAFKA_UNUSABLE, /* not served until it is built anew by hand, or the log changes */
 };
 
@@ -71,6 +72,17 @@ struct kafka_shot {
 	struct kafka_place place;
 	unsigned asked;   /* answers zonegatectl up to this call */
 	uint64_t changes; /* kept_changes when it was made */
+};
+
+/* The content of a change in the snapshot form, on its way. */
+struct kafka_fetch {
+	struct change_snapshot wanted;
+	char id[65];
+	bool done;
+	bool replaced;      /* its chunks are gone, and a newer manifest has what they had */
+	enum status status;
+	struct draft content; /* if done and OK */
+	char reason[STORE_REASON_SIZE];
 };
 
 struct kafka_zone {
@@ -99,6 +111,8 @@ struct kafka_zone {
 	bool known_here, told_kept; /* known to the local copy's store; served from it */
 	/* under the mutex again: */
 	bool dropped;                /* the follower waits until the worker lets go of it */
+	struct kafka_fetch *fetch;   /* what KAFKA_FETCHING waits for, and then its content until it is taken */
+	bool fetching;               /* the worker has `fetch` */
 	int32_t produce_partition;   /* KAFKA_NONE: not known yet */
 	struct kafka_opened *opened; /* what the worker has to say */
 	struct kafka_manifest manifest;
@@ -186,6 +200,7 @@ struct kafka {
 	_Atomic bool producer_broken;
 	_Atomic bool stop;
 	_Atomic bool opened_any;  /* a zone has `opened` */
+	_Atomic bool fetched_any; /* a zone's `fetch` is done */
 	_Atomic bool waiting_any; /* there are barriers whose target is known */
 	_Atomic bool mistrust;    /* the log is not the one that was read: all zones are built anew */
 	_Atomic uint64_t flushed_ms;
@@ -336,9 +351,21 @@ MUST_USE enum status kafka_snapshot_content(struct kafka *kafka, const char *zon
 typedef enum status kafka_snapshot_old_fn(void *context, int32_t partition, const char *key);
 MUST_USE enum status kafka_snapshot_each_old(struct kafka *kafka, const char *zone, const char *id,
 					     kafka_snapshot_old_fn *each, void *context);
-/* What a change in the snapshot form refers to. Any thread. */
+/* What a change in the snapshot form refers to. The worker's. */
 MUST_USE enum status kafka_snapshot_load(struct kafka *kafka, struct zone *zone, const struct change_snapshot *wanted,
 					 struct draft *draft, char *reason);
+
+/* ---- kafka_fetch.c ---- */
+/*
+ * The content that a snapshot change refers to, into `draft`. Follower's thread.
+ * STATUS_RETRY: it is being fetched; the zone is handed out again, from this record on, once it is there.
+ */
+MUST_USE enum status kafka_fetch_content(struct kafka *kafka, struct zone *zone, const struct change_snapshot *wanted,
+					 struct draft *draft, char *reason);
+/* The worker's. False: again later. */
+bool kafka_fetch_all(struct kafka *kafka);
+/* Under the mutex, and not while the worker has it. */
+void kafka_fetch_drop(struct kafka_zone *at);
 
 /* ---- kafka_write.c ---- */
 /* Chunks, manifest, then tombstones for what it replaces. */

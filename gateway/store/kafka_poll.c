@@ -8,6 +8,15 @@
 
 #define BATCH_BYTES (8u << 20)
 
+/* Under the mutex: built anew by the worker. */
+static void
+hold_zone(struct kafka *kafka, struct kafka_zone *at)
+{
+	at->phase = KAFKA_HELD;
+	at->distrust = true;
+	kafka_want_open(kafka, at);
+}
+
 /* ---- poll: what the last one left behind ---- */
 
 /* Under the mutex: others read the array too. */
@@ -79,6 +88,7 @@ begin_zone(struct kafka *kafka, struct kafka_zone *at, const struct kafka_opened
 	at->verified_ms = opened->from_warm ? 0 : clock_monotonic_ms();
 	at->verified_doubts = opened->doubts;
 	at->ready = false;
+	kafka_fetch_drop(at);
 	if (opened->from_warm) {
 		at->phase = KAFKA_HELD; /* the worker goes on trying */
 		return;
@@ -168,6 +178,29 @@ take_ready(struct kafka *kafka, const struct store_sink *sink)
 	pthread_mutex_unlock(&kafka->mutex);
 }
 
+/* ---- poll: content that zones wait for ---- */
+
+static void
+take_fetched(struct kafka *kafka)
+{
+	if (!atomic_exchange(&kafka->fetched_any, false))
+		return;
+	pthread_mutex_lock(&kafka->mutex);
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next) {
+			if (at->phase != KAFKA_FETCHING || !at->fetch->done)
+				continue;
+			if (at->fetch->replaced) {
+				hold_zone(kafka, at);
+				continue;
+			}
+			at->phase = KAFKA_LIVE;
+			rewind_to(kafka, at->partition, at->next_offset);
+			kafka->unready_any = true;
+		}
+	pthread_mutex_unlock(&kafka->mutex);
+}
+
 /* ---- poll: appends and barriers ---- */
 
 /* Is something of the zone on its way that was appended before the barrier, and has not come? */
@@ -193,9 +226,9 @@ is_reached(struct kafka *kafka, struct kafka_barrier *barrier)
 	if (barrier->partition >= kafka->partition_room ||
 	    kafka->partitions[barrier->partition].position < barrier->target)
 		return false;
-	if (barrier->doubt)
-		return true;
 	const struct kafka_zone *at = kafka_find(kafka, barrier->text, strlen(barrier->text));
+	if (barrier->doubt) /* the record of a zone that is held may be there, and not judged */
+		return !at || (at->phase != KAFKA_HELD && at->phase != KAFKA_FETCHING);
 	if (!at || at->zone != barrier->zone || at->stopped) {
 		barrier->status = at && at->stopped ? STATUS_STOP : STATUS_RETRY;
 		return true;
@@ -237,13 +270,15 @@ settle_doubt(struct kafka *kafka, const struct kafka_barrier *barrier)
 			}
 }
 
-static void
+/* Before the next records are handed out: those before the barrier have been judged by now. True if there were any. */
+static bool
 take_barriers(struct kafka *kafka, const struct store_sink *sink)
 {
 	if (!atomic_load_explicit(&kafka->waiting_any, memory_order_acquire))
-		return;
+		return false;
 	pthread_mutex_lock(&kafka->mutex);
 	struct kafka_barrier *list = reached(kafka);
+	bool any = list != NULL;
 	for (struct kafka_barrier *barrier = list; barrier; barrier = barrier->next)
 		if (barrier->doubt)
 			settle_doubt(kafka, barrier);
@@ -255,6 +290,7 @@ take_barriers(struct kafka *kafka, const struct store_sink *sink)
 			sink->barrier(sink->context, list->tag, list->status);
 		free(list);
 	}
+	return any;
 }
 
 static void
@@ -297,18 +333,16 @@ assign(struct kafka *kafka)
 	}
 }
 
-/* Zones of a partition whose log is not what it was: built anew by the worker. partition KAFKA_NONE: all. */
+/* Zones of a partition whose log is not what it was. partition KAFKA_NONE: all. */
 static void
 hold_zones(struct kafka *kafka, int32_t partition)
 {
 	pthread_mutex_lock(&kafka->mutex);
 	for (size_t i = 0; i < kafka->bucket_count; i++)
 		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			if (at->phase == KAFKA_LIVE && (partition == KAFKA_NONE || at->partition == partition)) {
-				at->phase = KAFKA_HELD;
-				at->distrust = true;
-				kafka_want_open(kafka, at);
-			}
+			if ((at->phase == KAFKA_LIVE || at->phase == KAFKA_FETCHING) &&
+			    (partition == KAFKA_NONE || at->partition == partition))
+				hold_zone(kafka, at);
 	pthread_mutex_unlock(&kafka->mutex);
 }
 
@@ -432,12 +466,14 @@ kafka_poll(struct store *store, const struct store_sink *sink, int timeout_ms)
 	if (atomic_exchange(&kafka->mistrust, false))
 		hold_zones(kafka, KAFKA_NONE);
 	take_opened(kafka, sink);
+	take_fetched(kafka);
 	take_ready(kafka, sink);
 	take_lost(kafka, sink);
+	if (take_barriers(kafka, sink))
+		timeout_ms = 0;
 	if (kafka->reassign)
 		assign(kafka);
 	consume(kafka, sink, kafka->unready_any && timeout_ms > 10 ? 10 : timeout_ms);
-	take_barriers(kafka, sink);
 }
 
 void

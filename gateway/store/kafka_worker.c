@@ -834,6 +834,7 @@ kafka_worker_run(void *context)
 		pthread_mutex_unlock(&kafka->mutex);
 		if (wanted) {
 			again = !open_zones(kafka);
+			again = !kafka_fetch_all(kafka) || again;
 			if (!again)
 				shoot_zones(kafka);
 			begin_mirrors(kafka);

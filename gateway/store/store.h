@@ -119,7 +119,10 @@ struct store_ops {
 	void (*oldest)(struct store *store, struct zone *zone, struct store_oldest *oldest);
 	/* Content at an earlier version into an empty draft (draft_begin from nothing). STATUS_NOT_FOUND */
 	enum status (*content_at)(struct store *store, struct zone *zone, uint64_t version, struct draft *draft, char *reason);
-	/* The content that a snapshot change refers to, into an empty draft. Follower's thread. */
+	/*
+	 * The content that a snapshot change refers to, into an empty draft. Follower's thread. STATUS_RETRY: it is on its way; the zone's
+	 * records are handed out again from this one on once it is there, and none of this batch behind it is to be judged.
+	 */
 	enum status (*load_snapshot)(struct store *store, struct zone *zone, const struct change_snapshot *snapshot, struct draft *draft, char *reason);
 	/* Put chunks of `version` where a snapshot change can refer to them; fills *out (strings in arena). Any thread. */
 	enum status (*save_snapshot)(struct store *store, struct zone *zone, const struct zone_version *version, struct arena *arena,

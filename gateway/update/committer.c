@@ -528,6 +528,7 @@ committer_judged(void *context, struct zone *zone, const struct change *change, 
 		skipped(work, &todo);
 		break;
 	case REPLAY_FAILED:
+	case REPLAY_LATER: /* never for a record that has come */
 		fail(work, STATUS_RETRY, "no memory", &todo);
 		break;
 	case REPLAY_UNKNOWN:

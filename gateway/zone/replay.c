@@ -634,6 +634,15 @@ apply(struct judge *judge, struct draft *content)
 }
 
 enum replay_fate
+replay_judge(const struct replay *replay, const struct draft *draft, const struct change *change, char *reason)
+{
+	struct judge judge = {.replay = (struct replay *)(uintptr_t)replay, .draft = (struct draft *)(uintptr_t)draft,
+	                      .change = change, .reason = reason};
+
+	return judge_place(&judge);
+}
+
+enum replay_fate
 replay_change(struct replay *replay, struct draft *draft, const struct change *change, const uint8_t *record, size_t size,
               struct draft *content, char *reason)
 {

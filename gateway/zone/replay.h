@@ -20,6 +20,7 @@ enum replay_fate {
 	REPLAY_DIVERGED,    /* base above our version, or base_id is not our id of that version */
 	REPLAY_UNKNOWN,     /* an op that we do not know: the zone stays as it was and goes no further */
 	REPLAY_FAILED,      /* no memory: drop the draft */
+	REPLAY_LATER,       /* its content is not at hand yet (store/follower.h); never by the functions here */
 };
 
 struct replay;
@@ -38,6 +39,9 @@ void replay_free(struct replay *replay);
  */
 enum replay_fate replay_change(struct replay *replay, struct draft *draft, const struct change *change,
                                const uint8_t *record, size_t size, struct draft *content, char *reason);
+
+/* The first half of that, without the content: APPLIED where the place of the change in the log is no reason against it. */
+enum replay_fate replay_judge(const struct replay *replay, const struct draft *draft, const struct change *change, char *reason);
 
 /* What was applied since the last of these two calls is kept, or taken out of the window again (the draft was dropped). */
 void replay_keep(struct replay *replay);

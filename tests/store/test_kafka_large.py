@@ -1,0 +1,180 @@
+"""A large zone on Kafka: import, snapshot, start from nothing, compaction, a crash in the middle of a snapshot."""
+import json
+import os
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import LONG, ZONEGATECTL, ZONE, run
+from test_kafka import CONFIG, Cluster, Kafka, until, update
+
+confluent_kafka = pytest.importorskip("confluent_kafka")
+import confluent_kafka.admin
+
+COUNT = 1000000 if LONG else 20000
+WAIT = 600 if LONG else 120
+BIG_CONFIG = CONFIG + """
+  - name: big.test.
+    file: big.test.zone
+    update-policy:
+      - grant dhcp. zonesub ANY
+"""
+# One partition, so that what the large zone does comes before what the small one does; compaction at once.
+SNAPSHOTS = {"cleanup.policy": "compact", "segment.ms": "1000", "segment.bytes": "1048576", "min.cleanable.dirty.ratio": "0.01",
+             "delete.retention.ms": "100", "max.compaction.lag.ms": "1000"}
+
+
+def big(seed):
+    """Of 40 chunks in the short form, of 120 in the long one."""
+    head = ZONE.replace("example.test", "big.test")
+    if LONG:
+        return head + "".join("h%d A 10.%d.%d.%d\n" % (i, i >> 16 & 255, i >> 8 & 255, (i + seed) & 255) for i in range(COUNT))
+    return head + "".join("h%d TXT %s\n" % (i, " ".join('"%d %s"' % (seed, "x" * 200) for _ in range(4))) for i in range(COUNT))
+
+
+@pytest.fixture(scope="module")
+def kafka():
+    k = Kafka()
+    yield k
+    k.close()
+
+
+def make_topic(kafka, name, settings, partitions=1):
+    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka.bootstrap})
+    (made,) = admin.create_topics([confluent_kafka.admin.NewTopic(name, partitions, 1, config=settings)]).values()
+    made.result(30)
+
+
+@pytest.fixture
+def cluster(kafka):
+    c = Cluster(kafka, BIG_CONFIG)
+    make_topic(kafka, c.topic + ".updates", {})
+    make_topic(kafka, c.topic + ".snapshots", SNAPSHOTS)
+    yield c
+    c.close()
+
+
+def gateway(c):
+    return c.gateway(more="", files={"big.test.zone": big(0)}, wait=WAIT)
+
+
+def version(g, zone="big.test."):
+    return next(x["version"] for x in map(json.loads, g.ctl("zones", "--json").stdout.splitlines()) if x["name"] == zone)
+
+
+def content(g):
+    return g.ctl("dump", "big.test.", timeout=WAIT).stdout
+
+
+def chunks(c):
+    """What the snapshots topic holds of the large zone: (id, number), size of the value or -1, in the topic's order; manifests have no id."""
+    out = run("kcat", "-b", c.kafka.bootstrap, "-C", "-t", c.topic + ".snapshots", "-e", "-q", "-f", "%k %S\n", timeout=WAIT).stdout
+    found = []
+    for line in out.splitlines():
+        key, size = line.rsplit(" ", 1)
+        if key.startswith("big.test."):
+            found.append((tuple(key.split("/")[1:]), int(size)))
+    return found
+
+
+def manifest(c):
+    out = run("kcat", "-b", c.kafka.bootstrap, "-C", "-t", c.topic + ".snapshots", "-e", "-q", "-f", "%k %s\n", timeout=WAIT).stdout
+    return [json.loads(x.split(" ", 1)[1]) for x in out.splitlines() if x.startswith("big.test. {")][-1]
+
+
+def import_zone(g, seed):
+    path = os.path.join(g.dir, "import.zone")
+    with open(path, "w") as f:
+        f.write(big(seed))
+    g.ctl("import", "big.test.", path, timeout=WAIT)
+
+
+def add(name):
+    return lambda u: u.add(name, 300, "A", "192.0.2.1")
+
+
+def test_a_large_import_at_another_gateway_does_not_stop_small_zones(cluster):
+    one, two = gateway(cluster), gateway(cluster)
+    before, meanwhile = version(one), 0
+    importing = threading.Thread(target=import_zone, args=(one, 1))
+    importing.start()
+    end = time.monotonic() + WAIT
+    while version(two) == before and time.monotonic() < end:
+        written = version(one) > before
+        answer = update(two, add("n%d" % time.monotonic_ns()), timeout=WAIT)
+        # Behind the import in the log, answered, and the import is not there yet.
+        meanwhile += written and answer == "NOERROR" and version(two) == before
+    importing.join()
+    assert meanwhile, "the small zone waited for the large one"
+    until(lambda: version(two) == version(one), WAIT)
+    assert content(one) == content(two)
+    one.nsupdate("update add after.big.test. 300 A 192.0.2.9", zone="big.test.")
+    until(lambda: two.short("after.big.test.") == ["192.0.2.9"], WAIT)
+
+
+def test_old_chunks_go_once_a_new_snapshot_is_there(cluster):
+    one = gateway(cluster)
+    until(lambda: [x for x in chunks(cluster) if not x[0]], WAIT)
+    first = manifest(cluster)
+    assert first["records"] == COUNT + 5 and first["chunks"] > 20
+    for i in range(5):
+        one.nsupdate("update add c%d.big.test. 300 A 192.0.2.9" % i, zone="big.test.")
+    one.ctl("snapshot", "big.test.", timeout=WAIT)
+    second = manifest(cluster)
+    assert second["snapshot"] != first["snapshot"] and second["version"] == version(one) and second["records"] == COUNT + 10
+    assert dict(chunks(cluster))[(first["snapshot"], "0")] == -1         # a tombstone is its last value
+
+    def compacted():
+        one.ctl("snapshot", "example.test.")                              # the segments go on
+        return not [x for x in chunks(cluster) if x[0] and x[0][0] == first["snapshot"] and x[1] >= 0]
+    until(compacted, WAIT)
+    assert sorted(int(n) for (i, n), size in [x for x in chunks(cluster) if x[0]] if i == second["snapshot"] and size > 0) == list(
+        range(second["chunks"]))
+    for i in range(5):
+        one.nsupdate("update delete c%d.big.test. A" % i, zone="big.test.")
+    two = gateway(cluster)                                                # from nothing, after compaction
+    assert version(two) == version(one) and content(two) == content(one)
+
+
+def kill_in_snapshot(c, g, whole):
+    """kill -9 once the first chunk of a new snapshot is in the topic; true if its manifest is not."""
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": c.kafka.bootstrap, "group.id": "none", "enable.auto.commit": False})
+    topic = c.topic + ".snapshots"
+    end = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(topic, 0), timeout=20)[1]
+    consumer.assign([confluent_kafka.TopicPartition(topic, 0, end)])
+    consumer.poll(1)
+    asking = subprocess.Popen([ZONEGATECTL, "-c", g.config_path, "snapshot", "big.test."], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline:
+        m = consumer.poll(0.5)
+        if m and not m.error() and m.key().startswith(b"big.test./"):
+            break
+    g.kill()
+    asking.wait()
+    consumer.close()
+    return manifest(c)["snapshot"] == whole["snapshot"]
+
+
+def test_a_crash_in_the_middle_of_a_snapshot_leaves_the_older_one(cluster):
+    one = gateway(cluster)
+    until(lambda: [x for x in chunks(cluster) if not x[0]], WAIT)
+    for attempt in range(5):
+        whole = manifest(cluster)
+        one.nsupdate("update add k%d.big.test. 300 A 192.0.2.9" % attempt, zone="big.test.")
+        known, at = content(one), version(one)
+        if kill_in_snapshot(cluster, one, whole):
+            break
+        one.start(wait=WAIT)
+    else:
+        pytest.fail("the snapshot was always quicker")
+    there = chunks(cluster)
+    assert [n for (i, n), size in [x for x in there if x[0]] if i == whole["snapshot"] and size > 0]
+    assert [i for (i, n), size in [x for x in there if x[0]] if i != whole["snapshot"] and size > 0], "no chunk of the broken one"
+    two = gateway(cluster)
+    assert version(two) == at and content(two) == known
+    one.start(wait=WAIT)
+    assert version(one) == at and content(one) == known
+    one.ctl("snapshot", "big.test.", timeout=WAIT)
+    assert manifest(cluster)["version"] == at
