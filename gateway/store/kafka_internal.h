@@ -135,6 +135,7 @@ struct kafka_opened {
 	struct kafka_manifest manifest;
 	int32_t partition;
 	int64_t next_offset, target;
+	struct kafka_place begin; /* what next_offset comes after; offset KAFKA_NONE: nothing */
 	bool from_warm;          /* the brokers are away: what was last known */
 	bool mirrored;           /* from the local copy, which goes on */
 	struct warm_place place; /* of the local copy */

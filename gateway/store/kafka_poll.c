@@ -95,6 +95,11 @@ begin_zone(struct kafka *kafka, struct kafka_zone *at, const struct kafka_opened
 	}
 	at->phase = KAFKA_LIVE;
 	grow_partitions(kafka, at->partition);
+	struct kafka_partition *partition = &kafka->partitions[at->partition];
+	if (partition->last_offset == KAFKA_NONE) { /* else a snapshot would wait for the next record */
+		partition->last_offset = opened->begin.offset;
+		memcpy(partition->last, opened->begin.last, sizeof partition->last);
+	}
 	rewind_to(kafka, at->partition, at->next_offset);
 	kafka->unready_any = true;
 }

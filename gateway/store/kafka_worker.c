@@ -131,6 +131,7 @@ open_from_snapshot(struct kafka *kafka, struct kafka_opened *opened, const struc
 	if (status)
 		return status;
 	opened->next_offset = opened->manifest.place.offset + 1;
+	opened->begin = opened->manifest.place;
 	status = kafka_snapshot_content(kafka, at->text, &opened->manifest, &opened->draft, opened->replay,
 					opened->reason);
 	if (status == STATUS_OK || status == STATUS_NO_MEMORY)
@@ -188,6 +189,7 @@ open_from_kept(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *
 	opened->draft = kept->draft;
 	opened->replay = kept->replay;
 	opened->next_offset = place.offset + 1;
+	opened->begin = place;
 	opened->mirrored = true;
 	free(kept);
 	return true;
@@ -330,6 +332,7 @@ open_one(struct kafka *kafka, struct kafka_zone *at, char *reason)
 	if (!opened)
 		return STATUS_NO_MEMORY;
 	opened->doubts = atomic_load(&kafka->doubts);
+	opened->begin.offset = KAFKA_NONE;
 	enum status status = open_zone(kafka, at, opened, reason);
 	pthread_mutex_lock(&kafka->mutex);
 	if (status || at->dropped) {

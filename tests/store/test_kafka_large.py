@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import LONG, ZONEGATECTL, ZONE, run
-from test_kafka import CONFIG, Cluster, Kafka, until, update
+from kafka_cluster import CONFIG, Cluster, shared, until
 
 confluent_kafka = pytest.importorskip("confluent_kafka")
 import confluent_kafka.admin
@@ -34,13 +34,6 @@ def big(seed):
     return head + "".join("h%d TXT %s\n" % (i, " ".join('"%d %s"' % (seed, "x" * 200) for _ in range(4))) for i in range(COUNT))
 
 
-@pytest.fixture(scope="module")
-def kafka():
-    k = Kafka()
-    yield k
-    k.close()
-
-
 def make_topic(kafka, name, settings, partitions=1):
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka.bootstrap})
     (made,) = admin.create_topics([confluent_kafka.admin.NewTopic(name, partitions, 1, config=settings)]).values()
@@ -48,7 +41,8 @@ def make_topic(kafka, name, settings, partitions=1):
 
 
 @pytest.fixture
-def cluster(kafka):
+def cluster():
+    kafka = shared()
     c = Cluster(kafka, BIG_CONFIG)
     make_topic(kafka, c.topic + ".updates", {})
     make_topic(kafka, c.topic + ".snapshots", SNAPSHOTS)
@@ -91,10 +85,6 @@ def import_zone(g, seed):
     g.ctl("import", "big.test.", path, timeout=WAIT)
 
 
-def add(name):
-    return lambda u: u.add(name, 300, "A", "192.0.2.1")
-
-
 def test_a_large_import_at_another_gateway_does_not_stop_small_zones(cluster):
     one, two = gateway(cluster), gateway(cluster)
     before, meanwhile = version(one), 0
@@ -103,15 +93,27 @@ def test_a_large_import_at_another_gateway_does_not_stop_small_zones(cluster):
     end = time.monotonic() + WAIT
     while version(two) == before and time.monotonic() < end:
         written = version(one) > before
-        answer = update(two, add("n%d" % time.monotonic_ns()), timeout=WAIT)
-        # Behind the import in the log, answered, and the import is not there yet.
-        meanwhile += written and answer == "NOERROR" and version(two) == before
+        two.nsupdate("update add n%d.example.test. 300 A 192.0.2.1" % time.monotonic_ns())
+        meanwhile += written and version(two) == before     # behind the import in the log, and answered before it is there
     importing.join()
     assert meanwhile, "the small zone waited for the large one"
     until(lambda: version(two) == version(one), WAIT)
     assert content(one) == content(two)
     one.nsupdate("update add after.big.test. 300 A 192.0.2.9", zone="big.test.")
     until(lambda: two.short("after.big.test.") == ["192.0.2.9"], WAIT)
+
+
+def test_a_snapshot_is_taken_where_nothing_was_read_since_the_start(cluster):
+    one = cluster.gateway(more="", files={"big.test.zone": ZONE.replace("example.test", "big.test")})
+    until(lambda: [x for x in chunks(cluster) if not x[0]])
+    one.nsupdate("update add a.big.test. 300 A 192.0.2.9", zone="big.test.")
+    one.restart()
+    two = cluster.gateway(more="", files={"big.test.zone": ""})
+    for g in (two, one):                                                  # from its snapshot, and from its copy
+        g.restart()
+        before = manifest(cluster)["snapshot"]
+        g.ctl("snapshot", "big.test.")
+        assert manifest(cluster)["snapshot"] != before and manifest(cluster)["version"] == 2
 
 
 def test_old_chunks_go_once_a_new_snapshot_is_there(cluster):
