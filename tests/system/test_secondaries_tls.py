@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from conftest import CONFIG, LONG, SECRET, free_port, run
+from conftest import CONFIG, LONG, SECRET, TOP, free_port, run
 from test_client_certificates import client, rename_ca
 from test_secondaries import ORIGIN, Bind, Changes, Nsd, metric
 from test_tls import make_ca, make_certificate
@@ -109,3 +109,17 @@ def test_secondaries_follow_over_tls(follow, signed, mutual):
     queries = run("curl", "-s", "http://127.0.0.1:%d/metrics" % g.http).stdout
     assert re.search(r'queries_total\{transport="tls",rcode="NOERROR"\} [1-9]', queries)
     assert not re.search(r'queries_total\{transport="tcp",rcode="NOERROR"\} [1-9]', queries)
+
+
+def test_the_examples_are_configurations(folder):
+    examples = os.path.join(TOP, "contrib", "examples")
+    run("named-checkconf", os.path.join(examples, "bind-secondary-tls.conf"))
+    with open(os.path.join(examples, "nsd-secondary-tls.conf")) as f:
+        text = f.read().replace("/etc/nsd", folder)
+    for name in ("ca.pem", "ns2.pem", "ns2.key"):
+        open(os.path.join(folder, name), "w").close()
+    path = os.path.join(folder, "nsd.conf")
+    with open(path, "w") as f:
+        f.write(text.replace("server:\n", 'server:\n    username: ""\n    zonesdir: "%s"\n    pidfile: "%s/p"\n    xfrdfile: "%s/x"\n    xfrdir: "%s"\n'
+                             '    zonelistfile: "%s/z"\n    database: ""\n' % ((folder,) * 5), 1))
+    run("nsd-checkconf", path)
