@@ -93,7 +93,7 @@ static void
 without_policy_and_list_nobody_may(void **state)
 {
 	struct update_settings nothing = {0};
-	const struct policy_requestor who = {NULL, NULL, false};
+	const struct policy_requestor who = {0};
 
 	(void)state;
 	assert_string_equal(update_text_evaluate(zone, "U new 300 IN A 192.0.2.7", &nothing, "all.", NULL), "REFUSED\n");
