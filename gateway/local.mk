@@ -82,6 +82,7 @@ libzonegate_a_SOURCES += \
 	gateway/store/kafka.c gateway/store/kafka.h \
 	gateway/store/kafka_barrier.c \
 	gateway/store/kafka_client.c \
+	gateway/store/kafka_describe.c \
 	gateway/store/kafka_fetch.c \
 	gateway/store/kafka_internal.h \
 	gateway/store/kafka_poll.c \

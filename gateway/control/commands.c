@@ -29,6 +29,28 @@ count_zone(void *context, struct zone *zone)
 	return true;
 }
 
+static void
+json_broker(void *context, int32_t id, const char *address)
+{
+	json_array_append_new(json_object_get(context, "brokers"),
+			      json_pack("{s:i, s:s}", "id", (int)id, "address", address));
+}
+
+static json_t *
+known(int64_t number)
+{
+	return number < 0 ? json_null() : json_integer(number);
+}
+
+static void
+json_partition(void *context, const struct store_partition *at)
+{
+	json_array_append_new(json_object_get(context, "partitions"),
+			      json_pack("{s:i, s:o, s:o, s:o, s:I}", "partition", (int)at->number, "leader",
+					known(at->leader), "position", known(at->position), "end", known(at->end),
+					"zones", (json_int_t)at->zones));
+}
+
 static json_t *
 status_stores(struct gateway *gateway)
 {
@@ -36,13 +58,44 @@ status_stores(struct gateway *gateway)
 
 	for (size_t i = 0; i < gateway->store_count; i++) {
 		struct store *store = gateway->stores[i].store;
-		json_array_append_new(stores,
-				      json_pack("{s:s, s:s, s:b, s:I, s:I}", "name", store->name, "type",
-						store->ops->type, "connected", atomic_load(&store->connected) != 0,
-						"position", (json_int_t)atomic_load(&store->position), "lag",
-						(json_int_t)atomic_load(&store->lag_records)));
+		json_t *object = json_pack("{s:s, s:s, s:b, s:I, s:I}", "name", store->name, "type", store->ops->type,
+					   "connected", atomic_load(&store->connected) != 0, "position",
+					   (json_int_t)atomic_load(&store->position), "lag",
+					   (json_int_t)atomic_load(&store->lag_records));
+		struct store_view view = {object, json_broker, json_partition};
+		json_array_append_new(stores, object);
+		if (!store->ops->describe)
+			continue;
+		json_object_set_new(object, "brokers", json_array());
+		json_object_set_new(object, "partitions", json_array());
+		store->ops->describe(store, &view);
 	}
 	return stores;
+}
+
+static void
+print_broker(void *context, int32_t id, const char *address)
+{
+	fprintf(context, "  broker %d: %s\n", (int)id, address);
+}
+
+static const char *
+number_text(int64_t number, char text[24])
+{
+	if (number < 0)
+		return "-";
+	snprintf(text, 24, "%" PRId64, number);
+	return text;
+}
+
+static void
+print_partition(void *context, const struct store_partition *at)
+{
+	char leader[24], position[24], end[24];
+
+	fprintf(context, "  partition %d: leader %s, position %s, end %s, zones %" PRIu64 "\n", (int)at->number,
+		number_text(at->leader, leader), number_text(at->position, position), number_text(at->end, end),
+		at->zones);
 }
 
 static enum status
@@ -68,6 +121,9 @@ run_status(struct call *call)
 		fprintf(call->out, "store %s: %s, %s, position %" PRIu64 ", lag %" PRIu64 "\n", store->name,
 			store->ops->type, atomic_load(&store->connected) ? "connected" : "not connected",
 			atomic_load(&store->position), atomic_load(&store->lag_records));
+		struct store_view view = {call->out, print_broker, print_partition};
+		if (store->ops->describe)
+			store->ops->describe(store, &view);
 	}
 	fprintf(call->out, "zones: %zu ready, %zu not ready\n", counts.ready, counts.not_ready);
 	return STATUS_OK;

@@ -679,6 +679,7 @@ static const struct store_ops kafka_ops = {
 	.load_snapshot = kafka_load_snapshot,
 	.save_snapshot = kafka_save_snapshot,
 	.snapshot_now = kafka_snapshot_now,
+	.describe = kafka_describe,
 	.close = kafka_close,
 };
 

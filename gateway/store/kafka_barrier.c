@@ -71,6 +71,8 @@ probe(struct kafka *kafka)
 		const rd_kafka_topic_partition_t *end = &list->elems[i];
 		int64_t position = end->partition < kafka->partition_room ? kafka->partitions[end->partition].position
 									  : KAFKA_NONE;
+		if (!end->err && end->partition < kafka->partition_room)
+			kafka->partitions[end->partition].end = end->offset;
 		if (end->err)
 			status = STATUS_RETRY;
 		else if (position != KAFKA_NONE && end->offset > position)

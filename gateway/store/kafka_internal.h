@@ -146,6 +146,7 @@ struct kafka_opened {
 struct kafka_partition {
 	_Atomic int64_t position; /* the next offset to be read; KAFKA_NONE: not assigned */
 	int64_t last_offset;      /* of the last record read */
+	int64_t end;              /* of the log, as last asked for; KAFKA_NONE: not known */
 	uint8_t last[DIGEST_SHA256_SIZE];
 };
 
@@ -367,6 +368,9 @@ MUST_USE enum status kafka_fetch_content(struct kafka *kafka, struct zone *zone,
 bool kafka_fetch_all(struct kafka *kafka);
 /* Under the mutex, and not while the worker has it. */
 void kafka_fetch_drop(struct kafka_zone *at);
+
+/* ---- kafka_describe.c ---- */
+void kafka_describe(struct store *store, const struct store_view *view);
 
 /* ---- kafka_write.c ---- */
 /* Chunks, manifest, then tombstones for what it replaces. */

@@ -29,7 +29,8 @@ grow_partitions(struct kafka *kafka, int32_t number)
 	struct kafka_partition *partitions = realloc(kafka->partitions, (size_t)room * sizeof *partitions);
 	invariant(partitions); /* some hundred octets */
 	for (int32_t i = kafka->partition_room; i < room; i++)
-		partitions[i] = (struct kafka_partition){.position = KAFKA_NONE, .last_offset = KAFKA_NONE};
+		partitions[i] = (struct kafka_partition){
+			.position = KAFKA_NONE, .last_offset = KAFKA_NONE, .end = KAFKA_NONE};
 	kafka->partitions = partitions;
 	kafka->partition_room = room;
 }

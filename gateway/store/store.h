@@ -89,6 +89,18 @@ struct store_oldest {
 	uint64_t time_us; /* of the change that made it; 0: not known */
 };
 
+/* What status shows of a log that has parts. Numbers that are not known are -1. */
+struct store_partition {
+	int32_t number, leader;
+	int64_t position, end; /* the next record to be read, and where the log ended a second ago */
+	uint64_t zones;
+};
+struct store_view {
+	void *context;
+	void (*broker)(void *context, int32_t id, const char *address); /* one that is there */
+	void (*partition)(void *context, const struct store_partition *partition);
+};
+
 struct store_ops {
 	const char *type;       /* "embedded", "kafka", "etcd", "memory" */
 	/* A zone to follow; its loaded/absent and ready come from a later poll. Any thread; STATUS_EXISTS. */
@@ -131,6 +143,8 @@ struct store_ops {
 	enum status (*snapshot_now)(struct store *store, struct zone *zone, char *reason);
 	/* zonegatectl check: what is in the store and cannot be served; `each` returns false to stop. Any thread. NULL: nothing ever. */
 	void (*check)(struct store *store, struct zone *zone, bool (*each)(void *context, const char *key, const char *reason), void *context);
+	/* zonegatectl status. Any thread; may ask its servers and wait a second or two. NULL: there is no more to say. */
+	void (*describe)(struct store *store, const struct store_view *view);
 	/* Zones made at run time (zonegatectl add): kept in the state directory: name to a JSON text of its settings; NULL text: removed. */
 	/* Wait until all is durable, then free. The follower has ended. */
 	void (*close)(struct store *store);

@@ -51,6 +51,32 @@ def test_an_update_at_one_gateway_is_served_by_the_other(cluster):
     assert 'zonegate_snapshot_retention_margin_seconds{store="bus"}' in metrics
 
 
+def test_status_shows_brokers_partitions_and_positions(cluster):
+    one = cluster.gateway()
+    for i in range(3):
+        one.nsupdate("update add s%d.example.test. 300 A 192.0.2.1" % i)
+    out = run("kcat", "-b", cluster.kafka.bootstrap, "-L", "-J").stdout     # what another client says of the same brokers
+    brokers = {(b["id"], b["name"]) for b in json.loads(out)["brokers"]}
+
+    def settled():
+        store = json.loads(one.ctl("status", "--json").stdout)["stores"][0]
+        return store if [p for p in store["partitions"] if p["end"] == 4] else None
+    store = until(settled)
+    assert {(b["id"], b["address"]) for b in store["brokers"]} == brokers
+    assert [p["partition"] for p in store["partitions"]] == [0, 1, 2]
+    (mine,) = [p for p in store["partitions"] if p["zones"]]
+    assert mine == {"partition": mine["partition"], "leader": 1, "position": 4, "end": 4, "zones": 1}
+    assert all(p["position"] is None for p in store["partitions"] if p != mine)
+    text = one.ctl("status").stdout
+    assert "broker 1: %s" % cluster.kafka.bootstrap in text
+    assert "partition %d: leader 1, position 4, end 4, zones 1" % mine["partition"] in text
+    metrics = run("curl", "-s", "http://127.0.0.1:%d/metrics" % one.http).stdout
+    for name in ('store_connected{store="bus"} 1', 'store_lag_records{store="bus"} 0', 'propagation_seconds_count{store="bus"} 4',
+                 'update_conflicts_total{zone="example.test."} 0', 'snapshot_age_seconds{zone="example.test."} ',
+                 'snapshot_retention_margin_seconds{store="bus"} '):
+        assert "\nzonegate_" + name in metrics, name
+
+
 def test_other_programs_rebuild_the_zone_from_the_topics(cluster):
     pytest.importorskip("confluent_kafka")
     one = cluster.gateway()

@@ -1,0 +1,80 @@
+/* What zonegatectl status says of the brokers and partitions. */
+#include "store/kafka_internal.h"
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+describe_brokers(const struct rd_kafka_metadata *metadata, const struct store_view *view)
+{
+	char address[300];
+
+	for (int i = 0; i < metadata->broker_cnt; i++) {
+		snprintf(address, sizeof address, "%s:%d", metadata->brokers[i].host, metadata->brokers[i].port);
+		view->broker(view->context, metadata->brokers[i].id, address);
+	}
+}
+
+static int32_t
+leader_of(const struct rd_kafka_metadata *metadata, int32_t partition)
+{
+	const rd_kafka_metadata_topic_t *topic = metadata && metadata->topic_cnt ? &metadata->topics[0] : NULL;
+
+	for (int i = 0; topic && i < topic->partition_cnt; i++)
+		if (topic->partitions[i].id == partition)
+			return topic->partitions[i].leader;
+	return -1;
+}
+
+/* Under the mutex. */
+static uint64_t
+zones_of(const struct kafka *kafka, int32_t partition)
+{
+	uint64_t zones = 0;
+
+	for (size_t i = 0; i < kafka->bucket_count; i++)
+		for (const struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
+			zones += at->produce_partition == partition;
+	return zones;
+}
+
+static struct store_partition
+look_at(const struct kafka *kafka, const struct rd_kafka_metadata *metadata, int32_t number)
+{
+	struct store_partition out = {.number = number, .leader = leader_of(metadata, number), .position = -1, .end = -1,
+				      .zones = zones_of(kafka, number)};
+
+	if (number < kafka->partition_room) {
+		out.position = kafka->partitions[number].position;
+		out.end = kafka->partitions[number].end;
+	}
+	if (out.position >= 0 && out.end < out.position) /* it was asked for up to a second ago */
+		out.end = out.position;
+	return out;
+}
+
+void
+kafka_describe(struct store *store, const struct store_view *view)
+{
+	struct kafka *kafka = kafka_of(store);
+	const struct rd_kafka_metadata *metadata = NULL;
+
+	pthread_rwlock_rdlock(&kafka->producer_lock);
+	if (rd_kafka_metadata(kafka->producer, 0, kafka->updates, &metadata, KAFKA_ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		metadata = NULL;
+	pthread_rwlock_unlock(&kafka->producer_lock);
+	if (metadata)
+		describe_brokers(metadata, view);
+	pthread_mutex_lock(&kafka->mutex);
+	int32_t count = kafka->partition_count;
+	struct store_partition *partitions = calloc((size_t)count + 1, sizeof *partitions);
+	for (int32_t i = 0; partitions && i < count; i++)
+		partitions[i] = look_at(kafka, metadata, i);
+	pthread_mutex_unlock(&kafka->mutex);
+	for (int32_t i = 0; partitions && i < count; i++)
+		view->partition(view->context, &partitions[i]);
+	free(partitions);
+	if (metadata)
+		rd_kafka_metadata_destroy(metadata);
+}
