@@ -368,27 +368,31 @@ run_stop(struct arguments *arguments)
 	return send_request(arguments, stdout);
 }
 
+static int
+run_words(struct arguments *arguments)
+{
+	if (arguments->config && arguments->socket)
+		return usage("-c and -s exclude each other");
+	if (arguments->count == 0)
+		return usage("no command");
+	const struct command *command = find_command(arguments->words[0]);
+	if (!command)
+		return usage("no such command");
+	/* import has no FILE where it has --from. */
+	size_t wanted = command->arguments - (command->run == run_import && client_option(&arguments->request, "from"));
+	if (arguments->count - 1 != wanted) {
+		fprintf(stderr, "usage: zonegatectl %s\n", command->help);
+		return USAGE;
+	}
+	return command->run ? command->run(arguments) : send_request(arguments, stdout);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct arguments arguments = {0};
+	int code = parse(&arguments, argc, argv) ? run_words(&arguments) : usage("wrong arguments");
 
-	if (!parse(&arguments, argc, argv))
-		return usage("wrong arguments");
-	if (arguments.config && arguments.socket)
-		return usage("-c and -s exclude each other");
-	if (arguments.count == 0)
-		return usage("no command");
-	const struct command *command = find_command(arguments.words[0]);
-	if (!command)
-		return usage("no such command");
-	/* import has no FILE where it has --from. */
-	size_t wanted = command->arguments - (command->run == run_import && client_option(&arguments.request, "from"));
-	if (arguments.count - 1 != wanted) {
-		fprintf(stderr, "usage: zonegatectl %s\n", command->help);
-		return USAGE;
-	}
-	int code = command->run ? command->run(&arguments) : send_request(&arguments, stdout);
 	client_free(&arguments.request);
 	return code;
 }
