@@ -142,7 +142,7 @@ fill_ops(void *context, const struct zone_version *version, struct arena *arena,
 	}
 	if (!producing->names) {
 		tree_each(&version->tree, compare_node, producing);
-		table_each(table, compare_zone, producing);
+		table_walk(table, compare_zone, producing);
 	}
 	change->ops = producing->ops;
 	change->op_count = producing->count;

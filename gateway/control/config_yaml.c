@@ -16,7 +16,8 @@ static const struct config_options default_options = {.no_files = false};
 struct builder {
 	yaml_document_t *document;
 	struct config_reader *in;
-	size_t nodes;
+	struct arena *nodes;
+	size_t node_count;
 };
 
 static bool build_node(struct builder *builder, int index, unsigned depth, struct config_node *out);
@@ -33,12 +34,23 @@ build_scalar(struct builder *builder, const yaml_node_t *node, struct config_nod
 	return true;
 }
 
+/* The nodes are needed until the configuration has been read; 10,000 zones are 7 MB of them. */
+static struct config_node *
+build_items(struct builder *builder, size_t count)
+{
+	struct config_node *items = arena_alloc(builder->nodes, count * sizeof *items);
+
+	if (!items)
+		abort();
+	return memset(items, 0, count * sizeof *items);
+}
+
 static bool
 build_sequence(struct builder *builder, const yaml_node_t *node, unsigned depth, struct config_node *out)
 {
 	out->kind = CONFIG_SEQUENCE;
 	out->count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-	out->items = config_read_alloc(builder->in, out->count, sizeof *out->items);
+	out->items = build_items(builder, out->count);
 	for (size_t i = 0; i < out->count; i++)
 		if (!build_node(builder, node->data.sequence.items.start[i], depth, &out->items[i]))
 			return false;
@@ -52,7 +64,7 @@ build_map(struct builder *builder, const yaml_node_t *node, unsigned depth, stru
 
 	out->kind = CONFIG_MAP;
 	out->count = 2 * pairs;
-	out->items = config_read_alloc(builder->in, out->count, sizeof *out->items);
+	out->items = build_items(builder, out->count);
 	for (size_t i = 0; i < pairs; i++)
 		if (!build_node(builder, node->data.mapping.pairs.start[i].key, depth, &out->items[2 * i]) ||
 		    !build_node(builder, node->data.mapping.pairs.start[i].value, depth, &out->items[2 * i + 1]))
@@ -69,7 +81,7 @@ build_node(struct builder *builder, int index, unsigned depth, struct config_nod
 	out->line = (unsigned)node->start_mark.line + 1;
 	if (depth == CONFIG_MAX_DEPTH)
 		return config_read_fail(builder->in, out->line, "more than %d levels", CONFIG_MAX_DEPTH);
-	if (++builder->nodes > CONFIG_MAX_NODES)
+	if (++builder->node_count > CONFIG_MAX_NODES)
 		return config_read_fail(builder->in, out->line, "more than %d values", CONFIG_MAX_NODES);
 	switch (node->type) {
 	case YAML_SCALAR_NODE:
@@ -103,12 +115,16 @@ static bool
 config_read_document(struct config_reader *in, yaml_document_t *document, root_fn *read, const struct config *main,
 		     struct config *config)
 {
-	struct builder builder = {.document = document, .in = in};
+	struct arena nodes;
+	struct builder builder = {.document = document, .in = in, .nodes = &nodes};
 	struct config_node root;
 
 	if (!yaml_document_get_root_node(document))
 		return config_read_fail(in, 1, "the configuration is empty");
-	return build_node(&builder, 1, 0, &root) && read(in, &root, main, config);
+	arena_init(&nodes, ARENA_CAP);
+	bool fine = build_node(&builder, 1, 0, &root) && read(in, &root, main, config);
+	arena_free(&nodes);
+	return fine;
 }
 
 /* A second document would be passed over in silence. */

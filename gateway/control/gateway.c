@@ -78,28 +78,40 @@ gateway_reason(struct gateway *gateway, const struct zone *zone, char *out)
 /* ---- first load ---- */
 
 static void
-gateway_load_zone(void *context, struct zone *zone)
+gateway_loaded(struct gateway *gateway, const struct jobs_loading *loading, double seconds)
+{
+	const struct config_zone *config = loading->zone->control;
+
+	if (loading->status == STATUS_OK) {
+		log_info("zone_loaded", "zone=%s file=%s seconds=%.3f", loading->zone->text,
+			 config->file ? config->file : "none", seconds);
+		gateway_note(gateway, loading->zone, NULL);
+		return;
+	}
+	log_error("zone_not_loaded", "zone=%s reason=%s", loading->zone->text, loading->reason);
+	table_set_state(loading->zone, ZONE_FAILED);
+	gateway_note(gateway, loading->zone, loading->reason);
+}
+
+static void
+gateway_load_zones(void *context, struct zone *const *zones, size_t count)
 {
 	struct gateway *gateway = context;
-	char reason[JOBS_REASON_SIZE] = "";
+	struct jobs_loading *loading = must(calloc(count, sizeof *loading));
 	uint64_t start_ns = clock_monotonic_ns();
 
 	pthread_rwlock_rdlock(&gateway->loads);
-	const struct config_zone *config = zone->control;
-	enum status status = jobs_load(gateway->committer, zone, config, reason);
-	if (status == STATUS_OK)
-		log_info("zone_loaded", "zone=%s file=%s seconds=%.3f", zone->text,
-			 config->file ? config->file : "none", (double)(clock_monotonic_ns() - start_ns) / 1e9);
-	pthread_rwlock_unlock(&gateway->loads);
-	if (status != STATUS_OK) {
-		log_error("zone_not_loaded", "zone=%s reason=%s", zone->text, reason);
-		table_set_state(zone, ZONE_FAILED);
-		gateway_note(gateway, zone, reason);
-		return;
+	for (size_t i = 0; i < count; i++)
+		loading[i] = (struct jobs_loading){.zone = zones[i], .config = zones[i]->control};
+	jobs_load_all(gateway->committer, loading, count);
+	for (size_t i = 0; i < count; i++) {
+		gateway_loaded(gateway, &loading[i], (double)(clock_monotonic_ns() - start_ns) / 1e9);
+		free(loading[i].reason);
 	}
+	pthread_rwlock_unlock(&gateway->loads);
+	free(loading);
 	/* What the parser and the change needed is a large part of what a large zone takes. */
 	malloc_trim(0);
-	gateway_note(gateway, zone, NULL);
 }
 
 /* ---- hooks of the followers ---- */
@@ -236,13 +248,13 @@ gateway_each_zone(struct gateway *gateway, bool (*each)(void *context, struct zo
 
 /* Where a zone says nothing of transfer, the first catalog that lists it does: who follows the catalog must get its members. */
 static struct transfer_settings *
-gateway_transfer(const struct config *main, const struct config_zone *config)
+gateway_transfer(const struct config *main, const struct config_zone *config, struct settings_before *before)
 {
 	if (config->catalog == CONFIG_CATALOG_MEMBER && config->allow_transfer.count == 0 && config->notify_count == 0)
 		for (size_t i = 0; i < main->zone_count; i++)
 			if (main->zones[i].catalog == CONFIG_CATALOG_PRODUCE)
-				return settings_transfer(&main->zones[i], config);
-	return settings_transfer(config, config);
+				return settings_transfer(&main->zones[i], config, before);
+	return settings_transfer(config, config, before);
 }
 
 /* Returns what it had before. */
@@ -256,8 +268,16 @@ gateway_set_transfer(struct zone *zone, struct transfer_settings *settings)
 	return before;
 }
 
+void
+gateway_walk_zones(struct gateway *gateway, bool (*each)(void *context, struct zone *zone), void *context)
+{
+	rcu_thread_online();
+	table_walk(gateway->table, each, context);
+	rcu_thread_offline();
+}
+
 static struct zone *
-gateway_make_zone(struct gateway *gateway, const struct config_zone *config)
+gateway_make_zone(struct gateway *gateway, const struct config_zone *config, struct settings_before *before)
 {
 	struct zone *zone = must(table_zone_new(config->name));
 	struct gateway_store *at = gateway_find_store(gateway, config->store);
@@ -267,8 +287,8 @@ gateway_make_zone(struct gateway *gateway, const struct config_zone *config)
 	atomic_store(&zone->role, config->catalog);
 	zone->store = at->store;
 	zone->committer = must(committer_zone_new(gateway->committer, zone));
-	atomic_store(&zone->update_settings, settings_update(config));
-	gateway_set_transfer(zone, gateway_transfer(gateway->config, config));
+	atomic_store(&zone->update_settings, settings_update(config, before));
+	gateway_set_transfer(zone, gateway_transfer(gateway->config, config, before));
 	return zone;
 }
 
@@ -284,10 +304,11 @@ enum status
 gateway_add_zones(struct gateway *gateway, const struct config_zone *const *configs, size_t count, char *reason)
 {
 	struct zone **zones = must(calloc(count + 1, sizeof(struct zone *)));
+	struct settings_before before = {0};
 	enum status status;
 
 	for (size_t i = 0; i < count; i++)
-		zones[i] = gateway_make_zone(gateway, configs[i]);
+		zones[i] = gateway_make_zone(gateway, configs[i], &before);
 	status = table_add_all(gateway->table, zones, count);
 	/* Names were checked before: only memory is left to fail. */
 	invariant(status == STATUS_OK);
@@ -318,6 +339,7 @@ struct resetting {
 	const struct config *config;
 	struct remains *old;
 	size_t count;
+	struct settings_before before;
 };
 
 /* The zone's settings in the new configuration; it has none there, and it was added: its own, or its catalog's. */
@@ -334,8 +356,8 @@ gateway_reset_zone(void *context, struct zone *zone)
 		added_set_catalog(added, config_find_zone(resetting->config, added->catalog));
 	if (!config)
 		config = &added->config;
-	old->update = atomic_exchange(&zone->update_settings, settings_update(config));
-	old->transfer = gateway_set_transfer(zone, gateway_transfer(resetting->config, config));
+	old->update = atomic_exchange(&zone->update_settings, settings_update(config, &resetting->before));
+	old->transfer = gateway_set_transfer(zone, gateway_transfer(resetting->config, config, &resetting->before));
 	zone->control = (void *)config;
 	atomic_store(&zone->role, config->catalog);
 	resetting->count++;
@@ -348,7 +370,7 @@ gateway_set_zones(struct gateway *gateway, const struct config *config)
 	struct resetting resetting = {.config = config};
 
 	resetting.old = must(calloc(table_count(gateway->table) + 1, sizeof *resetting.old));
-	gateway_each_zone(gateway, gateway_reset_zone, &resetting);
+	gateway_walk_zones(gateway, gateway_reset_zone, &resetting);
 	/* One grace period for all of them. */
 	synchronize_rcu();
 	for (size_t i = 0; i < resetting.count; i++)
@@ -422,7 +444,7 @@ gateway_zones_settled(struct gateway *gateway)
 {
 	bool settled = true;
 
-	gateway_each_zone(gateway, is_settled, &settled);
+	gateway_walk_zones(gateway, is_settled, &settled);
 	return settled;
 }
 
@@ -557,7 +579,7 @@ gateway_open(struct gateway *gateway, struct config *config, char *reason)
 	atomic_store(&gateway->serve.settings, settings_serve(config, NULL));
 	gateway->ixfr = must(ixfr_new(hook_history_read, gateway));
 	gateway->notify = must(notify_new(config->keys));
-	gateway->loader = loader_new(LOADER_THREADS, gateway_load_zone, gateway);
+	gateway->loader = loader_new(LOADER_THREADS, gateway_load_zones, gateway);
 	for (size_t i = 0; i < config->store_count && status == STATUS_OK; i++)
 		status = gateway_open_store(gateway, &config->stores[i], reason);
 	return status;
@@ -626,7 +648,7 @@ gateway_free_zones(struct gateway *gateway)
 {
 	struct zone_list list = {.items = must(calloc(table_count(gateway->table) + 1, sizeof(struct zone *)))};
 
-	gateway_each_zone(gateway, collect_zone, &list);
+	gateway_walk_zones(gateway, collect_zone, &list);
 	for (size_t i = 0; i < list.count; i++) {
 		struct zone *zone = list.items[i];
 		struct remains remains = gateway_remains(zone);

@@ -110,5 +110,7 @@ void gateway_note(struct gateway *gateway, const struct zone *zone, const char *
 bool gateway_reason(struct gateway *gateway, const struct zone *zone, char *out);
 /* Each zone, in canonical order; `each` returns false to stop. */
 void gateway_each_zone(struct gateway *gateway, bool (*each)(void *context, struct zone *zone), void *context);
+/* The same in no order, for many. */
+void gateway_walk_zones(struct gateway *gateway, bool (*each)(void *context, struct zone *zone), void *context);
 
 #endif

@@ -14,6 +14,7 @@
 #define OPS_RECORDS 50000         /* more than that in a new zone never fit */
 #define TIMEOUT_MS 60000
 #define EDIT_MS 5000              /* who waits holds the gateway's lock, and tries again */
+#define TOGETHER_RECORDS 100000    /* of zones that are loaded together: what is read and not yet served takes memory */
 #define TOGETHER 512              /* fewer than a committer has tags, and more than share a commit */
 #define SERIAL_FROM_END 20 /* SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM end the RDATA of a SOA (RFC 1035 3.3.13) */
 
@@ -397,15 +398,52 @@ task_run(struct task *task, struct committer *committer, struct zone *zone, cons
 	return task_wait(task, result, reason);
 }
 
-enum status
-jobs_load(struct committer *committer, struct zone *zone, const struct config_zone *config, char *reason)
+/* Their fates; `tasks` are those of `loading`. */
+static void
+jobs_load_wait(struct task *tasks, struct jobs_loading *loading, size_t count)
 {
-	struct task task = {
-		.job.evaluate = evaluate_content, .fill = fill_from_file, .config = config, .job.zone = zone};
-	/* Read before the committer is asked: what is wrong with a file is nobody else's wait. */
-	enum status status = task_fill(&task, reason);
+	char reason[JOBS_REASON_SIZE];
 
-	return status == STATUS_OK ? task_run(&task, committer, zone, "load", NULL, reason) : status;
+	for (size_t i = 0; i < count; i++) {
+		if (loading[i].status != STATUS_OK)
+			continue;
+		loading[i].status = task_wait(&tasks[i], NULL, reason);
+		if (loading[i].status != STATUS_OK)
+			loading[i].reason = strdup(reason);
+	}
+}
+
+void
+jobs_load_all(struct committer *committer, struct jobs_loading *loading, size_t count)
+{
+	struct task *tasks = calloc(count + 1, sizeof *tasks);
+	char reason[JOBS_REASON_SIZE];
+	size_t waits = 0, records = 0;
+
+	/* Without memory for this no zone can be loaded. */
+	require(tasks);
+	for (size_t i = 0; i < count; i++) {
+		struct task *task = &tasks[i];
+		task->job.evaluate = evaluate_content;
+		task->job.zone = loading[i].zone;
+		task->fill = fill_from_file;
+		task->config = loading[i].config;
+		/* Read before the committer is asked: what is wrong with a file is nobody else's wait. */
+		loading[i].status = task_fill(task, reason);
+		if (loading[i].status != STATUS_OK) {
+			loading[i].reason = strdup(reason);
+			continue;
+		}
+		records += task->draft.version->records;
+		task_start(task, committer, loading[i].zone, "load");
+		if (records < TOGETHER_RECORDS && i - waits < TOGETHER)
+			continue;
+		jobs_load_wait(tasks + waits, loading + waits, i + 1 - waits);
+		waits = i + 1;
+		records = 0;
+	}
+	jobs_load_wait(tasks + waits, loading + waits, count - waits);
+	free(tasks);
 }
 
 enum status

@@ -16,9 +16,16 @@
 
 struct jobs_result { uint64_t version; bool changed; };
 
-/* A zone's content from its file, or where it has none, the SOA and NS of its configuration. */
-MUST_USE enum status jobs_load(struct committer *committer, struct zone *zone,
-                               const struct config_zone *config, char *reason);
+/*
+ * Zones' contents from their files, or where they have none, the SOA and NS of their configuration. Many share the store's commits.
+ */
+struct jobs_loading {
+	struct zone *zone;
+	const struct config_zone *config;
+	enum status status;     /* out */
+	char *reason;           /* out; given, where it is not OK */
+};
+void jobs_load_all(struct committer *committer, struct jobs_loading *loading, size_t count);
 /* `text` is a master file; `path` is its name in messages. */
 MUST_USE enum status jobs_import(struct committer *committer, struct zone *zone, const char *text, size_t size,
                                  const char *path, struct jobs_result *result, char *reason);

@@ -10,51 +10,62 @@ struct loader_item {
 	struct zone *zone;
 };
 
+struct loader_busy {
+	struct zone **zones;
+	size_t count;
+};
+
 struct loader {
 	loader_fn *load;
 	void *context;
 	pthread_mutex_t mutex;
 	pthread_cond_t more, less;
 	struct loader_item *first, **last;
-	struct zone *busy[LOADER_MAX_THREADS]; /* what each thread has in work */
+	size_t waiting;
+	struct loader_busy busy[LOADER_MAX_THREADS]; /* what each thread has in work */
 	pthread_t threads[LOADER_MAX_THREADS];
 	unsigned thread_count, started;
 	bool stop;
 };
 
-/* The next zone, or NULL: stop. The mutex is held. */
-static struct zone *
-loader_take(struct loader *loader)
+/* The next zones, this thread's share of those that wait at most; 0: stop. The mutex is held. */
+static size_t
+loader_take(struct loader *loader, struct zone **zones)
 {
 	while (!loader->first && !loader->stop)
 		pthread_cond_wait(&loader->more, &loader->mutex);
 	if (loader->stop)
-		return NULL;
-	struct loader_item *item = loader->first;
-	struct zone *zone = item->zone;
-	loader->first = item->next;
+		return 0;
+	size_t share = loader->waiting / loader->thread_count + 1, count = 0;
+	while (loader->first && count < share && count < LOADER_TOGETHER) {
+		struct loader_item *item = loader->first;
+		zones[count++] = item->zone;
+		loader->first = item->next;
+		free(item);
+	}
 	if (!loader->first)
 		loader->last = &loader->first;
-	free(item);
-	return zone;
+	loader->waiting -= count;
+	return count;
 }
 
 static void *
 loader_run(void *context)
 {
 	struct loader *loader = context;
-	struct zone *zone;
+	struct zone *zones[LOADER_TOGETHER];
+	size_t count;
 
 	rcu_register_thread();
 	rcu_thread_offline();
 	pthread_mutex_lock(&loader->mutex);
-	unsigned number = loader->started++;
-	while ((zone = loader_take(loader))) {
-		loader->busy[number] = zone;
+	struct loader_busy *busy = &loader->busy[loader->started++];
+	while ((count = loader_take(loader, zones)) > 0) {
+		*busy = (struct loader_busy){zones, count};
 		pthread_mutex_unlock(&loader->mutex);
-		loader->load(loader->context, zone);
+		loader->load(loader->context, zones, count);
 		pthread_mutex_lock(&loader->mutex);
-		loader->busy[number] = NULL;
+		*busy = (struct loader_busy){0};
 		pthread_cond_broadcast(&loader->less);
 	}
 	pthread_mutex_unlock(&loader->mutex);
@@ -76,9 +87,11 @@ loader_new(unsigned threads, loader_fn *load, void *context)
 	pthread_mutex_init(&loader->mutex, NULL);
 	pthread_cond_init(&loader->more, NULL);
 	pthread_cond_init(&loader->less, NULL);
+	pthread_mutex_lock(&loader->mutex);
 	for (; loader->thread_count < threads; loader->thread_count++)
 		if (pthread_create(&loader->threads[loader->thread_count], NULL, loader_run, loader) != 0)
 			abort();
+	pthread_mutex_unlock(&loader->mutex);
 	return loader;
 }
 
@@ -112,6 +125,7 @@ loader_add(struct loader *loader, struct zone *zone)
 	pthread_mutex_lock(&loader->mutex);
 	*loader->last = item;
 	loader->last = &item->next;
+	loader->waiting++;
 	pthread_cond_signal(&loader->more);
 	pthread_mutex_unlock(&loader->mutex);
 }
@@ -120,8 +134,9 @@ static bool
 loader_is_busy(const struct loader *loader, const struct zone *zone)
 {
 	for (unsigned i = 0; i < loader->thread_count; i++)
-		if (loader->busy[i] == zone)
-			return true;
+		for (size_t k = 0; k < loader->busy[i].count; k++)
+			if (loader->busy[i].zones[k] == zone)
+				return true;
 	return false;
 }
 
@@ -136,6 +151,7 @@ loader_forget(struct loader *loader, struct zone *zone)
 			continue;
 		}
 		*at = item->next;
+		loader->waiting--;
 		free(item);
 	}
 	for (loader->last = &loader->first; *loader->last; loader->last = &(*loader->last)->next)

@@ -10,8 +10,11 @@
 
 #include "zone/table.h"
 
+#define LOADER_TOGETHER 256 /* together they share commits of their store */
+
 struct loader;
-typedef void loader_fn(void *context, struct zone *zone);
+/* Some zones, at most LOADER_TOGETHER. */
+typedef void loader_fn(void *context, struct zone *const *zones, size_t count);
 
 struct loader *loader_new(unsigned threads, loader_fn *load, void *context);
 /* What has not begun is dropped; what has begun is finished. */

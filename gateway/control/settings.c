@@ -39,9 +39,34 @@ settings_policy(const struct config_zone *zone)
 	return policy;
 }
 
-struct update_settings *
-settings_update(const struct config_zone *zone)
+static bool
+settings_same_list(const struct config_list *a, const struct config_list *b)
 {
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count && a->items != b->items; i++)
+		if (strcmp(a->items[i], b->items[i]) != 0)
+			return false;
+	return true;
+}
+
+/* A policy is the zone's own: its rules speak of it. */
+static bool
+settings_same_update(const struct config_zone *a, const struct config_zone *b)
+{
+	return !a->has_policy && !b->has_policy && a->has_allow_update == b->has_allow_update &&
+	       settings_same_list(&a->allow_update, &b->allow_update) && a->serial == b->serial &&
+	       a->strict == b->strict && a->update_timeout_ms == b->update_timeout_ms &&
+	       a->on_failure_udp == b->on_failure_udp && a->on_failure_tcp == b->on_failure_tcp;
+}
+
+struct update_settings *
+settings_update(const struct config_zone *zone, struct settings_before *before)
+{
+	if (before->update && settings_same_update(before->update_zone, zone)) {
+		atomic_fetch_add(&before->update->others, 1);
+		return before->update;
+	}
 	struct update_settings *settings = must(calloc(1, sizeof *settings));
 
 	settings->policy = zone->has_policy ? settings_policy(zone) : NULL;
@@ -51,6 +76,8 @@ settings_update(const struct config_zone *zone)
 	settings->timeout_ms = (unsigned)zone->update_timeout_ms;
 	settings->on_failure_udp = (enum update_failure)zone->on_failure_udp;
 	settings->on_failure_tcp = (enum update_failure)zone->on_failure_tcp;
+	before->update = settings;
+	before->update_zone = zone;
 	return settings;
 }
 
@@ -66,9 +93,31 @@ settings_key_name(const char *text)
 	return memcpy(must(malloc(size)), name, size);
 }
 
-struct transfer_settings *
-settings_transfer(const struct config_zone *zone, const struct config_zone *queries)
+static bool
+settings_same_notify(const struct config_zone *a, const struct config_zone *b)
 {
+	if (a->notify_count != b->notify_count)
+		return false;
+	for (size_t i = 0; i < a->notify_count && a->notify != b->notify; i++) {
+		const struct config_notify *x = &a->notify[i], *y = &b->notify[i];
+		if (x->address.size != y->address.size ||
+		    memcmp(&x->address.address, &y->address.address, x->address.size) != 0 || !x->key != !y->key ||
+		    (x->key && strcmp(x->key, y->key) != 0))
+			return false;
+	}
+	return true;
+}
+
+struct transfer_settings *
+settings_transfer(const struct config_zone *zone, const struct config_zone *queries, struct settings_before *before)
+{
+	if (before->transfer && settings_same_notify(before->transfer_zone, zone) &&
+	    settings_same_list(&before->transfer_zone->allow_transfer, &zone->allow_transfer) &&
+	    before->queries_zone->has_allow_query == queries->has_allow_query &&
+	    settings_same_list(&before->queries_zone->allow_query, &queries->allow_query)) {
+		atomic_fetch_add(&before->transfer->others, 1);
+		return before->transfer;
+	}
 	struct transfer_settings *settings = must(calloc(1, sizeof *settings));
 
 	settings->allow_transfer = zone->allow_transfer.count > 0 ? settings_acl(&zone->allow_transfer) : NULL;
@@ -79,6 +128,9 @@ settings_transfer(const struct config_zone *zone, const struct config_zone *quer
 		settings->notify[i].address = zone->notify[i].address.address;
 		settings->notify[i].key_name = zone->notify[i].key ? settings_key_name(zone->notify[i].key) : NULL;
 	}
+	before->transfer = settings;
+	before->transfer_zone = zone;
+	before->queries_zone = queries;
 	return settings;
 }
 

@@ -2,7 +2,7 @@
  * What the configuration says, in the shapes that the lower layers read: made at start and at each reload.
  *
  * Threads:   any.
- * Memory:    given to the caller; nothing in them points into the configuration. Without memory the program ends.
+ * Memory:    given to the caller, shared by count; nothing in them points into the configuration. Without memory the program ends.
  * Errors:    none: the configuration has been checked.
  */
 #ifndef ZONEGATE_CONTROL_SETTINGS_H
@@ -13,9 +13,16 @@
 #include "transfer/axfr.h"
 #include "update/update.h"
 
-struct update_settings *settings_update(const struct config_zone *zone);
+/* Of the zone before: where many zones say the same, they share it. Zero it before the first; nothing in it is owned. */
+struct settings_before {
+	const struct config_zone *update_zone, *transfer_zone, *queries_zone;
+	struct update_settings *update;
+	struct transfer_settings *transfer;
+};
+struct update_settings *settings_update(const struct config_zone *zone, struct settings_before *before);
 /* queries: the zone whose allow-query it is. */
-struct transfer_settings *settings_transfer(const struct config_zone *zone, const struct config_zone *queries);
+struct transfer_settings *settings_transfer(const struct config_zone *zone, const struct config_zone *queries,
+                                            struct settings_before *before);
 /* old: those of before a reload, or NULL. */
 struct serve_settings *settings_serve(const struct config *config, const struct serve_settings *old);
 void settings_serve_free(struct serve_settings *settings);

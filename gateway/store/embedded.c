@@ -19,12 +19,15 @@ embedded_add_zone(struct store *store, struct zone *zone)
 	if (!at)
 		return STATUS_NO_MEMORY;
 	at->zone = zone;
-	name_lower(zone->name, at->name);
+	at->name = zone->name;
 	pthread_mutex_lock(&embedded->mutex);
 	enum status status = intake_map_put(&embedded->zones, zone, at);
 	if (!status) {
 		at->busy = true; /* until it is loaded */
 		at->next = embedded->list;
+		at->link = &embedded->list;
+		if (at->next)
+			at->next->link = &at->next;
 		embedded->list = at;
 	}
 	pthread_mutex_unlock(&embedded->mutex);
@@ -66,10 +69,10 @@ embedded_drop_zone(struct store *store, struct zone *zone)
 	if (at && at->record.number)
 		embedded_keep_wait(embedded, at);
 	if (at) {
-		struct embedded_zone **link = &embedded->list;
-		while (*link != at)
-			link = &(*link)->next;
-		*link = at->next;
+		*at->link = at->next;
+		if (at->next)
+			at->next->link = at->link;
+		embedded_keep_unqueue(embedded, at);
 		intake_map_remove(&embedded->zones, zone);
 	}
 	pthread_mutex_unlock(&embedded->mutex);
@@ -235,6 +238,8 @@ hand_out_zone(struct embedded *embedded, struct embedded_zone *at, const struct 
 	pthread_mutex_lock(&embedded->mutex);
 	at->head = head.version;
 	at->busy = false;
+	at->trim = true;
+	embedded_keep_queue(embedded, at);
 	pthread_mutex_unlock(&embedded->mutex);
 	sink->ready(sink->context, at->zone);
 }
@@ -346,6 +351,16 @@ take_lives(struct embedded *embedded, const struct store_fate *fates, size_t cou
 	}
 }
 
+static struct embedded_record *
+embedded_record_copy(const struct embedded_record *record)
+{
+	struct embedded_record *copy = malloc(sizeof *copy);
+
+	if (copy)
+		*copy = *record;
+	return copy;
+}
+
 static enum status
 put_all(struct embedded *embedded, struct kv_txn *txn, const struct store_fate *fates, size_t count)
 {
@@ -357,9 +372,9 @@ put_all(struct embedded *embedded, struct kv_txn *txn, const struct store_fate *
 		struct embedded_zone *at = zone_of(embedded, fates[i].record->zone);
 		status = put_entry(txn, zone_number(embedded, at), &fates[i]);
 		if (!status && at->altered) {
-			struct embedded_record record = at->altered_record.number ? at->altered_record : at->record;
-			status = change_life(txn, at, &record, &fates[i]);
-			at->altered_record = record;
+			if (!at->altered_record)
+				at->altered_record = embedded_record_copy(&at->record);
+			status = at->altered_record ? change_life(txn, at, at->altered_record, &fates[i]) : STATUS_NO_MEMORY;
 		}
 	}
 	return status;
@@ -379,14 +394,15 @@ after_commit(struct embedded *embedded, const struct store_fate *fates, size_t c
 			atomic_store(&at->unreferenced, 0);
 		if (!at->altered)
 			continue;
-		if (done) {
-			at->record = at->altered_record;
+		if (done && at->altered_record) {
+			at->record = *at->altered_record;
 			at->tidy = at->tidy || at->record.removed;
 			at->handed = 0;
 		}
-		at->altered_record = (struct embedded_record){0};
+		free(at->altered_record);
+		at->altered_record = NULL;
 		at->busy = at->altered = false;
-		pthread_cond_broadcast(&embedded->work);
+		embedded_keep_queue(embedded, at);
 		pthread_cond_broadcast(&embedded->done);
 	}
 	pthread_mutex_unlock(&embedded->mutex);
@@ -447,7 +463,7 @@ embedded_checkpoint(struct store *store, struct zone *zone, const struct zone_ve
 	at->window = window;
 	at->window_size = size;
 	at->handed = version->version;
-	pthread_cond_broadcast(&embedded->work);
+	embedded_keep_queue(embedded, at);
 	pthread_mutex_unlock(&embedded->mutex);
 	if (replaced)
 		version_unpin(replaced);

@@ -44,9 +44,9 @@ struct embedded_record {
 };
 
 struct embedded_zone {
-	struct embedded_zone *next;
+	struct embedded_zone *next, **link; /* of all; link: what points here */
 	struct zone *zone;
-	uint8_t name[NAME_MAX_SIZE];
+	const uint8_t *name;           /* wire form, lower case; the zone's */
 	struct embedded_record record; /* as in KV_ZONES; changed by the keeper, and by the follower for removed */
 	uint64_t head;                 /* version of the last log entry */
 	uint64_t handed;               /* version last handed to the keeper */
@@ -59,10 +59,14 @@ struct embedded_zone {
 	size_t window_size;
 	bool busy;                     /* the keeper is at it, or the follower alters its record */
 	bool tidy;                     /* rows of an older life are to be deleted */
-	bool altered;                  /* the commit under way changes its record, to altered_record; the follower's */
-	struct embedded_record altered_record;
-	uint64_t trimmed_ms;
+	bool altered;                  /* the commit under way changes its record, to *altered_record; the follower's */
+	struct embedded_record *altered_record; /* NULL: not changed yet */
+	bool trim;                     /* history may have become too old */
+	bool queued;                   /* in embedded->queue */
+	struct embedded_zone *next_queued;
 };
+
+struct keeping;                        /* embedded_keep.c */
 
 struct embedded {
 	struct store store; /* first */
@@ -73,6 +77,9 @@ struct embedded {
 	pthread_cond_t work, done;
 	struct intake_map zones;
 	struct embedded_zone *list;
+	struct embedded_zone *queue, **queue_end; /* zones that the keeper has something to do for */
+	uint64_t trimmed_ms;           /* the keeper's: when it looked for history to trim */
+	struct keeping *group;         /* the keeper's: room for the zones of one transaction */
 	pthread_t keeper;
 	bool stop;
 	/* Of the last poll; the follower's. */
@@ -128,6 +135,10 @@ void embedded_content_orphans(struct embedded *embedded, struct embedded_zone *a
 MUST_USE enum status embedded_keep_start(struct embedded *embedded);
 /* Keeps what is waiting, then ends. */
 void embedded_keep_stop(struct embedded *embedded);
+/* The zone has something to be kept, tidied or trimmed. The mutex is held. */
+void embedded_keep_queue(struct embedded *embedded, struct embedded_zone *at);
+/* It is going: out of the queue. The mutex is held. */
+void embedded_keep_unqueue(struct embedded *embedded, struct embedded_zone *at);
 /* Wait until nothing of the zone waits. The mutex is held. */
 void embedded_keep_wait(struct embedded *embedded, struct embedded_zone *at);
 

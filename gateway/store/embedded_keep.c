@@ -13,6 +13,8 @@
 #define NODES_IN_ONE 4096     /* of one transaction: commits of updates wait for it, some milliseconds */
 #define ROWS_IN_ONE 10000     /* to delete */
 #define TRIM_MS 60000
+#define SMALL_NODES 64        /* a zone that is kept together with others */
+#define SMALL_TOGETHER 512    /* zones in one transaction, for which commits of updates wait some milliseconds */
 
 /* What is being kept now. */
 struct keeping {
@@ -299,6 +301,8 @@ trim(struct embedded *embedded, struct embedded_zone *at, struct embedded_record
 
 	if (keep_s == 0 || keep_s * 1000000 > now_us || record->removed || !record->generation)
 		return STATUS_OK;
+	if (head - record->base.version < 1 + records / 10)
+		return STATUS_OK;
 	/* The last entry says where the zone is, and content must not be older than the base. */
 	trimming.last = record->content.version < head ? record->content.version : head - 1;
 	embedded_data_log_key(record->number, record->base.version + 1, key);
@@ -334,35 +338,167 @@ tidy(struct embedded *embedded, struct embedded_zone *at, const struct embedded_
 	return status;
 }
 
-/* ---- the thread ---- */
+/* ---- what waits ---- */
 
-/* Something to do, or NULL. The mutex is held. */
-static struct embedded_zone *
-next_zone(struct embedded *embedded)
+static bool
+has_work(const struct embedded_zone *at)
 {
-	uint64_t now_ms = clock_monotonic_ms();
-
-	for (struct embedded_zone *at = embedded->list; at; at = at->next)
-		if (!at->busy && (at->version || at->tidy || (!embedded->stop && now_ms - at->trimmed_ms >= TRIM_MS)))
-			return at;
-	return NULL;
+	return at->version || at->tidy || at->trim;
 }
+
+void
+embedded_keep_queue(struct embedded *embedded, struct embedded_zone *at)
+{
+	/* Who ends being busy comes here again. */
+	if (at->queued || at->busy || !has_work(at))
+		return;
+	if (!embedded->queue)
+		pthread_cond_broadcast(&embedded->work);
+	at->queued = true;
+	at->next_queued = NULL;
+	*embedded->queue_end = at;
+	embedded->queue_end = &at->next_queued;
+}
+
+/* The first of the queue, which is not empty; perhaps it has become busy. The mutex is held. */
+static struct embedded_zone *
+take_first(struct embedded *embedded)
+{
+	struct embedded_zone *at = embedded->queue;
+
+	embedded->queue = at->next_queued;
+	if (!embedded->queue)
+		embedded->queue_end = &embedded->queue;
+	at->queued = false;
+	return at;
+}
+
+void
+embedded_keep_unqueue(struct embedded *embedded, struct embedded_zone *at)
+{
+	if (!at->queued)
+		return;
+	struct embedded_zone **link = &embedded->queue;
+	while (*link != at)
+		link = &(*link)->next_queued;
+	*link = at->next_queued;
+	if (!*link)
+		embedded->queue_end = link;
+	at->queued = false;
+}
+
+/* ---- many small zones at once ---- */
+
+/* All of it in the transaction of the group. */
+static enum status
+keep_small(struct keeping *keeping)
+{
+	struct embedded_record *record = &keeping->record;
+	struct gathering all = {.nodes = (const struct node *[SMALL_NODES]){0}};
+	enum status status = STATUS_OK;
+	uint8_t prefix[8];
+	size_t deleted;
+
+	if (record->generation && embedded_data_changed(keeping->window, keeping->window_size, record->content.version,
+	                                                SMALL_NODES, keep_name, keeping, &status))
+		return status ? status : put_window_and_record(keeping);
+	bytes_put_u32(prefix, record->number);
+	for (unsigned i = 0; i < 2 && !status; i++) {
+		/* The new generation's rows are of a time that was cut short, if there are any. */
+		bytes_put_u32(prefix + 4, record->generation);
+		status = kv_delete_prefix(keeping->txn, KV_CONTENT, (struct kv_bytes){prefix, 8}, SIZE_MAX, &deleted);
+		if (i == 0)
+			record->generation = record->generation + 1 ? record->generation + 1 : 1;
+	}
+	tree_each(&keeping->version->tree, gather, &all);
+	qsort(all.nodes, all.count, sizeof *all.nodes, compare_keys);
+	for (size_t i = 0; i < all.count && !status; i++)
+		status = embedded_content_put(keeping->txn, record, record->generation, all.nodes[i]);
+	return status ? status : put_window_and_record(keeping);
+}
+
+static bool
+is_small(const struct embedded_zone *at)
+{
+	return at->version && !at->tidy && !at->record.removed && at->version->tree.count <= SMALL_NODES;
+}
+
+/* What waits of a zone, taken out of it; it is busy from now on. The mutex is held. */
+static struct keeping
+take_over(struct embedded *embedded, struct embedded_zone *at)
+{
+	struct keeping keeping = {.embedded = embedded, .at = at, .record = at->record, .version = at->version,
+	                          .window = at->window, .window_size = at->window_size};
+
+	at->version = NULL;
+	at->window = NULL;
+	at->busy = true;
+	return keeping;
+}
+
+/* The mutex is held. */
+static void
+give_back(struct embedded *embedded, struct keeping *keeping, enum status status)
+{
+	struct embedded_zone *at = keeping->at;
+
+	if (!status && at->record.removed == keeping->record.removed)
+		at->record = keeping->record;
+	if (status)
+		at->handed = 0; /* the next checkpoint brings it again */
+	at->busy = false;
+	embedded_keep_queue(embedded, at);
+	pthread_cond_broadcast(&embedded->done);
+}
+
+/* A commit is some milliseconds of disk, whatever it holds. The mutex is held. */
+static void
+keep_group(struct embedded *embedded, struct embedded_zone *first)
+{
+	struct keeping *group = embedded->group;
+	size_t count = 0;
+	struct kv_txn *txn;
+
+	group[count++] = take_over(embedded, first);
+	while (count < SMALL_TOGETHER && embedded->queue && (embedded->queue->busy || is_small(embedded->queue))) {
+		struct embedded_zone *at = take_first(embedded);
+		if (!at->busy)
+			group[count++] = take_over(embedded, at);
+	}
+	pthread_mutex_unlock(&embedded->mutex);
+	enum status status = kv_begin_write(embedded->kv, &txn);
+	bool begun = !status;
+	for (size_t i = 0; i < count && !status; i++) {
+		group[i].txn = txn;
+		status = keep_small(&group[i]);
+	}
+	if (!status)
+		status = kv_commit(txn);
+	else if (begun)
+		kv_abort(txn);
+	if (status)
+		log_limited(LOG_LEVEL_WARNING, "content not kept", "zones=%zu reason=%s", count, kv_reason(embedded->kv));
+	for (size_t i = 0; i < count; i++) {
+		version_unpin(group[i].version);
+		free(group[i].window);
+	}
+	kv_forget_pages(embedded->kv);
+	pthread_mutex_lock(&embedded->mutex);
+	for (size_t i = 0; i < count; i++)
+		give_back(embedded, &group[i], status);
+}
+
+/* ---- the thread ---- */
 
 static void
 keep(struct embedded *embedded, struct embedded_zone *at)
 {
-	struct keeping keeping = {.embedded = embedded, .at = at, .record = at->record, .version = at->version,
-	                          .window = at->window, .window_size = at->window_size};
-	uint64_t head = at->head, records = at->records, now_ms = clock_monotonic_ms();
-	bool to_tidy = at->tidy, to_trim = !embedded->stop && now_ms - at->trimmed_ms >= TRIM_MS;
+	uint64_t head = at->head, records = at->records;
+	bool to_tidy = at->tidy, to_trim = at->trim && !embedded->stop;
+	struct keeping keeping = take_over(embedded, at);
 	enum status status = STATUS_OK;
 
-	at->version = NULL;
-	at->window = NULL;
-	at->tidy = false;
-	at->busy = true;
-	if (to_trim)
-		at->trimmed_ms = now_ms;
+	at->tidy = at->trim = false;
 	pthread_mutex_unlock(&embedded->mutex);
 	if (to_tidy)
 		status = tidy(embedded, at, &keeping.record);
@@ -378,12 +514,25 @@ keep(struct embedded *embedded, struct embedded_zone *at)
 	}
 	free(keeping.window);
 	pthread_mutex_lock(&embedded->mutex);
+	/* What was done before something failed is done. */
 	if (at->record.removed == keeping.record.removed)
 		at->record = keeping.record;
-	if (status)
-		at->handed = 0; /* the next checkpoint brings it again */
-	at->busy = false;
-	pthread_cond_broadcast(&embedded->done);
+	give_back(embedded, &keeping, status);
+}
+
+/* Once a minute every zone is looked at. The mutex is held. */
+static void
+look_for_history(struct embedded *embedded)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (embedded->stop || now_ms - embedded->trimmed_ms < TRIM_MS)
+		return;
+	embedded->trimmed_ms = now_ms;
+	for (struct embedded_zone *at = embedded->list; at; at = at->next) {
+		at->trim = true;
+		embedded_keep_queue(embedded, at);
+	}
 }
 
 static void *
@@ -394,13 +543,17 @@ run(void *context)
 	rcu_register_thread();
 	rcu_thread_offline();
 	pthread_mutex_lock(&embedded->mutex);
+	embedded->trimmed_ms = clock_monotonic_ms();
 	for (;;) {
-		struct embedded_zone *at = next_zone(embedded);
-		if (at) {
+		look_for_history(embedded);
+		struct embedded_zone *at = embedded->queue ? take_first(embedded) : NULL;
+		if (at && !at->busy && is_small(at)) {
+			keep_group(embedded, at);
+		} else if (at && !at->busy) {
 			keep(embedded, at);
-		} else if (embedded->stop) {
+		} else if (!at && embedded->stop) {
 			break;
-		} else {
+		} else if (!at) {
 			struct timespec until;
 			clock_gettime(CLOCK_REALTIME, &until);
 			until.tv_sec++;
@@ -416,7 +569,14 @@ run(void *context)
 enum status
 embedded_keep_start(struct embedded *embedded)
 {
-	return pthread_create(&embedded->keeper, NULL, run, embedded) == 0 ? STATUS_OK : STATUS_IO;
+	embedded->queue_end = &embedded->queue;
+	embedded->group = calloc(SMALL_TOGETHER, sizeof *embedded->group);
+	if (!embedded->group)
+		return STATUS_NO_MEMORY;
+	if (pthread_create(&embedded->keeper, NULL, run, embedded) == 0)
+		return STATUS_OK;
+	free(embedded->group);
+	return STATUS_IO;
 }
 
 void
@@ -427,6 +587,7 @@ embedded_keep_stop(struct embedded *embedded)
 	pthread_cond_broadcast(&embedded->work);
 	pthread_mutex_unlock(&embedded->mutex);
 	pthread_join(embedded->keeper, NULL);
+	free(embedded->group);
 }
 
 void

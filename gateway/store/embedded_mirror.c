@@ -26,6 +26,7 @@ give_back(struct embedded *embedded, struct embedded_zone *at)
 {
 	pthread_mutex_lock(&embedded->mutex);
 	at->busy = false;
+	embedded_keep_queue(embedded, at);
 	pthread_cond_broadcast(&embedded->done);
 	pthread_mutex_unlock(&embedded->mutex);
 }

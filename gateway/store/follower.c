@@ -176,6 +176,17 @@ set_state(struct follower_zone *at, enum zone_state state)
 }
 
 static void
+note_changed(struct follower *follower, struct follower_zone *at, uint64_t now_ms)
+{
+	if (!at->changed_ms) {
+		at->next_changed = follower->changed;
+		follower->changed = at;
+	}
+	at->changed_ms = now_ms;
+	follower->thaws = follower->thaws || replay_frozen_until(at->replay);
+}
+
+static void
 publish(struct follower *follower, struct follower_zone *at, struct zone_version *version)
 {
 	note_place(at, version);
@@ -287,6 +298,7 @@ take_loaded(struct follower *follower, struct follower_event *event)
 		draft_drop(&at->draft);
 	replay_free(at->replay);
 	at->replay = event->replay;
+	follower->thaws = follower->thaws || replay_frozen_until(at->replay);
 	at->draft = event->draft;
 	at->drafting = true;
 	at->stopped = at->held = false;
@@ -348,7 +360,7 @@ take_ready(struct follower *follower, struct follower_event *event)
 	publish(follower, at, version);
 	if (!newer)
 		return;
-	at->changed_ms = clock_monotonic_ms();
+	note_changed(follower, at, clock_monotonic_ms());
 	at->new_version = true;
 	if (!event->again)
 		return;
@@ -436,7 +448,7 @@ publish_all(struct follower *follower)
 			draft_discard(at->finished); /* every record was skipped */
 		} else if (at->finished) {
 			publish(follower, at, at->finished);
-			at->changed_ms = now_ms;
+			note_changed(follower, at, now_ms);
 			at->new_version = true;
 		} else if (at->draft.version->version != before) {
 			note_place(at, at->draft.version);
@@ -585,7 +597,6 @@ checkpoint(struct follower *follower, struct follower_zone *at)
 {
 	struct zone_version *version = atomic_load_explicit(&at->zone->current, memory_order_relaxed);
 
-	at->changed_ms = 0;
 	if (version && at->replay && !replay_removed(at->replay))
 		follower->store->ops->checkpoint(follower->store, at->zone, version, at->replay, true);
 }
@@ -596,13 +607,23 @@ keep_idle_zones(struct follower *follower, bool all)
 	uint64_t now_ms = clock_monotonic_ms();
 	bool regular = now_ms - follower->round_ms >= ROUND_MS;
 	bool round = atomic_exchange(&follower->store->round, false) || regular;
+	struct follower_zone *changed = follower->changed;
 
 	take_added(follower); /* the store may have handed out a zone in the poll in which it was added */
 	if (regular)
 		follower->round_ms = now_ms;
-	for (struct follower_zone *at = follower->zones; at; at = at->next)
-		if (round || (at->changed_ms && (all || now_ms - at->changed_ms >= IDLE_MS)))
+	follower->changed = NULL;
+	for (struct follower_zone *at = changed, *next; at; at = next) {
+		uint64_t since_ms = at->changed_ms;
+		next = at->next_changed;
+		at->changed_ms = 0;
+		if (round || all || now_ms - since_ms >= IDLE_MS)
 			checkpoint(follower, at);
+		else
+			note_changed(follower, at, since_ms);
+	}
+	for (struct follower_zone *at = follower->zones; round && at; at = at->next)
+		checkpoint(follower, at);
 }
 
 /* A freeze with an end: the version is published again without it. */
@@ -625,12 +646,16 @@ thaw_zones(struct follower *follower)
 {
 	uint64_t now_ms = clock_monotonic_ms();
 
-	if (now_ms - follower->thaw_ms < THAW_MS)
+	if (!follower->thaws || now_ms - follower->thaw_ms < THAW_MS)
 		return;
 	follower->thaw_ms = now_ms;
-	for (struct follower_zone *at = follower->zones; at; at = at->next)
-		if (at->replay && replay_frozen_until(at->replay))
-			thaw(follower, at);
+	follower->thaws = false;
+	for (struct follower_zone *at = follower->zones; at; at = at->next) {
+		if (!at->replay || !replay_frozen_until(at->replay))
+			continue;
+		thaw(follower, at);
+		follower->thaws = true;
+	}
 }
 
 static void
@@ -653,8 +678,13 @@ drop_zone(struct follower *follower, struct zone *zone)
 	*at->link = at->next;
 	if (at->next)
 		at->next->link = at->link;
-	if (at->changed_ms)
+	if (at->changed_ms) {
+		struct follower_zone **link = &follower->changed;
+		while (*link != at)
+			link = &(*link)->next_changed;
+		*link = at->next_changed;
 		checkpoint(follower, at);
+	}
 	follower->store->ops->drop_zone(follower->store, zone);
 	free_zone(at);
 }

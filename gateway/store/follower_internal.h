@@ -36,7 +36,8 @@ struct follower_zone {
 	bool new_version;           /* this poll made one: tell hooks.published */
 	struct zone_version *finished; /* between draft_finish and publishing */
 	struct follower_place place;
-	uint64_t changed_ms;        /* 0: checkpointed since */
+	uint64_t changed_ms;        /* 0: checkpointed since, and not in follower->changed */
+	struct follower_zone *next_changed;
 };
 
 enum event_kind { EVENT_LOADED, EVENT_ABSENT, EVENT_RECORD, EVENT_HELD, EVENT_LOST, EVENT_FAILED, EVENT_READY, EVENT_BARRIER, EVENT_UNUSABLE };
@@ -84,6 +85,8 @@ struct follower {
 	struct follower_zone **batch; /* zones with records in this poll */
 	size_t batch_count, batch_room;
 	struct arena arena;
+	struct follower_zone *changed; /* zones whose content the store is to keep once they rest */
+	bool thaws;                 /* perhaps a zone is frozen for a time */
 	uint64_t round_ms, thaw_ms;
 };
 

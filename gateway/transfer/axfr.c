@@ -23,7 +23,7 @@ struct axfr {
 void
 transfer_settings_free(struct transfer_settings *settings)
 {
-	if (settings == NULL)
+	if (settings == NULL || atomic_fetch_sub(&settings->others, 1) > 0)
 		return;
 	acl_free(settings->allow_transfer);
 	acl_free(settings->allow_query);

@@ -14,10 +14,12 @@ struct transfer_target { struct sockaddr_storage address; uint8_t *key_name; /* 
 
 /* What the configuration says of who may have a zone, in whole or in answers; immutable, replaced at reload (zone->transfer_settings). */
 struct transfer_settings {
+	_Atomic unsigned others;           /* zones that share it, but one */
 	struct acl *allow_transfer;        /* NULL: nobody */
 	struct acl *allow_query;           /* NULL: everybody */
 	struct transfer_target *notify; size_t notify_count;
 };
+/* The last one that shares it frees it. */
 void transfer_settings_free(struct transfer_settings *settings);
 
 /*

@@ -1,7 +1,7 @@
 #include "update/line.h"
 #include <stdlib.h>
 
-#define BUCKETS_MIN 64
+#define BUCKETS_MIN 4 /* most zones of many have no update waiting; it grows */
 
 enum status
 line_init(struct line *line)

@@ -9,7 +9,7 @@
 void
 update_settings_free(struct update_settings *settings)
 {
-	if (settings == NULL)
+	if (settings == NULL || atomic_fetch_sub(&settings->others, 1) > 0)
 		return;
 	policy_free(settings->policy);
 	acl_free(settings->allow_update);

@@ -20,6 +20,7 @@ enum update_failure { UPDATE_FAIL_DROP, UPDATE_FAIL_SERVFAIL }; /* on-store-fail
 
 /* What the configuration says of a zone's updates; immutable, replaced at reload (zone->update_settings). */
 struct update_settings {
+	_Atomic unsigned others;      /* zones that share it, but one */
 	struct policy *policy;        /* NULL: see allow_update */
 	struct acl *allow_update;     /* NULL and no policy: nobody */
 	enum serial_rule serial;
@@ -27,7 +28,7 @@ struct update_settings {
 	unsigned timeout_ms;
 	enum update_failure on_failure_udp, on_failure_tcp;
 };
-/* Frees policy and acl too. */
+/* Frees policy and acl too, once nobody shares it. */
 void update_settings_free(struct update_settings *settings);
 
 enum update_transport { UPDATE_UDP, UPDATE_TCP, UPDATE_TLS };

@@ -40,6 +40,9 @@ struct replay {
 	struct replay_state state, kept; /* now, and at the last replay_keep */
 	struct replay_mark *marks;
 	size_t mark_count, mark_room;
+	/* Names restored and not needed yet, each a version (8 octets) and a name: most zones of many never change. */
+	uint8_t *packed;
+	size_t packed_size, packed_room;
 };
 
 /* ---- the window ---- */
@@ -68,6 +71,7 @@ replay_free(struct replay *replay)
 		newer = name->newer;
 		free(name);
 	}
+	free(replay->packed);
 	free(replay->buckets);
 	free(replay->ids);
 	free(replay->marks);
@@ -165,11 +169,60 @@ touch_name(struct replay *replay, const uint8_t *name, uint64_t version, uint64_
 	return entry;
 }
 
+/* The packed name at *offset, which moves on; NULL after the last. */
+static const uint8_t *
+next_packed(const struct replay *replay, size_t *offset, uint64_t *version)
+{
+	if (*offset == replay->packed_size)
+		return NULL;
+	memcpy(version, replay->packed + *offset, sizeof *version);
+	const uint8_t *name = replay->packed + *offset + sizeof *version;
+	*offset += sizeof *version + name_size(name);
+	return name;
+}
+
+/* False: no memory. */
+static bool
+pack_name(struct replay *replay, const uint8_t *name, uint64_t version)
+{
+	size_t size = name_size(name), need = replay->packed_size + sizeof version + size;
+
+	if (need > replay->packed_room) {
+		size_t room = need < 128 ? 128 : need + need / 2;
+		uint8_t *packed = realloc(replay->packed, room);
+		if (!packed)
+			return false;
+		replay->packed = packed;
+		replay->packed_room = room;
+	}
+	memcpy(replay->packed + replay->packed_size, &version, sizeof version);
+	memcpy(replay->packed + replay->packed_size + sizeof version, name, size);
+	replay->packed_size = need;
+	return true;
+}
+
+/* False: no memory; the rest stays packed. */
+static bool
+unpack(struct replay *replay)
+{
+	size_t offset = 0;
+	uint64_t version, before;
+	const uint8_t *name;
+
+	while ((name = next_packed(replay, &offset, &version)))
+		if (!touch_name(replay, name, version, &before))
+			return false;
+	free(replay->packed);
+	replay->packed = NULL;
+	replay->packed_size = replay->packed_room = 0;
+	return true;
+}
+
 /* A ring that holds every version from `first` to `last`. */
 static bool
 grow_ids(struct replay *replay, uint64_t first, uint64_t last)
 {
-	size_t room = replay->id_room ? replay->id_room : 16;
+	size_t room = replay->id_room ? replay->id_room : 2;
 
 	while (room <= last - first)
 		room *= 2;
@@ -265,8 +318,13 @@ replay_get(const struct replay *replay, struct replay_state *state)
 void
 replay_each_name(const struct replay *replay, void (*each)(void *context, const uint8_t *name, uint64_t version), void *context)
 {
-	uint64_t start = window_start(replay->state.state_version);
+	uint64_t start = window_start(replay->state.state_version), version;
+	const uint8_t *packed;
+	size_t offset = 0;
 
+	while ((packed = next_packed(replay, &offset, &version)))
+		if (version > start)
+			each(context, packed, version);
 	for (const struct replay_name *name = replay->oldest; name; name = name->newer)
 		if (name->version > start)
 			each(context, name->name, name->version);
@@ -275,7 +333,7 @@ replay_each_name(const struct replay *replay, void (*each)(void *context, const 
 enum status
 replay_restore(struct replay *replay, const struct replay_state *state)
 {
-	require(replay->name_count == 0 && replay->mark_count == 0);
+	require(replay->name_count == 0 && replay->mark_count == 0 && replay->packed_size == 0);
 	uint64_t start = window_start(state->state_version);
 	free(replay->ids);
 	replay->ids = NULL;
@@ -288,11 +346,9 @@ replay_restore(struct replay *replay, const struct replay_state *state)
 enum status
 replay_restore_name(struct replay *replay, const uint8_t *name, uint64_t version)
 {
-	uint64_t before;
-
 	if (version > replay->state.state_version)
 		return STATUS_INVALID;
-	return touch_name(replay, name, version, &before) ? STATUS_OK : STATUS_NO_MEMORY;
+	return pack_name(replay, name, version) ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 enum status
@@ -651,7 +707,7 @@ replay_change(struct replay *replay, struct draft *draft, const struct change *c
 
 	invariant(replay->state.state_version == draft->version->version);
 	arena_init(&judge.arena, SIZE_MAX / 2);
-	enum replay_fate fate = judge_place(&judge);
+	enum replay_fate fate = unpack(replay) ? judge_place(&judge) : no_memory(&judge);
 	if (fate == REPLAY_APPLIED)
 		fate = apply(&judge, content);
 	arena_free(&judge.arena);

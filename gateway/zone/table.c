@@ -372,6 +372,18 @@ table_each(const struct table *table, bool (*each)(void *context, struct zone *z
 }
 
 void
+table_walk(const struct table *table, bool (*each)(void *context, struct zone *zone), void *context)
+{
+	struct table_index *index = atomic_load_explicit(&table->index, memory_order_acquire);
+
+	for (size_t i = 0; i < index->room; i++) {
+		struct zone *zone = atomic_load_explicit(&index->slot[i].zone, memory_order_acquire);
+		if (zone != NULL && zone != GONE && !each(context, zone))
+			return;
+	}
+}
+
+void
 table_publish(struct table *table, struct zone *zone, struct zone_version *version)
 {
 	pthread_mutex_lock(&table->mutex);

@@ -74,6 +74,8 @@ struct zone *table_exact(const struct table *table, const uint8_t *name, size_t 
 size_t table_count(const struct table *table);
 /* All zones, in canonical order of their names; `each` returns false to stop. In an RCU section. */
 void table_each(const struct table *table, bool (*each)(void *context, struct zone *zone), void *context);
+/* The same in no order: nothing is sorted. */
+void table_walk(const struct table *table, bool (*each)(void *context, struct zone *zone), void *context);
 
 /* The current version; NULL if nothing is served (state says why). In an RCU section. */
 static inline const struct zone_version *
