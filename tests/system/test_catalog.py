@@ -40,7 +40,7 @@ zones:
 """
 
 
-def eventually(what, seconds=30):
+def eventually(what, seconds=90):
     end = time.monotonic() + seconds
     while True:
         try:
