@@ -247,23 +247,14 @@ hand_out_zone(struct embedded *embedded, struct embedded_zone *at, const struct 
 static void
 hand_out(struct embedded *embedded, const struct intake_item *item, const struct store_sink *sink)
 {
-	const struct store_append *append = &item->append;
-	struct embedded_zone *at = zone_of(embedded, append->zone);
+	struct embedded_zone *at = zone_of(embedded, item->append.zone);
 
-	if (item->kind == INTAKE_BARRIER) {
-		sink->barrier(sink->context, append->tag, STATUS_OK);
-	} else if (!at) {
-		if (append->content)
-			draft_drop(append->content);
-		if (append->tag)
-			sink->failed(sink->context, append->tag, STATUS_REFUSED, "the zone is not served any more");
-	} else if (item->kind == INTAKE_ZONE) {
+	if (intake_settle(item, at != NULL, sink))
+		return;
+	if (item->kind == INTAKE_ZONE)
 		hand_out_zone(embedded, at, sink);
-	} else {
-		sink->record(sink->context, &(struct store_record){
-			.zone = append->zone, .record = append->record, .size = append->size, .change = append->change,
-			.tag = append->tag, .position = at->head, .content = append->content});
-	}
+	else
+		intake_record(item, at->head, sink);
 }
 
 static void

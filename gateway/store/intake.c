@@ -141,6 +141,36 @@ intake_wake(struct intake *intake)
 	queue_wake(intake->queue);
 }
 
+/* ---- handing out ---- */
+
+bool
+intake_settle(const struct intake_item *item, bool followed, const struct store_sink *sink)
+{
+	const struct store_append *append = &item->append;
+
+	if (item->kind == INTAKE_BARRIER) {
+		sink->barrier(sink->context, append->tag, STATUS_OK);
+		return true;
+	}
+	if (followed)
+		return false;
+	if (append->content)
+		draft_drop(append->content);
+	if (append->tag)
+		sink->failed(sink->context, append->tag, STATUS_REFUSED, "the zone is not served any more");
+	return true;
+}
+
+void
+intake_record(const struct intake_item *item, uint64_t position, const struct store_sink *sink)
+{
+	const struct store_append *append = &item->append;
+
+	sink->record(sink->context, &(struct store_record){
+		.zone = append->zone, .record = append->record, .size = append->size, .change = append->change,
+		.tag = append->tag, .position = position, .content = append->content});
+}
+
 /* ---- the map ---- */
 
 /* The row of the zone, or where it would be. */

@@ -42,6 +42,14 @@ size_t intake_take(struct intake *intake, struct intake_item **items, int timeou
 void intake_done(struct intake *intake, struct intake_item **items, size_t count);
 void intake_wake(struct intake *intake);
 
+/*
+ * Hand out what does not depend on what the store keeps: a barrier, and the refusal of what came for a zone that is not `followed` any
+ * more. False: it is the store's to hand out.
+ */
+bool intake_settle(const struct intake_item *item, bool followed, const struct store_sink *sink);
+/* An append as the record that it becomes. */
+void intake_record(const struct intake_item *item, uint64_t position, const struct store_sink *sink);
+
 /* Zones of a store and what it keeps for each: a small map. The store locks. */
 struct intake_map {
 	struct { const struct zone *zone; void *value; } *rows; /* sorted by address */

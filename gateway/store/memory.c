@@ -173,23 +173,14 @@ hand_out_zone(struct memory_zone *at, struct zone *zone, const struct store_sink
 static void
 hand_out(struct memory *memory, const struct intake_item *item, const struct store_sink *sink)
 {
-	const struct store_append *append = &item->append;
-	struct memory_zone *at = followed_zone(memory, append->zone);
+	struct memory_zone *at = followed_zone(memory, item->append.zone);
 
-	if (item->kind == INTAKE_BARRIER) {
-		sink->barrier(sink->context, append->tag, STATUS_OK);
-	} else if (!at) {
-		if (append->content)
-			draft_drop(append->content);
-		if (append->tag)
-			sink->failed(sink->context, append->tag, STATUS_REFUSED, "the zone is not served any more");
-	} else if (item->kind == INTAKE_ZONE) {
-		hand_out_zone(at, append->zone, sink);
-	} else {
-		sink->record(sink->context, &(struct store_record){
-			.zone = append->zone, .record = append->record, .size = append->size, .change = append->change,
-			.tag = append->tag, .position = at->handed++, .content = append->content});
-	}
+	if (intake_settle(item, at != NULL, sink))
+		return;
+	if (item->kind == INTAKE_ZONE)
+		hand_out_zone(at, item->append.zone, sink);
+	else
+		intake_record(item, at->handed++, sink);
 }
 
 static void

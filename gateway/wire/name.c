@@ -25,8 +25,9 @@ name_labels(const uint8_t *name)
 	return labels;
 }
 
-enum status
-name_parse(const uint8_t *wire, size_t wire_size, size_t offset, uint8_t *out, size_t *size, size_t *next)
+/* `copy` is a constant to each caller: neither pays for the other. */
+static inline __attribute__((always_inline)) enum status
+walk(const uint8_t *wire, size_t wire_size, size_t offset, bool copy, uint8_t *out, size_t *size, size_t *next)
 {
 	size_t used = 0, at = offset, after = 0, bound = offset;
 
@@ -50,7 +51,8 @@ name_parse(const uint8_t *wire, size_t wire_size, size_t offset, uint8_t *out, s
 		}
 		if (wire_size - at < octet + 1u || used + octet + 1u > NAME_MAX_SIZE)
 			return STATUS_MALFORMED;
-		memcpy(out + used, wire + at, octet + 1u);
+		if (copy)
+			memcpy(out + used, wire + at, octet + 1u);
 		used += octet + 1u;
 		at += octet + 1u;
 		if (octet == 0)
@@ -62,34 +64,17 @@ name_parse(const uint8_t *wire, size_t wire_size, size_t offset, uint8_t *out, s
 }
 
 enum status
+name_parse(const uint8_t *wire, size_t wire_size, size_t offset, uint8_t *out, size_t *size, size_t *next)
+{
+	return walk(wire, wire_size, offset, true, out, size, next);
+}
+
+enum status
 name_skip(const uint8_t *wire, size_t wire_size, size_t offset, size_t *next)
 {
-	size_t used = 0, at = offset, after = 0, bound = offset;
+	size_t size;
 
-	for (;;) {
-		if (at >= wire_size)
-			return STATUS_MALFORMED;
-		uint8_t octet = wire[at];
-		if (octet > LABEL_MAX_SIZE) {
-			if ((octet & POINTER_BITS) != POINTER_BITS || wire_size - at < 2)
-				return STATUS_MALFORMED;
-			if (after == 0)
-				after = at + 2;
-			at = (octet & 0x3fu) << 8 | wire[at + 1];
-			if (at >= bound || at < HEADER_SIZE)
-				return STATUS_MALFORMED;
-			bound = at;
-			continue;
-		}
-		at += octet + 1u;
-		used += octet + 1u;
-		if (at > wire_size || used > NAME_MAX_SIZE)
-			return STATUS_MALFORMED;
-		if (octet == 0)
-			break;
-	}
-	*next = after != 0 ? after : at;
-	return STATUS_OK;
+	return walk(wire, wire_size, offset, false, NULL, &size, next);
 }
 
 enum status
