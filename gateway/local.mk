@@ -61,6 +61,7 @@ libzonegate_a_SOURCES += \
 	gateway/store/etcd_client.c gateway/store/etcd_client.h \
 	gateway/store/etcd_foreign.c \
 	gateway/store/etcd_foreign_list.c \
+	gateway/store/etcd_grpc.c gateway/store/etcd_grpc.h \
 	gateway/store/etcd_history.c \
 	gateway/store/etcd_internal.h \
 	gateway/store/etcd_layout.c gateway/store/etcd_layout.h \

@@ -65,6 +65,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_dispatch \
 	tests/fuzz/fuzz_etcd \
+	tests/fuzz/fuzz_etcd_grpc \
 	tests/fuzz/fuzz_fetch \
 	tests/fuzz/fuzz_json_tree \
 	tests/fuzz/fuzz_keyfile \

@@ -321,7 +321,7 @@ end_watch(struct etcd *etcd)
 	if (etcd->watch)
 		etcd_watch_cancel(etcd->watch);
 	etcd->watch = NULL;
-	etcd->watch_alive = false;
+	etcd->watch_over = false;
 	etcd->watch_retry_ms = clock_monotonic_ms() + WATCH_RETRY_MS;
 }
 
@@ -422,8 +422,8 @@ on_watch(void *context, const json_t *result)
 {
 	struct etcd *etcd = context;
 
-	etcd->watch_alive = true;
 	if (json_is_true(json_object_get(result, "canceled"))) {
+		etcd->watch_over = true;
 		uint64_t compacted = etcd_client_number(result, "compact_revision");
 		log_warning("watch canceled", "store=%s compacted=%llu reason=%s", etcd->store.name, (unsigned long long)compacted,
 		            json_string_value(json_object_get(result, "cancel_reason")) ? json_string_value(json_object_get(result, "cancel_reason")) : "");
@@ -448,7 +448,7 @@ on_watch_ended(void *context, const struct etcd_answer *answer)
 
 	log_limited(LOG_LEVEL_INFO, "watch ended", "store=%s reason=%s", etcd->store.name, answer->reason);
 	etcd->watch = NULL;
-	etcd->watch_alive = false;
+	etcd->watch_over = false;
 	etcd->watch_retry_ms = clock_monotonic_ms() + WATCH_RETRY_MS;
 }
 
@@ -458,6 +458,8 @@ keep_watch(struct etcd *etcd)
 	struct etcd_text body = {0};
 	char prefix[1100];
 
+	if (etcd->watch_over)
+		end_watch(etcd);
 	if (etcd->watch || !etcd->watched || clock_monotonic_ms() < etcd->watch_retry_ms)
 		return;
 	ETCD_TEXT(&body, "{\"create_request\":{");
@@ -658,8 +660,11 @@ maintain(struct etcd *etcd)
 		etcd_v2_watch(etcd);
 	else
 		keep_watch(etcd);
+	etcd->working = false;
 	for (struct etcd_zone *at = etcd->zones; at; at = at->next) {
 		look_at_copy(at, now_ms);
+		if (at->state == ETCD_ZONE_LISTING && etcd->shape->work && etcd->shape->work(at))
+			etcd->working = true;
 		if (at->relist && at->calls == 0 && at->state == ETCD_ZONE_LIVE) {
 			at->relist = false;
 			at->state = ETCD_ZONE_NEW;
@@ -725,7 +730,7 @@ poll_store(struct store *store, const struct store_sink *sink, int timeout_ms)
 		maintain(etcd);
 		uint64_t now_ms = clock_monotonic_ms();
 		int left_ms = now_ms >= end_ms ? 0 : (int)(end_ms - now_ms);
-		if (etcd->emitted || (stopping && !etcd->items))
+		if (etcd->emitted || etcd->working || (stopping && !etcd->items))
 			left_ms = 0;
 		etcd_client_poll(etcd->client, left_ms > 10 ? 10 : left_ms);
 		take_groups(etcd);

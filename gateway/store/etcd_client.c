@@ -1,4 +1,4 @@
-#include "store/etcd_client.h"
+#include "store/etcd_grpc.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/digest.h"
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define LOGIN_AGAIN_MS 1000
+#define GRPC_WORTH 8192       /* octets of a request that is worth a connection */
 #define CODE_UNAUTHENTICATED 16 /* gRPC's */
 #define CODE_PERMISSION 7
 #define CODE_INVALID 3
@@ -24,12 +25,15 @@ struct etcd_request {
 	size_t size;
 	unsigned timeout_ms;
 	bool form, again;
+	const struct etcd_grpc_call *grpc;  /* as which it was sent; NULL: as JSON */
+	bool not_grpc;                      /* that has had no answer of gRPC's */
 	etcd_done_fn *done;
 	void *context;
 };
 
 struct etcd_watch {
 	struct etcd_client *client;
+	const struct etcd_grpc_call *grpc;  /* NULL: JSON */
 	struct http_call *http;
 	etcd_message_fn *message;
 	etcd_done_fn *ended;
@@ -41,6 +45,7 @@ struct etcd_client {
 	struct http *http;
 	struct etcd_request *requests, *waiting;
 	char *authorization;
+	bool grpc, no_grpc;       /* it is spoken; it is not */
 	bool logging_in;
 	uint64_t failed_ms;       /* last failed log-in */
 	char why[ETCD_REASON_SIZE];
@@ -162,6 +167,21 @@ decode(const json_t *text, char **bytes, size_t *size)
 	return true;
 }
 
+/* In base64, or as gRPC has them. */
+static bool
+take_octets(const json_t *json, const char *name, const char *plain_name, char **bytes, size_t *size)
+{
+	const json_t *plain = json_object_get(json, plain_name);
+
+	if (!plain)
+		return decode(json_object_get(json, name), bytes, size);
+	*size = json_string_length(plain);
+	*bytes = malloc(*size + 1);
+	if (*bytes)
+		memcpy(*bytes, json_string_value(plain), *size + 1);
+	return *bytes != NULL;
+}
+
 bool
 etcd_client_kv(const json_t *json, struct etcd_kv *kv)
 {
@@ -169,7 +189,7 @@ etcd_client_kv(const json_t *json, struct etcd_kv *kv)
 		.revision = etcd_client_number(json, "mod_revision"), .version = etcd_client_number(json, "version"),
 		.lease = etcd_client_number(json, "lease"),
 	};
-	if (decode(json_object_get(json, "key"), &kv->key, &kv->key_size) && decode(json_object_get(json, "value"), &kv->value, &kv->value_size))
+	if (take_octets(json, "key", ".key", &kv->key, &kv->key_size) && take_octets(json, "value", ".value", &kv->value, &kv->value_size))
 		return true;
 	etcd_kv_free(kv);
 	return false;
@@ -247,8 +267,10 @@ fill_error(struct etcd_answer *answer, long status, const json_t *json, bool v2,
 		snprintf(reason, ETCD_REASON_SIZE, "%.150s: etcd wants a user: set auth.user and auth.password-file", text);
 	else if (strstr(text, "space exceeded"))
 		snprintf(reason, ETCD_REASON_SIZE, "%.150s: compact and defragment etcd, raise its quota, then etcdctl alarm disarm", text);
-	else
+	else if (status != 200)
 		snprintf(reason, ETCD_REASON_SIZE, "HTTP %ld %.200s", status, text);
+	else
+		snprintf(reason, ETCD_REASON_SIZE, "%.200s", text[0] ? text : "an answer that cannot be read");
 }
 
 static void
@@ -260,7 +282,7 @@ read_answer(struct etcd_answer *answer, const struct http_result *result, json_t
 		return;
 	}
 	answer->revision = v2 ? result->etcd_index : etcd_client_number(json_object_get(json, "header"), "revision");
-	if (result->code >= 200 && result->code < 300 && json) {
+	if (result->code >= 200 && result->code < 300 && result->grpc_status <= 0 && json) {
 		answer->outcome = ETCD_DONE;
 		answer->json = json;
 		return;
@@ -317,18 +339,52 @@ wait_for_token(struct etcd_request *request)
 	login(request->client);
 }
 
+/*
+ * Was gRPC not understood? Then the same goes as JSON. Before gRPC has had an answer only reads are sent that way, so nothing is
+ * written twice; it is given up for good where JSON then has one (a proxy in between).
+ */
+static bool
+send_as_json(struct etcd_request *request, const struct http_result *result)
+{
+	struct etcd_client *client = request->client;
+
+	if (!request->grpc) {
+		client->no_grpc = client->no_grpc || (request->not_grpc && result->code == 200);
+		return false;
+	}
+	client->grpc = client->grpc || result->grpc_status == 0;
+	if (client->grpc || result->grpc_status > 0 || result->unsent)
+		return false;
+	request->not_grpc = true;
+	return send_request(request);
+}
+
+static json_t *
+read_body(const struct etcd_request *request, const struct http_result *result)
+{
+	if (!result->code)
+		return NULL;
+	if (!request->grpc)
+		return json_loadb(result->body, result->size, 0, NULL);
+	if (result->grpc_status > 0)
+		return json_pack("{s:i, s:s}", "code", result->grpc_status, "message", result->grpc_message);
+	return etcd_grpc_decode(request->grpc, result->body, result->size);
+}
+
 static void
 on_done(void *context, const struct http_result *result)
 {
 	struct etcd_request *request = context;
 	char reason[ETCD_REASON_SIZE] = "";
 	struct etcd_answer answer = {.reason = reason};
-	json_t *json = result->code ? json_loadb(result->body, result->size, 0, NULL) : NULL;
 
 	request->http = NULL;
+	if (send_as_json(request, result))
+		return;
+	json_t *json = read_body(request, result);
 	read_answer(&answer, result, json, request->form || strcmp(request->method, "POST") != 0, reason);
 	bool stale = answer.outcome == ETCD_DENIED && request->client->settings->user && !request->client->settings->v2 &&
-	             !request->again && result->code == 401;
+	             !request->again && (result->code == 401 || result->grpc_status == CODE_UNAUTHENTICATED);
 	if (stale) { /* servers.md: log in again */
 		request->again = true;
 		free(request->client->authorization);
@@ -340,6 +396,21 @@ on_done(void *context, const struct http_result *result)
 	json_decref(json);
 }
 
+/* gRPC where it is spoken, or to find out. */
+static const struct etcd_grpc_call *
+as_grpc(const struct etcd_request *request, struct etcd_text *body)
+{
+	const struct etcd_client *client = request->client;
+
+	if (client->no_grpc || request->not_grpc || request->form || strcmp(request->method, "POST") != 0)
+		return NULL;
+	bool long_one = request->timeout_ms == ETCD_LONG_MS || request->size > GRPC_WORTH || http_keeps_grpc(client->http);
+	if (client->grpc ? !long_one : strcmp(request->path, "/v3/kv/range") != 0)
+		return NULL;
+	const struct etcd_grpc_call *call = etcd_grpc_find(request->path);
+	return call && etcd_grpc_encode(call, request->body, request->size, body) ? call : NULL;
+}
+
 static bool
 send_request(struct etcd_request *request)
 {
@@ -348,7 +419,17 @@ send_request(struct etcd_request *request)
 		.content_type = request->form ? "application/x-www-form-urlencoded" : NULL,
 		.authorization = request->client->authorization, .timeout_ms = request->timeout_ms, .done = on_done, .context = request,
 	};
+	struct etcd_text body = {0};
+
+	request->grpc = as_grpc(request, &body);
+	if (request->grpc) {
+		http.grpc = true;
+		http.path = etcd_grpc_path(request->grpc);
+		http.body = body.text;
+		http.size = body.size;
+	}
 	request->http = http_send(request->client->http, &http);
+	etcd_text_free(&body);
 	return request->http != NULL;
 }
 
@@ -508,8 +589,8 @@ static void
 on_line(void *context, const char *line, size_t size)
 {
 	struct etcd_watch *watch = context;
-	json_t *json = json_loadb(line, size, 0, NULL);
-	const json_t *result = json_object_get(json, "result");
+	json_t *json = watch->grpc ? etcd_grpc_decode(watch->grpc, line, size) : json_loadb(line, size, 0, NULL);
+	const json_t *result = watch->grpc ? json : json_object_get(json, "result");
 
 	if (result)
 		watch->message(watch->context, result);
@@ -524,7 +605,9 @@ on_watch_end(void *context, const struct http_result *result)
 	struct etcd_answer answer = {.outcome = ETCD_UNSENT, .reason = reason};
 	json_t *json = result->code && result->code != 200 ? json_loadb(result->body, result->size, 0, NULL) : NULL;
 
-	if (result->code != 200)
+	if (result->code == 200 && result->grpc_status > 0)
+		snprintf(reason, sizeof reason, "%s", result->grpc_message);
+	else if (result->code != 200)
 		read_answer(&answer, result, json, false, reason);
 	watch->ended(watch->context, &answer);
 	json_decref(json);
@@ -541,9 +624,21 @@ etcd_client_watch(struct etcd_client *client, const struct etcd_text *body, etcd
 		return NULL;
 	}
 	*watch = (struct etcd_watch){.client = client, .message = message, .ended = ended, .context = context};
-	watch->http = http_send(client->http, &(struct http_request){
+	struct http_request http = {
 		.method = "POST", .path = "/v3/watch", .body = body->text, .size = body->size, .authorization = client->authorization,
-		.line = on_line, .done = on_watch_end, .context = watch});
+		.line = on_line, .done = on_watch_end, .context = watch,
+	};
+	struct etcd_text framed = {0};
+	const struct etcd_grpc_call *grpc = client->grpc ? etcd_grpc_find("/v3/watch") : NULL;
+	if (grpc && etcd_grpc_encode(grpc, body->text, body->size, &framed)) {
+		watch->grpc = grpc;
+		http.grpc = true;
+		http.path = etcd_grpc_path(grpc);
+		http.body = framed.text;
+		http.size = framed.size;
+	}
+	watch->http = http_send(client->http, &http);
+	etcd_text_free(&framed);
 	if (!watch->http) {
 		free(watch);
 		return NULL;

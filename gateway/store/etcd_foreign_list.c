@@ -54,8 +54,8 @@ static void
 on_lease(void *context, const struct etcd_answer *answer)
 {
 	struct lease *lease = context;
-	const char *ttl = json_string_value(json_object_get(answer->json, "TTL"));
-	long long left_s = answer->outcome == ETCD_DONE ? (ttl ? strtoll(ttl, NULL, 10) : 0) : 1; /* unknown: as short as it can be */
+	int64_t ttl_s = (int64_t)etcd_client_number(answer->json, "TTL");
+	long long left_s = answer->outcome == ETCD_DONE ? ttl_s : 1; /* unknown: as short as it can be */
 
 	bool there = !lease->at || etcd_came_back(lease->at);
 	note_lease(lease->etcd, lease->id, clock_monotonic_ms() + (left_s > 0 ? (uint64_t)left_s * 1000 : 1));

@@ -97,6 +97,9 @@ struct etcd_zone {
 	struct replay_state list_state;
 	struct etcd_text from;         /* next page starts here */
 	unsigned phase;
+	json_t *page;                  /* zonegate: what has not been taken yet */
+	size_t page_next;
+	bool page_last;
 	/* zonegate */
 	struct etcd_names names;
 	uint64_t meta_revision;
@@ -128,6 +131,7 @@ struct etcd_shape {
 	void (*list_free)(struct etcd_zone *at);
 	void (*event)(struct etcd_zone *at, struct etcd_kv *kv);  /* may keep the key and value: sets them NULL */
 	void (*group)(struct etcd_zone *at, uint64_t revision); /* after the events of a revision */
+	bool (*work)(struct etcd_zone *at);                     /* NULL: none. A piece of the list; true: there is more at hand */
 	void (*commit)(struct etcd_item *item);
 	void (*barrier)(struct etcd_item *item);
 	void (*tick)(struct etcd_zone *at);
@@ -146,6 +150,7 @@ struct etcd {
 	const struct etcd_shape *shape;
 	const struct store_sink *sink; /* during a poll */
 	bool emitted;                  /* this poll handed something out */
+	bool working;                  /* there is work that needs no news */
 	uint64_t sequence;             /* of appends sent */
 	pthread_mutex_t mutex;         /* inbox, zones' rings and bad keys, the list of zones for other threads */
 	struct etcd_item *inbox, **inbox_end;
@@ -156,7 +161,7 @@ struct etcd {
 	uint64_t watched;              /* read up to this revision; 0: not begun */
 	uint64_t taken;                /* and handed to the zones up to this one */
 	uint64_t watch_retry_ms;
-	bool watch_alive;
+	bool watch_over;               /* canceled by the server, which may leave the stream open */
 	struct etcd_group *groups, **groups_end, *handed; /* handed: lent until the next poll */
 	struct etcd_item *told;        /* freed at the next poll: their records are lent until then */
 	struct arena arena;            /* of what is handed out */

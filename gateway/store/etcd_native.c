@@ -22,7 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PART_NAMES 100        /* of a journal: below etcd's 128 operations */
+#define PART_NAMES 1000       /* of a journal, and the octets after which a part ends: etcd takes 1.5 MiB */
+#define PART_BYTES 800000
+#define NESTED_NAMES 100      /* etcd takes 128 operations, counted along the way into transactions within */
 #define COMMIT_NAMES 110      /* more take the journal; the record, count, meta and journal need their places among 128 */
 #define ANCHOR_EVERY 1000
 #define LEASE_EVERY_MS 3600000
@@ -475,10 +477,37 @@ on_part(void *context, const struct etcd_answer *answer)
 		at->journal.seen_ms = clock_monotonic_ms(); /* another gateway is at it */
 }
 
+/* What has been put so far goes in as a transaction of its own. */
+static void
+nest_names(struct etcd_text *body, struct etcd_text *names)
+{
+	if (names->size) {
+		ETCD_TEXT(body, ",{\"request_txn\":{\"success\":[");
+		etcd_text_put(body, names->text + 1, names->size - 1); /* without the first comma */
+		ETCD_TEXT(body, "]}}");
+	}
+	body->failed = body->failed || names->failed;
+	names->size = 0;
+}
+
+/* The next name of a part; false: the part is full. */
+static bool
+put_part_name(struct etcd_text *body, struct etcd_text *names, unsigned *count, struct etcd_zone *at, const uint8_t *owner,
+              const struct zone_version *version)
+{
+	put_name(names, at, owner, version);
+	if (++*count % NESTED_NAMES == 0)
+		nest_names(body, names);
+	return *count < PART_NAMES && body->size + names->size < PART_BYTES;
+}
+
 static void
 put_part_names(struct etcd_text *body, struct etcd_zone *at, const struct zone_version *version, uint64_t *next, uint64_t *total)
 {
 	struct etcd_journal *journal = &at->journal;
+	struct etcd_text names = {0};
+	unsigned count = 0;
+	bool room = true;
 
 	if (journal->whole) {
 		uint8_t owner[NAME_MAX_SIZE];
@@ -488,21 +517,23 @@ put_part_names(struct etcd_text *body, struct etcd_zone *at, const struct zone_v
 		}
 		*total = journal->nodes ? journal->node_count : 0;
 		body->failed = body->failed || !journal->nodes;
-		for (unsigned i = 0; journal->nodes && i < PART_NAMES && *next < journal->node_count; i++, ++*next) {
+		for (; journal->nodes && room && *next < journal->node_count; ++*next) {
 			const struct node *node = journal->nodes[*next];
 			if (node->rrset_count == 0)
 				continue;
 			node_owner(node, version->apex, owner);
-			put_name(body, at, owner, version);
+			room = put_part_name(body, &names, &count, at, owner, version);
 		}
-		return;
+	} else {
+		const uint8_t *owner = journal->owners;
+		*total = journal->owner_count;
+		for (uint64_t i = 0; i < journal->owner_count && i < *next; i++)
+			owner += name_size(owner);
+		for (; room && *next < journal->owner_count; ++*next, owner += name_size(owner))
+			room = put_part_name(body, &names, &count, at, owner, version);
 	}
-	const uint8_t *owner = journal->owners;
-	*total = journal->owner_count;
-	for (uint64_t i = 0; i < journal->owner_count && i < *next; i++)
-		owner += name_size(owner);
-	for (unsigned i = 0; i < PART_NAMES && *next < journal->owner_count; i++, ++*next, owner += name_size(owner))
-		put_name(body, at, owner, version);
+	nest_names(body, &names);
+	etcd_text_free(&names);
 }
 
 /* The next part, from the version that is served, which is the journal's: nobody commits before it is done. */
@@ -603,4 +634,5 @@ native_free(struct etcd_zone *at)
 const struct etcd_shape etcd_native_shape = {
 	.list = etcd_native_list, .list_free = etcd_native_list_free, .event = native_event, .group = native_group, .commit = native_commit,
 	.barrier = native_barrier, .tick = native_tick, .free_zone = native_free, .kept = etcd_native_kept,
+	.work = etcd_native_work,
 };

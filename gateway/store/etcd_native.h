@@ -38,6 +38,8 @@ void etcd_native_owners(struct etcd_journal *journal, const struct change *chang
 uint32_t etcd_native_serial(uint32_t serial, const struct change *change);
 void etcd_native_list_free(struct etcd_zone *at);
 void etcd_native_list(struct etcd_zone *at);
+/* Some of what a list has brought; true: there is more. */
+bool etcd_native_work(struct etcd_zone *at);
 void etcd_native_kept(struct etcd_zone *at, struct etcd_kept *kept);
 
 #endif

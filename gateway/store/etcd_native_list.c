@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PAGE_KEYS 2000
+#define PAGE_KEYS 10000 /* etcd counts the rest of the range for each */
+#define SLICE_KEYS 500  /* then other zones have their turn */
 #define LOST_RETRY_MS 5000
 
 enum { PHASE_HEAD, PHASE_NAMES, PHASE_LOG, PHASE_JOURNAL };
@@ -24,6 +25,8 @@ etcd_native_list_free(struct etcd_zone *at)
 		draft_drop(&at->draft);
 	at->draft = (struct draft){0};
 	at->from.size = 0;
+	json_decref(at->page);
+	at->page = NULL;
 }
 
 static void
@@ -425,40 +428,73 @@ next_phase(struct etcd_zone *at)
 	}
 }
 
+/* Some of the page's keys. */
 static void
-on_page(void *context, const struct etcd_answer *answer)
+take_page(struct etcd_zone *at, size_t at_most)
 {
-	struct etcd_zone *at = context;
-	const json_t *kvs = json_object_get(answer->json, "kvs");
-	size_t count = json_array_size(kvs);
+	size_t count = json_array_size(at->page);
 	enum status status = STATUS_OK;
 
-	if (!etcd_came_back(at))
-		return;
-	if (answer->outcome != ETCD_DONE) {
-		etcd_list_failed(at, answer);
-		return;
-	}
-	for (size_t i = 0; i < count && !status; i++) {
+	for (; at_most > 0 && at->page_next < count && !status; at_most--, at->page_next++) {
 		struct etcd_kv kv;
-		if (!etcd_client_kv(json_array_get(kvs, i), &kv))
+		if (!etcd_client_kv(json_array_get(at->page, at->page_next), &kv))
 			continue;
 		if (at->phase == PHASE_NAMES)
 			status = take_name(at, &kv);
 		else
 			take_log(at, &kv);
-		if (i + 1 == count) {
-			at->from.size = 0;
-			etcd_text_put(&at->from, kv.key, kv.key_size + 1); /* with its NUL: the next key */
-		}
 		etcd_kv_free(&kv);
 	}
-	if (status)
+	if (status) {
 		list_refused(at, "no memory");
-	else if (json_is_true(json_object_get(answer->json, "more")))
-		list_page(at);
-	else
-		next_phase(at);
+	} else if (at->page_next == count) {
+		json_decref(at->page);
+		at->page = NULL;
+		if (at->page_last)
+			next_phase(at);
+	}
+}
+
+bool
+etcd_native_work(struct etcd_zone *at)
+{
+	if (at->page)
+		take_page(at, SLICE_KEYS);
+	return at->page != NULL;
+}
+
+/* The next page is asked for before this one is taken. */
+static void
+on_page(void *context, const struct etcd_answer *answer)
+{
+	struct etcd_zone *at = context;
+	json_t *kvs = json_object_get(answer->json, "kvs"); /* kept beyond this call */
+	size_t count = json_array_size(kvs);
+	struct etcd_kv last;
+
+	if (!etcd_came_back(at) || at->state != ETCD_ZONE_LISTING)
+		return;
+	if (answer->outcome != ETCD_DONE) {
+		etcd_list_failed(at, answer);
+		return;
+	}
+	if (at->page)
+		take_page(at, SIZE_MAX);
+	if (at->state != ETCD_ZONE_LISTING)
+		return;
+	at->page = count ? json_incref(kvs) : json_array();
+	at->page_next = 0;
+	at->page_last = !json_is_true(json_object_get(answer->json, "more"));
+	if (!at->page || (!at->page_last && !etcd_client_kv(json_array_get(kvs, count - 1), &last))) {
+		list_refused(at, "no memory, or an answer that cannot be read");
+		return;
+	}
+	if (at->page_last)
+		return;
+	at->from.size = 0;
+	etcd_text_put(&at->from, last.key, last.key_size + 1); /* with its NUL: the next key */
+	etcd_kv_free(&last);
+	list_page(at);
 }
 
 static void

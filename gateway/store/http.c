@@ -1,4 +1,5 @@
 #include "store/http.h"
+#include "base/bytes.h"
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -23,6 +24,8 @@ struct http_call {
 	size_t endpoint, tried;
 	struct http_buffer buffer;
 	uint64_t etcd_index;
+	int grpc_status;
+	char grpc_message[HTTP_REASON_SIZE / 2];
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -73,7 +76,7 @@ http_open(const struct http_settings *settings, struct http **out, char *reason)
 		return STATUS_NO_MEMORY;
 	}
 	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
-	curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+	curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 	*out = http;
 	return STATUS_OK;
 }
@@ -154,6 +157,24 @@ hand_out_lines(struct http_call *call)
 	memmove(buffer->bytes, at, buffer->size);
 }
 
+/* Whole messages: an octet, four of the length, and so many. */
+static void
+hand_out_messages(struct http_call *call)
+{
+	struct http_buffer *buffer = &call->buffer;
+	size_t at = 0;
+
+	while (buffer->size - at >= 5) {
+		size_t size = 5 + (size_t)bytes_get_u32((const uint8_t *)buffer->bytes + at + 1);
+		if (buffer->size - at < size)
+			break;
+		call->request.line(call->request.context, buffer->bytes + at, size);
+		at += size;
+	}
+	buffer->size -= at;
+	memmove(buffer->bytes, buffer->bytes + at, buffer->size);
+}
+
 static size_t
 on_bytes(char *bytes, size_t one, size_t count, void *context)
 {
@@ -164,23 +185,45 @@ on_bytes(char *bytes, size_t one, size_t count, void *context)
 		return 0;
 	long code = 0;
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &code);
-	if (call->request.line && code == 200 && memchr(bytes, '\n', size))
+	if (!call->request.line || code != 200)
+		return size;
+	if (call->request.grpc)
+		hand_out_messages(call);
+	else if (memchr(bytes, '\n', size))
 		hand_out_lines(call);
 	return size;
 }
 
+/* The value of a header, if it is that one, without its line's end; cut to `room`. */
+static bool
+header_value(const char *bytes, size_t size, const char *name, char *out, size_t room)
+{
+	size_t skip = strlen(name);
+
+	if (size < skip || strncasecmp(bytes, name, skip) != 0)
+		return false;
+	while (skip < size && bytes[skip] == ' ')
+		skip++;
+	while (size > skip && (bytes[size - 1] == '\r' || bytes[size - 1] == '\n'))
+		size--;
+	snprintf(out, room, "%.*s", (int)(size - skip), bytes + skip);
+	return true;
+}
+
+/* Trailers too. */
 static size_t
 on_header(char *bytes, size_t one, size_t count, void *context)
 {
-	static const char name[] = "X-Etcd-Index:";
 	struct http_call *call = context;
 	size_t size = one * count;
-	char text[32] = "";
+	char text[32];
 
-	if (size > sizeof name && size < sizeof name + sizeof text && strncasecmp(bytes, name, sizeof name - 1) == 0) {
-		memcpy(text, bytes + sizeof name - 1, size - sizeof name);
+	if (header_value(bytes, size, "X-Etcd-Index:", text, sizeof text))
 		call->etcd_index = strtoull(text, NULL, 10);
-	}
+	else if (header_value(bytes, size, "grpc-status:", text, sizeof text))
+		call->grpc_status = (int)strtol(text, NULL, 10);
+	else
+		header_value(bytes, size, "grpc-message:", call->grpc_message, sizeof call->grpc_message);
 	return size;
 }
 
@@ -207,6 +250,9 @@ set_headers(struct http_call *call)
 	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
 
 	call->headers = list;
+	if (request->grpc)
+		return list && add_header(call, "Content-Type", "application/grpc") && add_header(call, "TE", "trailers") &&
+		       (!request->authorization || add_header(call, "token", request->authorization));
 	return list && (!call->body || add_header(call, "Content-Type", request->content_type ? request->content_type : "application/json")) &&
 	       (!request->authorization || add_header(call, "Authorization", request->authorization));
 }
@@ -238,6 +284,13 @@ launch(struct http_call *call)
 	return curl_multi_add_handle(http->multi, easy) == CURLM_OK;
 }
 
+/* libcurl before 8.0 cannot use a connection for HTTP/2 without TLS a second time. */
+bool
+http_keeps_grpc(const struct http *http)
+{
+	return strncmp(http->endpoints[http->current], "https:", 6) == 0;
+}
+
 static void
 set_options(struct http_call *call)
 {
@@ -248,7 +301,16 @@ set_options(struct http_call *call)
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* a store is no web site: no proxy from the environment */
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	if (!request->grpc) {
+		curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	} else if (http_keeps_grpc(call->http)) {
+		curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+		curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); /* on the connection that is there, or is being made */
+	} else {
+		curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+	}
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
@@ -275,6 +337,7 @@ http_send(struct http *http, const struct http_request *request)
 	if (!call)
 		return NULL;
 	call->http = http;
+	call->grpc_status = -1;
 	call->request = *request;
 	call->next = http->calls;
 	if (call->next)
@@ -344,7 +407,8 @@ static void
 tell(struct http_call *call, CURLcode code)
 {
 	char reason[HTTP_REASON_SIZE] = "";
-	struct http_result result = {.etcd_index = call->etcd_index, .reason = reason, .unsent = is_unsent(code)};
+	struct http_result result = {.etcd_index = call->etcd_index, .reason = reason, .unsent = is_unsent(code),
+	                             .grpc_status = call->grpc_status, .grpc_message = call->grpc_message};
 
 	if (code == CURLE_OK)
 		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &result.code);

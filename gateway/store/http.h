@@ -31,6 +31,8 @@ struct http_result {
 	const char *reason;     /* where code is 0 */
 	bool unsent;            /* code 0: no server has seen it */
 	uint64_t etcd_index;    /* header X-Etcd-Index; 0: none */
+	int grpc_status;        /* header or trailer grpc-status; negative: none, so it is no answer of gRPC's */
+	const char *grpc_message; /* and its text, percent-encoded */
 };
 
 struct http_request {
@@ -39,8 +41,9 @@ struct http_request {
 	const char *body; size_t size; /* copied; NULL: none */
 	const char *content_type;   /* NULL: application/json */
 	const char *authorization;  /* value of the header; NULL: none */
+	bool grpc;                  /* HTTP/2, at once, with gRPC's headers; `authorization` is its metadata "token" */
 	unsigned timeout_ms;        /* 0: none, but for connecting */
-	/* Each line of a stream as it comes; then `body` stays empty. */
+	/* Each line of a stream as it comes, or each message of gRPC's with its frame; then `body` stays empty. */
 	void (*line)(void *context, const char *line, size_t size);
 	void (*done)(void *context, const struct http_result *result);
 	void *context;
@@ -56,6 +59,8 @@ void http_cancel(struct http_call *call);
 /* Do what can be done; wait up to timeout_ms if nothing happens. Callbacks are called from here. */
 void http_poll(struct http *http, int timeout_ms);
 void http_wake(struct http *http);
+/* Does a gRPC request cost no connection of its own? */
+bool http_keeps_grpc(const struct http *http);
 /* The endpoint in use, for logs; http_next leaves it for the next one. */
 const char *http_endpoint(const struct http *http);
 void http_next(struct http *http);

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from conftest import ZONE, run
-from test_etcd import axfr, config, etcd, make_etcd, update, wait_for  # noqa: F401
+from test_etcd import axfr, b64, config, etcd, make_etcd, update, wait_for  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd here (Debian: etcd-server)")
 
@@ -94,3 +94,49 @@ def test_an_etcd_that_comes_back_empty_is_not_written_over(etcd, make_gateway):
     assert gateway.short("www.example.test.") == ["192.0.2.1"]
     refused_for_now(gateway)
     assert not etcd.keys("/zonegate/zones/")
+
+
+# ---- the connection ----
+
+def with_users(etcd):
+    """Authentication on: user gw may use the prefix only; returns the administrator's token."""
+    etcd.v3("auth/user/add", name="root", password="r")
+    etcd.v3("auth/role/add", name="root")
+    etcd.v3("auth/user/grant", user="root", role="root")
+    etcd.v3("auth/user/add", name="gw", password="secret")
+    etcd.v3("auth/role/add", name="dns")
+    etcd.v3("auth/role/grant", name="dns", perm={"permType": "READWRITE", "key": b64("/zonegate"), "range_end": b64("/zonegatf")})
+    etcd.v3("auth/user/grant", user="gw", role="dns")
+    etcd.v3("auth/enable")
+
+
+def test_tokens_that_expire_are_asked_for_again_and_nothing_is_lost(make_etcd, make_gateway):
+    etcd = make_etcd("-a", "--auth-token-ttl=1")
+    with_users(etcd)
+    store = ", auth: {user: gw, password-file: pw}"
+    one, two = (make_gateway(config(etcd, store, name=name), {"pw": "secret\n"}) for name in ("gw1", "gw2"))
+    for i in range(4):
+        update(one, "update add t%d.example.test. 60 A 192.0.2.%d" % (i, i))
+        wait_for(lambda: two.short("t%d.example.test." % i) == ["192.0.2.%d" % i])
+        time.sleep(1.5)
+    assert one.serial() == two.serial() == 5
+    assert axfr(one) == axfr(two)
+
+
+def test_a_prefix_that_the_user_may_not_use_is_named(etcd, make_gateway):
+    with_users(etcd)
+    gateway = make_gateway(config(etcd, ", prefix: /other, auth: {user: gw, password-file: pw}"), {"pw": "secret\n"}, start=False)
+    gateway.start(check=False)
+    wait_for(lambda: os.path.exists(gateway.log_path) and "readwrite on the prefix" in gateway.log(), 10)
+
+
+def test_with_tls_a_member_that_dies_is_left_for_another(make_etcd, make_gateway):
+    etcd = make_etcd("-t", "-n", "3")
+    tls = os.path.join(etcd.dir, "tls")
+    gateway = make_gateway(config(etcd, ", tls: {ca: %s/ca.pem, certificate: %s/client.pem, key: %s/client.key}" % (tls, tls, tls)))
+    for member in ("1", "2"):
+        update(gateway, "update add m%s.example.test. 60 A 192.0.2.1" % member)
+        etcd.command("kill", etcd.dir, member)
+        wait_for(lambda: update(gateway, "update add k%s.example.test. 60 A 192.0.2.1" % member, check=False).returncode == 0, 15)
+        etcd.command("start", etcd.dir, "-i", member)
+    assert sorted(x.split(".")[0] for x in axfr(gateway) if x[0] in "km") == ["k1", "k2", "m1", "m2"]
