@@ -403,7 +403,7 @@ snapshot_due(struct kafka *kafka, const struct kafka_zone *at, const struct kafk
 	uint64_t age_ms = (clock_wall_us() - manifest->time_us) / 1000;
 	uint32_t tenth_ms = (uint32_t)(interval_ms / 10 < 600000 ? interval_ms / 10 : 600000) + 1;
 
-	if (!manifest->id[0])
+	if (!manifest->id[0] || manifest->version == 0) /* none, or one that says that the zone is new */
 		return at->own_first ? now_ms : now_ms + 500 + random_below(tenth_ms < 5000 ? tenth_ms : 5000);
 	if (at->kept_changes >= atomic_load(&kafka->snapshot_changes) || (at->kept_changes && age_ms >= interval_ms))
 		return now_ms + random_below(tenth_ms);

@@ -4,11 +4,12 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import pytest
 
-from conftest import BUILD, ZONE, ZONEGATED, run
+from conftest import BUILD, LONG, TOP, ZONE, ZONEGATED, run
 from kafka_cluster import (CREATE, KAFKA, ZONES_PY, Cluster, Kafka, add_a, change, newest_id, place, same, shared, state, text_of, until,
                            zone_of)
 
@@ -252,19 +253,73 @@ def test_properties_are_checked_at_start(cluster):
 
 
 def test_tls_and_sasl_on_a_real_broker():
+    """Mutual TLS, PLAIN over TLS, and what is refused: nobody's certificate, another's password, SCRAM where this librdkafka cannot."""
     k = Kafka("-t")
+    tls = os.path.join(k.dir, "tls")
+    sasl = "security.protocol: sasl_ssl, sasl.mechanisms: %s, sasl.username: gateway, sasl.password.file: secret"
+    certificate = "security.protocol: ssl, ssl.certificate.location: %s/client.pem, ssl.key.location: %s/client.key" % (tls, tls)
+    scram_works = k("status").strip().endswith("version=3.9.2")         # librdkafka 2.0.2 and Kafka 4: fixed in 2.6.1
+    cases = [("ssl", certificate, "secret", None), ("sasl", sasl % "PLAIN", "secret", None), ("ssl", "security.protocol: ssl", "secret", "broker"),
+             ("sasl", sasl % "PLAIN", "wrong", "_AUTHENTICATION"),
+             ("sasl", sasl % "SCRAM-SHA-512", "secret", None if scram_works else "SCRAM of this librdkafka does not work with Kafka 4")]
     try:
-        tls = os.path.join(k.dir, "tls")
-        for listener, more in (
-                ("ssl", "security.protocol: ssl, ssl.certificate.location: %s/client.pem, ssl.key.location: %s/client.key" % (tls, tls)),
-                ("sasl", "security.protocol: sasl_ssl, sasl.mechanisms: PLAIN, sasl.username: gateway, sasl.password.file: secret")):
+        for listener, more, secret, said in cases:
             k.bootstrap = run(KAFKA, "bootstrap", k.dir, listener).stdout.strip()
             c = Cluster(k)
             try:
-                g = c.gateway(more=CREATE % 1 + "\n    properties: {ssl.ca.location: %s/ca.pem, %s}" % (tls, more), files={"secret": "secret\n"})
+                g = c.gateway(more=CREATE % 1 + "\n    properties: {ssl.ca.location: %s/ca.pem, %s}" % (tls, more), files={"secret": secret + "\n"},
+                              check=not said)
+                if said:
+                    until(lambda: said in g.log())
+                    assert "wrong" not in g.log() and g.proc.poll() is None, g.log()
+                    continue
                 g.nsupdate("update add a.example.test. 300 A 192.0.2.1")
                 assert g.short("a.example.test.") == ["192.0.2.1"]
+                other = c.gateway(more="properties: {ssl.ca.location: %s/ca.pem, %s}" % (tls, more), files={"secret": secret + "\n"})
+                assert other.short("a.example.test.") == ["192.0.2.1"]
             finally:
                 c.close()
     finally:
         k.close()
+
+
+@pytest.mark.skipif(not LONG, reason="long: all of this again, on the older line")
+def test_all_of_this_on_kafka_3_9():
+    r = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", os.path.dirname(__file__), "-k", "kafka"], text=True,
+                       stdout=subprocess.PIPE, timeout=1200, env=dict(os.environ, KAFKA_VERSION="3.9.2", ZONEGATE_LONG=""))
+    assert r.returncode == 0 and re.search(r"[1-9]\d* passed", r.stdout), r.stdout[-6000:]
+
+
+def test_a_zone_is_said_to_be_new_where_the_log_has_lost_its_beginning(cluster):
+    """contrib/kafka/new-zone: refused for a zone that is known; then the zone is loaded from its file, once, by whoever is first."""
+    new_zone = [os.path.join(TOP, "contrib", "kafka", "new-zone"), cluster.kafka.bootstrap, cluster.topic + ".updates", cluster.topic + ".snapshots"]
+    one = cluster.gateway(more="create-topics: {partitions: 1, replication: 1}")
+    for i in range(3):
+        one.nsupdate("update add n%d.example.test. 300 A 192.0.2.1" % i)
+    until(lambda: "info snapshot " in one.log())
+    cluster.add(b"nobody's", key="unserved.test.")
+    with open(os.path.join(one.dir, "delete.json"), "w") as f:
+        json.dump({"partitions": [{"topic": cluster.topic + ".updates", "partition": 0, "offset": 2}], "version": 1}, f)
+    cluster.kafka.tool("org.apache.kafka.tools.DeleteRecordsCommand", "--offset-json-file", os.path.join(one.dir, "delete.json"))
+    files = {"new.example.zone": ZONE.replace("example.test", "new.example")}
+    with open(one.config_path) as f:
+        config = f.read()
+    for name, text in files.items():
+        with open(os.path.join(one.dir, name), "w") as f:
+            f.write(text)
+    one.write_config(config + "  - name: new.example.\n    file: new.example.zone\n    update-policy: [grant dhcp. zonesub ANY]\n")
+    one.ctl("reload")
+    until(lambda: "it cannot be told whether it is new (contrib/kafka/new-zone says so)" in one.log())
+    assert "SERVFAIL" in one.dig("new.example.", "SOA")
+    assert run(*new_zone, "example.test.", check=False).returncode == 1
+    run(*new_zone, "New.Example")
+    one.restart()
+    assert one.short("ns1.new.example.") == ["127.0.0.1"] and one.short("n2.example.test.") == ["192.0.2.1"]
+    one.nsupdate("update add a.new.example. 300 A 192.0.2.1", zone="new.example.")
+    until(lambda: len(re.findall("info snapshot zone=new.example", one.log())) == 1)
+    assert run(*new_zone, "new.example.", check=False).returncode == 1      # it is not new any more
+    two = cluster.gateway(more="", files=files, start=False)
+    two.write_config(config.replace("@%d" % one.port, "@%d" % two.port).replace("@%d" % one.http, "@%d" % two.http) +
+                     "  - name: new.example.\n    file: new.example.zone\n    update-policy: [grant dhcp. zonesub ANY]\n")
+    two.start()
+    assert two.short("a.new.example.") == ["192.0.2.1"] and two.serial("new.example.") == one.serial("new.example.")
