@@ -2,13 +2,14 @@
 import json
 import os
 import re
+import shutil
 import signal
 import time
 
 import pytest
 
 from conftest import LONG, ZONE
-from kafka_cluster import CONFIG, Cluster, add_a, change, shared, until
+from kafka_cluster import CONFIG, Cluster, Kafka, add_a, change, same, shared, until
 
 pytest.importorskip("confluent_kafka")
 from confluent_kafka import Producer
@@ -191,3 +192,55 @@ def test_a_copy_that_is_older_than_the_log_gives_way_to_a_snapshot(bus):
     two.start()
     assert "local copy does not fit" in two.log()
     assert versions(two) == versions(one) and two.short("n5.example.test.") == ["192.0.2.1"]
+
+
+class Past:
+    """A broker of one's own that can be put back to what it once held, as an unclean election or a restored disk does it."""
+
+    def __init__(self):
+        self.kafka = Kafka()
+        self.data, self.copy = os.path.join(self.kafka.dir, "1", "data"), os.path.join(self.kafka.dir, "copy")
+
+    def keep(self):
+        self.kafka("stop")
+        shutil.copytree(self.data, self.copy)
+        self.kafka("start")
+
+    def put_back(self):
+        self.kafka("kill")
+        shutil.rmtree(self.data)
+        shutil.copytree(self.copy, self.data)
+        self.kafka("start")
+
+
+@pytest.mark.skipif(not LONG, reason="long: a broker of its own, four times")
+def test_a_log_that_went_back_is_noticed_and_all_gateways_serve_what_it_holds():
+    past = Past()
+    cluster = Cluster(past.kafka)
+    works = lambda g, name: until(lambda: add(g, name, "example.test.", check=False).returncode == 0, 40)
+    try:
+        one, two = cluster.gateway(), cluster.gateway()
+        for i in range(3):
+            add(one, "kept%d" % i, "example.test.")
+        same([one, two])
+        past.keep()
+        works(one, "lost0")
+        works(two, "lost1")
+        works(one, "lost2")
+        same([one, two])
+        two.stop()
+        past.put_back()
+        until(lambda: one.short("lost0.example.test.") == [], 60)       # it has noticed by itself
+        assert one.short("kept2.example.test.") == ["192.0.2.1"]
+        works(one, "new0")
+        works(one, "new1")
+        two.start(wait=60)                                              # its copy is of the other history
+        assert "local copy does not fit" in two.log()
+        works(two, "new2")
+        three = cluster.gateway()
+        same([one, two, three])
+        assert two.short("lost1.example.test.") == [] and three.short("new1.example.test.") == ["192.0.2.1"]
+        one.ctl("log", "--verify", "example.test.")
+    finally:
+        cluster.close()
+        past.kafka.close()
