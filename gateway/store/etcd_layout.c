@@ -779,6 +779,21 @@ mx_service(const uint8_t *rdata)
 	return object;
 }
 
+/* A name of digits, a mapped address: the kind of a host is what it looks like. */
+static bool
+reads_as(const char *text, uint16_t type)
+{
+	char unused[ETCD_LAYOUT_REASON_SIZE];
+	struct etcd_service service;
+	enum etcd_host wanted = type == TYPE_A ? ETCD_HOST_A : type == TYPE_AAAA ? ETCD_HOST_AAAA : type == TYPE_TXT ? ETCD_HOST_NONE : ETCD_HOST_NAME;
+
+	if (etcd_layout_read_service(text, strlen(text), &service, unused) != STATUS_OK)
+		return false;
+	bool same = service.kind == wanted;
+	etcd_layout_free_service(&service);
+	return same;
+}
+
 enum status
 etcd_layout_write_service(uint16_t type, uint32_t ttl_s, const uint8_t *rdata, size_t size, char **text, char *reason)
 {
@@ -819,5 +834,10 @@ etcd_layout_write_service(uint16_t type, uint32_t ttl_s, const uint8_t *rdata, s
 		object = NULL;
 	}
 	*text = dump(object);
-	return *text ? STATUS_OK : STATUS_NO_MEMORY;
+	if (!*text)
+		return STATUS_NO_MEMORY;
+	if (reads_as(*text, type))
+		return STATUS_OK;
+	free(*text);
+	return say(reason, STATUS_UNSUPPORTED, "skydns cannot tell the name from an address, or the address from one of IPv4");
 }

@@ -17,7 +17,15 @@ depth(const struct etcd_entry *entry)
 	return name_labels(entry->owner->name);
 }
 
-/* Keys below the name hide the one that is the name itself. */
+static int
+compare_keys(const void *a, const void *b)
+{
+	const struct etcd_entry *const *left = a, *const *right = b;
+
+	return strcmp((*left)->key, (*right)->key);
+}
+
+/* In the order of their keys, as etcd lists them. Keys below the name hide the one that is the name itself. */
 static void
 collect(const struct etcd_owner *owner, struct services *services)
 {
@@ -28,26 +36,45 @@ collect(const struct etcd_owner *owner, struct services *services)
 	for (size_t i = 0; i < owner->entry_count && services->count < SERVICES_MAX; i++)
 		if (!owner->entries[i]->bad && (!below || owner->entries[i]->owner != owner))
 			services->items[services->count++] = owner->entries[i];
+	qsort(services->items, services->count, sizeof services->items[0], compare_keys);
 }
 
-/* The group of the shortest key counts, unless others at its level disagree. */
+/* Texts are no services to who asks for anything but a text. */
 static void
-apply_group(struct services *services)
+drop_texts(struct services *services)
 {
-	const char *group = NULL;
-	unsigned least = 0;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < services->count; i++)
-		if (i == 0 || depth(services->items[i]) < least) {
-			least = depth(services->items[i]);
-			group = services->items[i]->service.group;
-		}
+		if (services->items[i]->service.kind != ETCD_HOST_NONE)
+			services->items[kept++] = services->items[i];
+	services->count = kept;
+}
+
+/*
+ * The group of the first key counts, or of shorter ones after it, as long as these have one; unless others at that level disagree. This is
+ * what CoreDNS makes of "the shortest key with a group".
+ */
+static void
+apply_group(struct services *services)
+{
+	const char *group = services->count ? services->items[0]->service.group : NULL;
+	unsigned level = services->count ? depth(services->items[0]) : 0;
+	size_t kept = 0;
+
+	for (size_t i = 1; i < services->count; i++) {
+		if (depth(services->items[i]) >= level)
+			continue;
+		if (!services->items[i]->service.group)
+			break;
+		level = depth(services->items[i]);
+		group = services->items[i]->service.group;
+	}
 	if (!group)
 		return;
 	for (size_t i = 0; i < services->count; i++) {
 		const char *other = services->items[i]->service.group;
-		if (other && depth(services->items[i]) == least && strcmp(other, group) != 0)
+		if (other && depth(services->items[i]) == level && strcmp(other, group) != 0)
 			return;
 	}
 	for (size_t i = 0; i < services->count; i++) {
@@ -190,49 +217,77 @@ add_service(const struct services *services, const struct etcd_entry *entry, con
 		status = etcd_records_add(out, TYPE_A, ttl_s, service->address, 4);
 	else if (service->kind == ETCD_HOST_AAAA)
 		status = etcd_records_add(out, TYPE_AAAA, ttl_s, service->address, 16);
-	else if (service->kind == ETCD_HOST_NAME && is_reverse(name) && name_equal(entry->owner->name, name))
+	else if (is_reverse(name) && name_equal(entry->owner->name, name))
 		status = etcd_records_add(out, TYPE_PTR, ttl_s, service->host, name_size(service->host));
-	bool text = service->kind == ETCD_HOST_NAME && service->text; /* CoreDNS: a name with a text is a text */
-	if (!status && service->kind != ETCD_HOST_NONE && !text)
+	if (service->kind == ETCD_HOST_NAME && service->text)
+		return status; /* CoreDNS: a name with a text is a text */
+	if (!status)
 		status = add_srv(services, entry, ttl_s, out);
-	if (!status && service->mail && service->kind != ETCD_HOST_NONE && !text)
+	if (!status && service->mail)
 		status = add_mx(entry, ttl_s, out);
-	if (!status && service->text && service->kind != ETCD_HOST_A && service->kind != ETCD_HOST_AAAA) /* as CoreDNS: an address is no text */
-		status = add_txt(entry, ttl_s, out);
 	return status;
+}
+
+/* As CoreDNS: an address with a text is no text. */
+static bool
+is_text(const struct etcd_service *service)
+{
+	return service->text && service->kind != ETCD_HOST_A && service->kind != ETCD_HOST_AAAA;
+}
+
+/* What CoreDNS takes for the name. At the apex it looks below apex.dns first. */
+static void
+find_services(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct services *services)
+{
+	uint8_t special[NAME_MAX_SIZE];
+
+	if (name_equal(owner->name, mirror->at->name) && name_join((const uint8_t *)"\4apex\3dns", 9, owner->name, special) == STATUS_OK) {
+		const struct etcd_owner *below = etcd_mirror_owner(mirror, special);
+		if (below && below->entry_count)
+			collect(below, services);
+	}
+	if (services->count == 0)
+		collect(owner, services);
+}
+
+/* The one alias that the name is; else NULL, and aliases among others are said to be not served. */
+static const struct etcd_entry *
+take_alias(struct etcd_mirror *mirror, const struct etcd_owner *owner, const struct services *services)
+{
+	char text[NAME_TEXT_SIZE], reason[NAME_TEXT_SIZE + 64];
+	bool apex = name_equal(owner->name, mirror->at->name), clash = false;
+	const struct etcd_entry *alias = apex || is_reverse(owner->name) ? NULL : find_alias(services, owner->name, &clash);
+
+	snprintf(reason, sizeof reason, "a CNAME beside other records at %s", name_to_text(owner->name, text));
+	for (size_t i = 0; i < services->count; i++) {
+		const struct etcd_entry *entry = services->items[i];
+		if (is_alias(&entry->service) && clash)
+			etcd_note_bad(mirror->at, entry->key, reason);
+		else if (is_alias(&entry->service))
+			etcd_forget_bad(mirror->at, entry->key, reason);
+	}
+	return alias;
 }
 
 enum status
 etcd_skydns_compose(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct etcd_records *out)
 {
-	struct services services = {.count = 0};
-	uint8_t special[NAME_MAX_SIZE];
+	struct services hosts = {.count = 0}, texts = {.count = 0};
 	uint64_t now_ms = clock_monotonic_ms();
-	bool apex = name_equal(owner->name, mirror->at->name), clash = false;
 	enum status status = STATUS_OK;
 
-	/* At the apex CoreDNS looks below apex.dns first. */
-	if (apex && name_join((const uint8_t *)"\4apex\3dns", 9, owner->name, special) == STATUS_OK) {
-		const struct etcd_owner *below = etcd_mirror_owner(mirror, special);
-		if (below && below->entry_count)
-			collect(below, &services);
-	}
-	if (services.count == 0)
-		collect(owner, &services);
-	apply_group(&services);
-	char text[NAME_TEXT_SIZE], reason[NAME_TEXT_SIZE + 64];
-	const struct etcd_entry *alias = apex || is_reverse(owner->name) ? NULL : find_alias(&services, owner->name, &clash);
-	snprintf(reason, sizeof reason, "a CNAME beside other records at %s", name_to_text(owner->name, text));
-	for (size_t i = 0; i < services.count; i++)
-		if (is_alias(&services.items[i]->service) && !clash)
-			etcd_forget_bad(mirror->at, services.items[i]->key, reason);
+	find_services(mirror, owner, &hosts);
+	texts = hosts;
+	drop_texts(&hosts);
+	apply_group(&hosts);
+	apply_group(&texts);
+	const struct etcd_entry *alias = take_alias(mirror, owner, &hosts);
 	if (alias)
 		return etcd_records_add(out, TYPE_CNAME, ttl_of(mirror, alias, now_ms), alias->service.host, name_size(alias->service.host));
-	for (size_t i = 0; i < services.count && !status; i++) {
-		const struct etcd_entry *entry = services.items[i];
-		if (clash && is_alias(&entry->service))
-			etcd_note_bad(mirror->at, entry->key, reason);
-		status = add_service(&services, entry, owner->name, ttl_of(mirror, entry, now_ms), out);
-	}
+	for (size_t i = 0; i < hosts.count && !status; i++)
+		status = add_service(&hosts, hosts.items[i], owner->name, ttl_of(mirror, hosts.items[i], now_ms), out);
+	for (size_t i = 0; i < texts.count && !status; i++)
+		if (is_text(&texts.items[i]->service))
+			status = add_txt(texts.items[i], ttl_of(mirror, texts.items[i], now_ms), out);
 	return status;
 }

@@ -1,6 +1,7 @@
 """Layouts of other people in real etcd servers, helix and skydns: what they say, who else writes there, and what of it is history."""
 import json
 import os
+import random
 import subprocess
 import threading
 import time
@@ -11,6 +12,7 @@ from test_etcd import HELIX, axfr, b64, config, etcd, make_etcd, metrics, update
 from test_etcd import pytestmark  # noqa: F401
 
 LAYOUTS = ["v2 helix", "v3 helix", "v3 skydns"]
+ONE, TWO = (LAYOUTS, LAYOUTS) if LONG else (["v3 skydns"], ["v2 helix", "v3 helix"])
 
 
 def store(layout):
@@ -39,7 +41,7 @@ def wrote(entry):
 
 # ---- history ----
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", TWO)
 def test_what_others_put_is_history_as_an_update_is(etcd, make_gateway, layout):
     gateway = make_gateway(config(etcd, store(layout), HELIX))
     wait_for(lambda: gateway.ctl("log", "example.com.", check=False).returncode == 0)
@@ -68,7 +70,7 @@ def test_what_others_put_is_history_as_an_update_is(etcd, make_gateway, layout):
         assert etcd.keys("/helix/")["/helix/com/example/a/A"] == "192.0.2.1"
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", ONE)
 def test_history_goes_on_after_a_restart_with_what_came_meanwhile_as_one_change(etcd, make_gateway, layout):
     gateway = make_gateway(config(etcd, store(layout), HELIX))
     wait_for(lambda: gateway.ctl("log", "example.com.", check=False).returncode == 0)
@@ -87,7 +89,7 @@ def test_history_goes_on_after_a_restart_with_what_came_meanwhile_as_one_change(
     assert axfr(other, "example.com.") == axfr(gateway, "example.com.")
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", LAYOUTS if LONG else LAYOUTS[1:2])
 def test_last_known_zones_are_served_where_etcd_is_away_at_start(etcd, make_gateway, layout):
     gateway = make_gateway(config(etcd, store(layout), HELIX[:1]))
     wait_for(lambda: gateway.ctl("log", "example.com.", check=False).returncode == 0)
@@ -104,7 +106,7 @@ def test_last_known_zones_are_served_where_etcd_is_away_at_start(etcd, make_gate
     assert gateway.short("b.example.com.") == ["192.0.2.2"]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", TWO)
 def test_a_freeze_holds_on_all_gateways_and_over_a_restart(etcd, make_gateway, layout):
     one, two = (make_gateway(config(etcd, store(layout), HELIX, name=name)) for name in ("gw1", "gw2"))
     one.ctl("freeze", "example.com.")
@@ -126,7 +128,7 @@ def many(count, letter="n"):
     return "\n".join("update add %s%d.example.com. 300 A 10.0.%d.%d" % (letter, i, i >> 8, i & 255) for i in range(count))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", TWO)
 def test_an_update_of_2000_records_is_one_change_to_all_readers(etcd, make_gateway, layout):
     slow = "    update-timeout: 20s\n"
     one, two = (make_gateway(config(etcd, store(layout), HELIX[:1], slow, name=name)) for name in ("gw1", "gw2"))
@@ -153,7 +155,7 @@ def test_an_update_of_2000_records_is_one_change_to_all_readers(etcd, make_gatew
     wait_for(lambda: len(axfr(two, "example.com.")) == 2, 20)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", TWO)
 def test_gateways_and_another_program_write_the_same_names_and_nothing_is_lost(etcd, make_gateway, layout):
     gateways = [make_gateway(config(etcd, store(layout), HELIX[:1], name="gw%d" % i)) for i in range(2)]
     stop, failed, last = threading.Event(), [], {}
@@ -189,7 +191,7 @@ def test_gateways_and_another_program_write_the_same_names_and_nothing_is_lost(e
     gateways[0].ctl("log", "--verify", "example.com.")
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", TWO)
 def test_of_updates_that_demand_an_unused_name_one_wins(etcd, make_gateway, layout):
     gateways = [make_gateway(config(etcd, store(layout), HELIX[:1], name="gw%d" % i)) for i in range(2)]
     for i in range(15):
@@ -207,7 +209,7 @@ def test_of_updates_that_demand_an_unused_name_one_wins(etcd, make_gateway, layo
         assert sum("YXDOMAIN" in r.stderr for r in results.values()) == 1
 
 
-@pytest.mark.parametrize("layout", ["v2 helix", "v3 helix"])
+@pytest.mark.parametrize("layout", LAYOUTS[:2] if LONG else LAYOUTS[1:2])
 def test_a_zone_below_another_goes_its_own_way(etcd, make_gateway, layout):
     gateway = make_gateway(config(etcd, store(layout), ("example.com.", "sub.example.com.")))
     put(etcd, layout, "sub/www", "192.0.2.7")
@@ -246,3 +248,128 @@ def test_a_journal_left_behind_is_completed_by_another_gateway(etcd, make_gatewa
         wait_for(lambda: axfr(one, "example.com.") == axfr(two, "example.com."))
         counts.add(sum(x.startswith("k%dn" % i) for x in axfr(two, "example.com.")))
         assert counts <= {0, 300}
+
+
+# ---- SkyDNS's layout beside those who know it best ----
+
+def built(module, timeout=900):
+    done = run(os.path.join(TOP, "tests", "servers", "go"), module, check=False, timeout=timeout)
+    if done.returncode:
+        pytest.skip("cannot be built here: " + done.stderr[-200:])
+    return done.stdout.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def coredns(etcd, folder):
+    """Questions to a CoreDNS on the same keys."""
+    port = free_port()
+    with open(os.path.join(folder, "Corefile"), "w") as f:
+        f.write(".:%d {\n bind 127.0.0.1\n etcd example.com 56.34.12.in-addr.arpa {\n path /skydns\n endpoint %s\n }\n}\n" % (port, etcd.url))
+    server = subprocess.Popen([built("github.com/coredns/coredns@latest"), "-conf", os.path.join(folder, "Corefile")],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def ask(*question):
+        return run("dig", "@127.0.0.1", "-p", port, "+noall", "+answer", "+comments", "+time=3", "+tcp", *question, check=False).stdout
+    wait_for(lambda: "status: " in ask("example.com.", "SOA"), 15)
+    yield ask
+    server.terminate()
+    server.wait()
+
+
+def answers(text):
+    return sorted(" ".join(x.split()) for x in text.splitlines() if x and not x.startswith(";"))
+
+
+def as_a_zone(lines):
+    """What CoreDNS says, by the rules of zones: one TTL in an RRset, no CNAME beside a MX or SRV."""
+    ttls = {}
+    for line in lines:
+        owner, ttl, _, kind, *_ = line.split()
+        ttls.setdefault((owner, kind), []).append(int(ttl))
+    for line in lines:
+        owner, ttl, _, kind, *data = line.split()
+        if owner[0] == "c" or kind != "CNAME":
+            yield " ".join([owner, str(min(ttls[owner, kind])), "IN", kind, *data])
+
+
+def random_service(chance, below, alias):
+    kind = chance.choice(["name", "inside"] if alias else ["a", "a", "aaaa", "text", "mail", "srv"])
+    value = {"a": {"host": "10.%d.%d.%d" % tuple(chance.randrange(250) for _ in range(3))},
+             "aaaa": {"host": "2001:db8::%x" % chance.randrange(1, 65535)},
+             "name": {"host": "h%d.example.org" % chance.randrange(5)},
+             "inside": {"host": chance.choice(below) + ".example.com"},
+             "text": {"text": "words %d" % chance.randrange(9)},
+             "mail": {"host": "mx%d.example.org" % chance.randrange(3), "mail": True},
+             "srv": {"host": "s%d.example.org" % chance.randrange(3), "port": chance.randrange(1, 9999)}}[kind]
+    for member, values in (("port", [80, 443]), ("priority", [5, 10, 20]), ("weight", [1, 50, 200]), ("ttl", [30, 60]),
+                           ("targetstrip", [1]), ("group", ["g1", "g2"])):
+        if kind not in ("text", "name", "inside") and chance.random() < 0.3:
+            value[member] = chance.choice(values)
+    return value
+
+
+@pytest.mark.parametrize("seed", range(8 if LONG else 1))
+def test_random_services_are_answered_as_coredns_answers_them(etcd, make_gateway, coredns, seed):
+    chance = random.Random(seed)
+    gateway = make_gateway(config(etcd, store("v3 skydns"), HELIX[:1]))
+    names = ["%s%d" % (letter, i) for letter in "ab" for i in range(4)]
+    nodes = names + ["%s.%s" % (x, y) for x in ("x1", "x2", "deep.x3") for y in names]
+    for node in chance.sample(nodes, 16) + ["c0", "c1", "c2"]:
+        service = random_service(chance, names, node[0] == "c")
+        etcd.put("/skydns/com/example/" + "/".join(reversed(node.split("."))), json.dumps(service))
+    etcd.put("/skydns/com/example/last", '{"host":"192.0.2.1"}')
+    wait_for(lambda: gateway.short("last.example.com.") == ["192.0.2.1"])
+    unlike, compared = [], 0
+    for node in nodes + ["c0", "c1", "c2"]:
+        for kind in ("A", "AAAA", "CNAME", "SRV", "TXT", "MX"):
+            question = (node + ".example.com.", kind)
+            ours, theirs = answers(gateway.dig("+noall", "+answer", "+tcp", *question)), answers(coredns(*question))
+            theirs = sorted(as_a_zone(theirs))
+            if node[0] == "c" and (kind not in ("A", "AAAA", "CNAME") or not theirs):
+                continue  # an alias: CoreDNS has a SRV beside it, or nothing where it leads to nothing
+            compared += bool(theirs)
+            if ours != theirs:
+                unlike.append((question, ours, theirs))
+    assert compared > 20
+    assert not unlike, json.dumps([unlike, etcd.keys("/skydns/")], indent=1)
+
+
+@pytest.fixture
+def external_dns(etcd, folder):
+    """ExternalDNS by the arguments of contrib, with what stands for a cluster: wants(endpoints), then it writes."""
+    if not LONG:
+        pytest.skip("ExternalDNS takes ten minutes of CPU to build")
+    program = built("sigs.k8s.io/external-dns@v0.15.1", 3600)
+    connector, wanted = os.path.join(folder, "connector"), os.path.join(folder, "endpoints.json")
+    run(built_go(), "build", "-o", connector, ".", cwd=os.path.join(TOP, "tests", "clients", "externaldns"), timeout=600)
+    source = subprocess.Popen([connector, wanted], stdout=subprocess.PIPE, text=True)
+    address = source.stdout.readline().strip()
+    with open(os.path.join(TOP, "contrib", "etcd", "external-dns.args")) as f:
+        arguments = [x.strip() for x in f if x.startswith("--")]
+
+    def wants(*endpoints):
+        with open(wanted, "w") as f:
+            json.dump([dict(zip(("DNSName", "RecordType", "Targets"), x)) for x in endpoints], f)
+        done = run(program, *arguments, "--source=connector", "--connector-source-server=127.0.0.1:" + address, "--once", check=False, timeout=120,
+                   env=dict(os.environ, ETCD_URLS=etcd.url))
+        assert done.returncode == 0 and "level=error" not in done.stderr, done.stderr[-3000:]
+    yield wants
+    source.kill()
+    source.wait()
+
+
+def built_go():
+    return run(os.path.join(TOP, "tests", "servers", "go")).stdout.strip().splitlines()[-1]
+
+
+def test_external_dns_writes_and_we_serve_and_update_beside_it(etcd, make_gateway, external_dns):
+    gateway = make_gateway(config(etcd, store("v3 skydns"), HELIX[:1]))
+    update(gateway, "update add manual.example.com. 300 A 192.0.2.99", "example.com.")
+    external_dns(("www.example.com", "A", ["192.0.2.10", "192.0.2.11"]), ("alias.example.com", "CNAME", ["www.example.com"]))
+    wait_for(lambda: gateway.short("www.example.com.") == ["192.0.2.10", "192.0.2.11"])
+    assert gateway.short("alias.example.com.", "CNAME") == ["www.example.com."]
+    external_dns(("www.example.com", "A", ["192.0.2.12"]))
+    wait_for(lambda: gateway.short("www.example.com.") == ["192.0.2.12"])
+    wait_for(lambda: gateway.short("alias.example.com.", "CNAME") == [])
+    assert gateway.short("manual.example.com.") == ["192.0.2.99"]
+    assert "everything in the store is served" in gateway.ctl("check", "example.com.").stdout
