@@ -257,6 +257,36 @@ def test_a_zone_of_many_messages(moving, primary, kind, signed):
     assert not signed or lines[0] == lines[1]
 
 
+def test_updates_go_on_meanwhile(moving, primary):
+    """What was imported is one version, whole, wherever in the log it came to stand; no update that was accepted is half in it."""
+    count = 30000
+    p = primary(Nsd, big_zone(count), "any")
+    g = moving()
+    done, sent = threading.Event(), [0]
+
+    def update():
+        while not done.is_set():
+            sent[0] += 1
+            g.nsupdate("update add u%d.move.test. 60 A 192.0.2.77" % sent[0], zone="move.test.")
+    threads = [threading.Thread(target=update) for _ in range(2)]
+    for t in threads:
+        t.start()
+    try:
+        for _ in range(4 if LONG else 2):
+            before = sent[0]
+            out = g.ctl("import", "move.test.", "--from", "127.0.0.1@%d" % p.port, timeout=300).stdout
+            version = int(out.split()[-1])
+            dump = g.ctl("dump", "move.test.", "--at", str(version), timeout=300).stdout.splitlines()
+            assert len([x for x in dump if x.split()[0].startswith("h") and "10." in x]) >= count and not [x for x in dump if x.startswith("u")]
+            while sent[0] < before + 4:
+                time.sleep(0.05)
+    finally:
+        done.set()
+        for t in threads:
+            t.join()
+    assert g.ctl("log", "move.test.", "--verify").returncode == 0
+
+
 @pytest.mark.parametrize("kind", [Bind, Nsd])
 def test_over_tls(moving, primary, kind):
     p = primary(kind)

@@ -105,6 +105,11 @@ def test_secondaries_follow_over_tls(follow, signed, mutual):
     seen += metric(g, "ixfr_incremental_total")
     whole += metric(g, "ixfr_whole_total")
     assert seen >= 2 * POINTS and whole == 0, (seen, whole)
+    # kdig takes differences too: one update is the old SOA, what went, the new SOA, what came, between two SOAs.
+    serial = g.serial()
+    g.nsupdate("update add kdig.example.test. 60 A 192.0.2.99")
+    out = run("kdig", "@127.0.0.1", "-p", g.tls, "+tls", *certificate, *key, "+timeout=10", ORIGIN, "IXFR=%d" % serial).stdout
+    assert len([x for x in out.splitlines() if re.search(r"\sIN\s+SOA\s", x)]) == 4 and "192.0.2.99" in out, out
     # Nothing of the zone went over plain TCP: there nobody may have it but who signs.
     queries = run("curl", "-s", "http://127.0.0.1:%d/metrics" % g.http).stdout
     assert re.search(r'queries_total\{transport="tls",rcode="NOERROR"\} [1-9]', queries)
