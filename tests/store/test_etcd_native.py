@@ -1,10 +1,11 @@
 """Layout zonegate on real etcd servers: large changes, etcd away, members that fail, certificates and passwords."""
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
-from conftest import ZONE, run
+from conftest import LONG, ZONE, ZONEGATECTL, run
 from test_etcd import axfr, b64, config, etcd, make_etcd, update, wait_for  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd here (Debian: etcd-server)")
@@ -25,6 +26,77 @@ def test_names_that_an_import_wrote_can_be_updated_at_once_and_after_a_restart(e
         assert gateway.short("n%d.example.test." % i) == ["192.0.2.1"]
     wait_for(lambda: axfr(one) == axfr(two) == axfr(three))
     assert "journal" not in one.log()
+
+
+def many(count, letter):
+    return "\n".join("update add %s%d.example.test. 60 A 192.0.2.1" % (letter, i) for i in range(count))
+
+
+def names_of(gateway, letter):
+    return sum(x.startswith(letter) for x in axfr(gateway))
+
+
+def import_names(gateway, count, letter):
+    """A change of any number of names (an UPDATE has room for about 3,000), under way."""
+    path = os.path.join(gateway.dir, letter + ".zone")
+    with open(path, "w") as f:
+        f.write(ZONE + "".join("%s%d 60 A 192.0.2.1\n" % (letter, i) for i in range(count)))
+    return subprocess.Popen([ZONEGATECTL, "-c", gateway.config_path, "import", "example.test.", path], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("count", [pytest.param(5000, marks=pytest.mark.skipif(not LONG, reason="5,000 names: tests/run --long")), 600])
+def test_killed_while_thousands_of_names_change_it_is_all_or_nothing_everywhere(etcd, make_gateway, count):
+    one, two = make_gateway(config(etcd)), make_gateway(config(etcd, name="gw2"))
+    begun = time.monotonic()
+    assert import_names(one, count, "x").wait() == 0
+    seconds = time.monotonic() - begun
+    assert names_of(one, "x") == count  # answered: served
+    before = "x"
+    for i in range(4 if LONG else 2):  # at different moments of it
+        letter = "abcd"[i]
+        wait_for(lambda: no_journal(etcd), 30)
+        sender = import_names(one, count, letter)
+        time.sleep(seconds * (i + 1) / 3)
+        one.kill()
+        sender.wait()
+        wait_for(lambda: no_journal(etcd), 30)  # the other gateway completes it
+        new, old = names_of(two, letter), names_of(two, before)
+        assert (new, old) in ((count, 0), (0, count))
+        before = letter if new else before
+        one.start()
+        wait_for(lambda: axfr(one) == axfr(two), 10)
+        if not new:  # an import freezes the zone while it is made, for a time
+            two.ctl("thaw", "example.test.", check=False)
+        update(one, "update add after%d.example.test. 60 A 192.0.2.1\nupdate delete after%d.example.test." % (i, i))
+    kept = etcd.keys("/zonegate/zones/example.test./names/")
+    assert len({x.split()[0] for x in axfr(one)}) == len(kept)
+    wait_for(lambda: axfr(one) == axfr(two))
+
+
+@pytest.mark.skipif(not LONG, reason="other versions of etcd: tests/run --long")
+@pytest.mark.parametrize("version", ["v3.5.21", "go"])
+def test_other_versions_of_etcd(make_etcd, make_gateway, version):
+    etcd = make_etcd("-v", version)
+    one, two = make_gateway(config(etcd)), make_gateway(config(etcd, name="gw2"))
+    update(one, "update add www.example.test. 60 A 192.0.2.1")
+    done = update(two, "prereq nxdomain www.example.test.\nupdate add www.example.test. 60 A 192.0.2.2", check=False)
+    assert "YXDOMAIN" in done.stderr
+    one.nsupdate(many(1500, "x"), "-v", key=None)
+    wait_for(lambda: no_journal(etcd) and axfr(one) == axfr(two), 10)
+    revision = etcd.v3("kv/range", key=b64("/x"))["header"]["revision"]
+    etcd.v3("kv/compaction", revision=revision)
+    two.restart()
+    update(two, "update delete www.example.test.\nupdate delete x7.example.test.")
+    wait_for(lambda: axfr(one) == axfr(two))
+    assert len(etcd.keys("/zonegate/zones/example.test./names/")) == 1499 + 3
+    one.ctl("log", "--verify", "example.test.")
+    helix = make_gateway(config(etcd, ", layout: helix", ["example.com."], name="gw3"))
+    etcd.put("/helix/com/example/tmp/A", "192.0.2.1", etcd.lease(3))
+    wait_for(lambda: helix.short("tmp.example.com.") == ["192.0.2.1"])
+    update(helix, "update add a.example.com. 5 A 192.0.2.3", "example.com.")
+    assert "/helix/com/example/a/A" in etcd.keys("/helix/")
+    wait_for(lambda: not helix.short("tmp.example.com."), 10)
 
 
 # ---- etcd away ----
