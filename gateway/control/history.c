@@ -345,6 +345,10 @@ log_verify_zone(struct log_walk *walk)
 	char id[2 * VERSION_ID_SIZE + 1];
 
 	enum status status = read_kept(walk->zone, 0, &walk->oldest, log_verify, walk);
+	if (walk->count == 0 && walk->oldest.version < UINT64_MAX) { /* nothing has come since */
+		memcpy(walk->id, walk->oldest.id, VERSION_ID_SIZE);
+		walk->last = walk->oldest.version;
+	}
 	if (status != STATUS_OK)
 		call_fail(call, status, "the history of %s: %s", walk->zone->text, status_text(status));
 	else if (walk->broken)

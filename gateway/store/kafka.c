@@ -577,8 +577,16 @@ kafka_content_at(struct store *store, struct zone *zone, uint64_t version, struc
 {
 	struct store *history = history_of(kafka_of(store), zone);
 
-	if (history)
-		return history->ops->content_at(history, zone, version, draft, reason);
+	if (history) {
+		enum status status = history->ops->content_at(history, zone, version, draft, reason);
+		size_t size = status ? strlen(reason) : 0;
+		struct store_oldest oldest;
+		history->ops->oldest(history, zone, &oldest);
+		if (status == STATUS_NOT_FOUND && version < oldest.version)
+			snprintf(reason + size, STORE_REASON_SIZE - size,
+				 " (where this gateway's copy of the zone began; one that has run longer may have it)");
+		return status;
+	}
 	snprintf(reason, STORE_REASON_SIZE, "the local copy is not there yet");
 	return STATUS_NOT_FOUND;
 }

@@ -41,13 +41,24 @@ def make_topic(kafka, name, settings, partitions=1):
 
 
 @pytest.fixture
-def cluster():
-    kafka = shared()
-    c = Cluster(kafka, BIG_CONFIG)
-    make_topic(kafka, c.topic + ".updates", {})
-    make_topic(kafka, c.topic + ".snapshots", SNAPSHOTS)
-    yield c
-    c.close()
+def kafka_topics():
+    """Gateways on topics of one partition; the updates topic as asked for."""
+    made = []
+
+    def make(updates):
+        c = Cluster(shared(), BIG_CONFIG)
+        made.append(c)
+        make_topic(c.kafka, c.topic + ".updates", updates)
+        make_topic(c.kafka, c.topic + ".snapshots", SNAPSHOTS)
+        return c
+    yield make
+    for c in made:
+        c.close()
+
+
+@pytest.fixture
+def cluster(kafka_topics):
+    return kafka_topics({})
 
 
 def gateway(c):
@@ -114,6 +125,38 @@ def test_a_snapshot_is_taken_where_nothing_was_read_since_the_start(cluster):
         before = manifest(cluster)["snapshot"]
         g.ctl("snapshot", "big.test.")
         assert manifest(cluster)["snapshot"] != before and manifest(cluster)["version"] == 2
+
+
+def test_history_begins_where_the_copy_began_and_says_so(cluster):
+    one = cluster.gateway(more="", files={"big.test.zone": ZONE.replace("example.test", "big.test")})
+    for i in range(4):
+        one.nsupdate("update add n%d.big.test. 300 A 192.0.2.9" % i, zone="big.test.")
+    one.ctl("snapshot", "big.test.")
+    one.nsupdate("update add z.big.test. 300 A 192.0.2.9", zone="big.test.")
+    two = cluster.gateway(more="", files={"big.test.zone": ""})
+    until(lambda: version(two) == 6)
+    two.nsupdate("update delete z.big.test. A", zone="big.test.")
+    until(lambda: "begins at version" in two.ctl("dump", "big.test.", "--at", "2", check=False).stderr)   # the copy is there
+    for command in (("dump", "big.test.", "--at", "2"), ("diff", "big.test.", "2", "7"), ("rollback", "big.test.", "2")):
+        r = two.ctl(*command, check=False)
+        assert r.returncode == 1 and "one that has run longer may have it" in r.stderr, r.stderr
+    verified = json.loads(two.ctl("log", "big.test.", "--verify", "--json").stdout)
+    assert verified == {**json.loads(one.ctl("log", "big.test.", "--verify", "--json").stdout), "changes": verified["changes"]}
+    assert one.ctl("dump", "big.test.", "--at", "2").returncode == 0
+    one.ctl("rollback", "big.test.", "2")                                 # who has it brings it back for all
+    until(lambda: version(two) == 8 and two.short("n1.big.test.") == [])
+
+
+@pytest.mark.skipif(not LONG, reason="long: the margin is looked at every minute")
+def test_a_snapshot_is_taken_early_where_the_log_is_cut_by_its_size(kafka_topics):
+    c = kafka_topics({"retention.bytes": "2097152", "segment.bytes": "1048576"})
+    one = c.gateway(more="snapshot-every: {changes: 1000000, interval: 1h}", files={"big.test.zone": ZONE.replace("example.test", "big.test")})
+    until(lambda: [x for x in chunks(c) if not x[0]])
+    for i in range(400):
+        one.nsupdate("update add t%d.big.test. 300 TXT %s" % (i, " ".join('"%s"' % ("y" * 250) for _ in range(40))), "-v", zone="big.test.")
+    until(lambda: manifest(c)["version"] > 300, 100)
+    two = c.gateway(more="", files={"big.test.zone": ""})
+    assert content(two) == content(one)
 
 
 def test_old_chunks_go_once_a_new_snapshot_is_there(cluster):
