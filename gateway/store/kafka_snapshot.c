@@ -405,7 +405,7 @@ kafka_snapshot_want(struct kafka *kafka, const char *text, bool wanted)
 
 	if (!zone)
 		return wanted ? STATUS_NO_MEMORY : STATUS_OK;
-	if (wanted && !zone->wanted) /* what was read without keeping it is read again */
+	if (wanted && !zone->wanted && shelf->next) /* what was read without keeping it is read again */
 		memset(shelf->next, 0, (size_t)shelf->partitions * sizeof *shelf->next);
 	zone->wanted = wanted;
 	if (wanted)
