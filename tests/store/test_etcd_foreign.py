@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import threading
 import time
@@ -376,3 +377,107 @@ def test_external_dns_writes_and_we_serve_and_update_beside_it(etcd, make_gatewa
     wait_for(lambda: gateway.short("alias.example.com.", "CNAME") == [])
     assert gateway.short("manual.example.com.") == ["192.0.2.99"]
     assert "everything in the store is served" in gateway.ctl("check", "example.com.").stdout
+
+
+# ---- what is wrong ----
+
+WRONG = {"v2 helix": {"bad/A": "999.1.2.3", "six/AAAA": "2001:db8::g", "mixed/CNAME": "www.example.com.", "srv/SRV": '[{"Priority":', "mx/MX": "ten mail.",
+                      "type/NOTYPE": "x", "sub/SOA": '{"Ns":"a."}', "%s/A" % ("x" * 64): "192.0.2.1", "/".join(["d"] * 130) + "/A": "192.0.2.1"},
+         "v3 skydns": {"bad": '{"host":"300.1.1.1"}', "json": '{"host":', "list": "[]", "none": "{}", "port": '{"host":"a.example","port":99999}',
+                       "mail": '{"host":"a.example","mail":"yes"}', "x" * 64: '{"host":"192.0.2.1"}', "/".join(["d"] * 130): '{"host":"192.0.2.1"}'}}
+WRONG["v3 helix"] = WRONG["v2 helix"]
+
+
+def put_raw(etcd, layout, path, value):
+    if layout == "v2 helix":
+        etcd.v2("PUT", "/helix/com/example/" + path, value=value)
+    else:
+        etcd.put("/%s/com/example/%s" % (layout.split()[1], path), value)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_cannot_be_served_is_listed_until_it_is_put_right(etcd, make_gateway, layout):
+    gateway = make_gateway(config(etcd, store(layout), HELIX[:1]))
+    put(etcd, layout, "mixed", "192.0.2.1")
+    for path, value in WRONG[layout].items():
+        put_raw(etcd, layout, path, value)
+    put(etcd, layout, "good", "192.0.2.2")
+    wait_for(lambda: gateway.short("good.example.com.") == ["192.0.2.2"])
+    listed = [x for x in gateway.ctl("check", "example.com.").stdout.splitlines() if "not served" in x]
+    for path in WRONG[layout]:
+        assert sum("/com/example/%s is not served: " % path in x for x in listed) == 1, (path, listed)
+    assert len(listed) == len(WRONG[layout])
+    assert gateway.short("mixed.example.com.") == ["192.0.2.1"]
+    first = next(iter(WRONG[layout]))
+    put_raw(etcd, layout, first, WRONG[layout][first])  # the same again is no news
+    put(etcd, layout, "good", "192.0.2.3")
+    wait_for(lambda: gateway.short("good.example.com.") == ["192.0.2.3"])
+    assert gateway.log().count("/com/example/%s reason" % first) == 1
+    for path in WRONG[layout]:
+        if layout == "v2 helix":
+            etcd.v2("DELETE", "/helix/com/example/" + path)
+        else:
+            etcd.delete("/%s/com/example/%s" % (layout.split()[1], path))
+    wait_for(lambda: "everything in the store is served" in gateway.ctl("check", "example.com.").stdout)
+    gateway.ctl("log", "--verify", "example.com.")
+
+
+# ---- a resolver that follows a delegation ----
+
+def test_a_resolver_follows_a_delegation_from_bind(etcd, make_gateway, folder):
+    if os.geteuid() != 0 or not shutil.which("named"):
+        pytest.skip("needs root (port 53) and named")
+    parent, child = "127.0.0.1", "127.0.77.2"  # named listens at addresses of interfaces only
+    if "status: " in run("dig", "@" + parent, "+tries=1", "+time=1", "example.com.", check=False).stdout:
+        pytest.skip("another server is at port 53")
+    text = config(etcd, store("v3 helix"), ("sub.example.com.",)).replace("127.0.0.1@PORT", "127.0.0.1@PORT, %s@53" % child)
+    try:
+        gateway = make_gateway(text)
+    except AssertionError as e:
+        pytest.skip("port 53 cannot be had: %s" % str(e)[-200:])
+    port, servers = free_port(), []
+    common = 'options { directory "%s"; listen-on port %d { %s; }; listen-on-v6 { none; }; pid-file none; %s };\ncontrols {};\n%s'
+    files = {"zone": "$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A %s\nsub NS ns.sub\nns.sub A %s\n" % (parent, child),
+             "parent.conf": common % (folder, 53, parent, "recursion no;", 'zone "example.com" { type primary; file "zone"; };\n'),
+             "resolver.conf": common % (folder, port, "127.0.0.1", "recursion yes; dnssec-validation no;",
+                                        'zone "example.com" { type static-stub; server-addresses { %s; }; };\n' % parent)}
+    for name, content in files.items():
+        with open(os.path.join(folder, name), "w") as f:
+            f.write(content)
+    with open(os.path.join(folder, "servers.log"), "w") as out:
+        for name in ("parent.conf", "resolver.conf"):
+            servers.append(subprocess.Popen(["named", "-g", "-c", os.path.join(folder, name)], stdout=out, stderr=out))
+    try:
+        update(gateway, "update add www.sub.example.com. 60 A 192.0.2.7\nupdate add sub.example.com. 60 NS ns.sub.example.com.\n"
+               "update add ns.sub.example.com. 60 A " + child, "sub.example.com.")
+
+        def resolved(name):
+            return run("dig", "@127.0.0.1", "-p", port, "+short", "+tries=1", "+time=2", name, check=False).stdout.split()
+        wait_for(lambda: resolved("www.sub.example.com.") == ["192.0.2.7"], 15)
+        etcd.put("/helix/com/example/sub/later/A", "192.0.2.8")
+        wait_for(lambda: gateway.short("later.sub.example.com.") == ["192.0.2.8"])
+        assert resolved("later.sub.example.com.") == ["192.0.2.8"]
+        assert resolved("ns.example.com.") == [parent]
+    finally:
+        for server in servers:
+            server.terminate()
+        for server in servers:
+            server.wait()
+
+
+# ---- the examples ----
+
+@pytest.mark.parametrize("name", ["helix", "skydns", "zonegate"])
+def test_the_examples_are_true(etcd, make_gateway, name):
+    with open(os.path.join(TOP, "contrib", "etcd", name + ".yaml")) as f:
+        text = f.read().replace("127.0.0.1@5300", "127.0.0.1@PORT").replace("http://127.0.0.1:2379", etcd.url)
+    gateway = make_gateway(text)
+    if name == "helix":  # as in contrib/etcd/README.md
+        run("curl", "-sf", "-XPUT", etcd.url + "/v2/keys/helix/com/example/foo/A", "-d", "value=123.123.123.123")
+    elif name == "skydns":
+        run("etcdctl", "--endpoints", etcd.url, "put", "/skydns/com/example/foo", '{"host":"123.123.123.123","ttl":5}',
+            env=dict(os.environ, ETCDCTL_API="3"))
+    else:
+        update(gateway, "update add foo.example.com. 5 A 123.123.123.123", "example.com.")
+    wait_for(lambda: gateway.dig("+noall", "+answer", "foo.example.com.").split()[-4:] == ["5", "IN", "A", "123.123.123.123"])
+    assert gateway.short("example.com.", "NS") == ["ns1.example.com."]
