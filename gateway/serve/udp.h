@@ -4,6 +4,11 @@
  * Threads:   the worker's.
  * Memory:    all buffers are made at start: some 1 MiB, of which small messages touch a part.
  * Limits:    a request of UDP_IN_SIZE octets: more is cut, and so FORMERR.
+ * Why:       what lies below these two calls was tried in an echo server, loopback, two busy cores, CPU us a message,
+ *            medians of six, 32 and 8 messages a socket under way: recvmmsg and sendmmsg 4.57 and 4.97; io_uring with
+ *            multishot receive into provided buffers and a send each 4.24 and 5.37; SO_BUSY_POLL 4.69 and 5.26;
+ *            UDP_GRO 4.77 and 5.20. None pays for its lines. UDP_SEGMENT would need answers of one size in a row to
+ *            one port, which resolvers do not ask for. Nine tenths of a query's time are the kernel's.
  */
 #ifndef ZONEGATE_SERVE_UDP_H
 #define ZONEGATE_SERVE_UDP_H
