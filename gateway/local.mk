@@ -48,7 +48,7 @@ libzonegate_a_SOURCES += \
 	gateway/zone/serial.c gateway/zone/serial.h \
 	gateway/zone/table.c gateway/zone/table.h \
 	gateway/zone/tree.c gateway/zone/tree.h \
-	gateway/zone/version.c gateway/zone/version.h
+	gateway/zone/version.c gateway/zone/version.h gateway/zone/zonemd.c gateway/zone/zonemd.h
 
 # gateway/store/
 libzonegate_a_SOURCES += \

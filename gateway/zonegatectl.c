@@ -49,7 +49,7 @@ static const struct command commands[] = {
 	 run_add},
 	{"check", 1, "check ZONE", {NULL}, NULL},
 	{"diff", 3, "diff ZONE FROM TO", {NULL}, NULL},
-	{"dump", 1, "dump ZONE [--at VERSION|TIME]", {"=at"}, NULL},
+	{"dump", 1, "dump ZONE [--at VERSION|TIME] [--zonemd] [--zonemd-hash sha384|sha512]", {"=at", "zonemd", "=zonemd-hash"}, NULL},
 	{"export", 2, "export ZONE FILE", {NULL}, run_export},
 	{"freeze", 1, "freeze ZONE", {NULL}, NULL},
 	{"import",

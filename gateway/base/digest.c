@@ -109,11 +109,17 @@ digest_sha256(const void *bytes, size_t size, uint8_t out[DIGEST_SHA256_SIZE])
 struct digest *
 digest_new(void)
 {
+	return digest_begin(DIGEST_SHA256);
+}
+
+struct digest *
+digest_begin(enum digest_algorithm algorithm)
+{
 	struct digest *digest = malloc(sizeof *digest);
 	if (!digest)
 		return NULL;
 	digest->context = EVP_MD_CTX_new();
-	if (digest->context && EVP_DigestInit_ex(digest->context, digest_method(DIGEST_SHA256), NULL))
+	if (digest->context && EVP_DigestInit_ex(digest->context, digest_method(algorithm), NULL))
 		return digest;
 	EVP_MD_CTX_free(digest->context);
 	free(digest);
@@ -127,7 +133,7 @@ digest_update(struct digest *digest, const void *bytes, size_t size)
 }
 
 void
-digest_finish(struct digest *digest, uint8_t out[DIGEST_SHA256_SIZE])
+digest_finish(struct digest *digest, uint8_t *out)
 {
 	invariant(EVP_DigestFinal_ex(digest->context, out, NULL));
 	EVP_MD_CTX_free(digest->context);

@@ -27,9 +27,11 @@ void digest_sha256(const void *bytes, size_t size, uint8_t out[DIGEST_SHA256_SIZ
 /* Streaming SHA-256. */
 struct digest;
 struct digest *digest_new(void);
+/* Of another algorithm: digest_finish writes digest_size() octets then. NULL: no memory, or this libcrypto does not have it. */
+struct digest *digest_begin(enum digest_algorithm algorithm);
 void digest_update(struct digest *digest, const void *bytes, size_t size);
 /* Writes the result and frees. */
-void digest_finish(struct digest *digest, uint8_t out[DIGEST_SHA256_SIZE]);
+void digest_finish(struct digest *digest, uint8_t *out);
 
 /* A key, prepared once (inner and outer state), used by many threads at once. */
 struct digest_key;

@@ -5,6 +5,7 @@
 #include "zone/change.h"
 #include "zone/change_json.h"
 #include "zone/master.h"
+#include "zone/zonemd.h"
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -174,6 +175,33 @@ dump_json(struct call *call, const struct zone_version *version)
 	return status;
 }
 
+static enum status
+dump_version(struct call *call, const struct zone_version *version)
+{
+	const char *hash = call_option(call, "zonemd-hash");
+	struct zonemd zonemd;
+
+	if (call->json)
+		return dump_json(call, version);
+	if (!hash && !call_flag(call, "zonemd"))
+		return master_write(version, call->out);
+	enum status status = zonemd_compute(version, hash && strcmp(hash, "sha512") == 0 ? DIGEST_SHA512 : DIGEST_SHA384, &zonemd);
+	return status == STATUS_OK ? master_write_digested(version, &zonemd.rrset, call->out) : status;
+}
+
+/* RFC 8976: what was asked for is what there is. */
+static bool
+dump_options_good(struct call *call)
+{
+	const char *hash = call_option(call, "zonemd-hash");
+
+	if (hash && strcmp(hash, "sha384") != 0 && strcmp(hash, "sha512") != 0)
+		return call_fail(call, STATUS_INVALID, "--zonemd-hash is sha384 or sha512"), false;
+	if (call->json && (hash || call_flag(call, "zonemd")))
+		return call_fail(call, STATUS_INVALID, "--zonemd is for master files, not for --json"), false;
+	return true;
+}
+
 enum status
 history_dump(struct call *call)
 {
@@ -184,6 +212,8 @@ history_dump(struct call *call)
 
 	if (!zone)
 		return STATUS_NOT_FOUND;
+	if (!dump_options_good(call))
+		return STATUS_INVALID;
 	if (at) {
 		enum status status = find_version(call, zone, at, &version);
 		if (status == STATUS_OK)
@@ -198,7 +228,7 @@ history_dump(struct call *call)
 			return STATUS_NOT_FOUND;
 		content.version = content.pinned;
 	}
-	enum status status = call->json ? dump_json(call, content.version) : master_write(content.version, call->out);
+	enum status status = dump_version(call, content.version);
 	content_close(&content);
 	return status == STATUS_OK ? STATUS_OK : call_fail(call, status, "%s: %s", zone->text, status_text(status));
 }

@@ -440,6 +440,26 @@ rdata_name(const uint8_t *rdata, size_t size, uint16_t type, unsigned n)
 	return NULL;
 }
 
+void
+rdata_lower(const uint8_t *rdata, size_t size, uint16_t type, uint8_t *out)
+{
+	const char *shape = rrtype_info(type)->shape;
+	size_t at = 0;
+
+	memcpy(out, rdata, size);
+	if (shape != NULL && *shape == 'q' && size > 0) /* A6: what is after the address, if anything */
+		for (at = 17u - rdata[0] / 8u; at < size; at++)
+			out[at] = (uint8_t)fold_octet(rdata[at]);
+	for (; shape != NULL && *shape != '\0' && at < size; shape++) {
+		size_t step = field_size(rdata + at, *shape);
+		if (step == 0)
+			return;
+		if (is_name(*shape) && *shape != 'u')
+			name_lower(rdata + at, out + at);
+		at += step;
+	}
+}
+
 /* The five numbers of an SOA are its last 20 octets (RFC 1035 3.3.13). */
 #define SOA_NUMBERS 20
 

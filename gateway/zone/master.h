@@ -17,6 +17,9 @@
 MUST_USE enum status master_load(const char *path, struct draft *draft, char *reason);
 /* The same from memory; `path` for messages. */
 MUST_USE enum status master_parse(const char *text, size_t size, const char *path, struct draft *draft, char *reason);
+struct rrset;
+/* master_write with this ZONEMD (zone/zonemd.h) at the apex instead of those that are there. */
+MUST_USE enum status master_write_digested(const struct zone_version *version, const struct rrset *zonemd, FILE *out);
 /*
  * The zone in canonical order, SOA first, one absolute owner a line: "owner ttl IN type rdata".
  * STATUS_IO: fprintf failed.

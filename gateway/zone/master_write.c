@@ -7,6 +7,7 @@ struct output {
 	FILE *out;
 	const uint8_t *apex;
 	char *text; /* PRESENT_TEXT_SIZE */
+	const struct rrset *zonemd; /* instead of the apex's own; NULL: none */
 };
 
 static enum status
@@ -28,7 +29,13 @@ write_rrset(const struct output *output, const char *owner, const struct rrset *
 	return STATUS_OK;
 }
 
-/* At the apex the SOA has been written already. */
+/* At the apex the SOA has been written already, and so has a ZONEMD in place of its own. */
+static bool
+is_written(const struct output *output, const struct node *node, uint16_t type)
+{
+	return node->name_size == 0 && (type == TYPE_SOA || (type == TYPE_ZONEMD && output->zonemd != NULL));
+}
+
 static enum status
 write_node(const struct output *output, const struct node *node)
 {
@@ -43,7 +50,7 @@ write_node(const struct output *output, const struct node *node)
 	node_owner(node, output->apex, name);
 	name_to_text(name, owner);
 	while (status == STATUS_OK && node_next(node, &at, &rrset))
-		if (rrset.type != TYPE_SOA || node->name_size != 0)
+		if (!is_written(output, node, rrset.type))
 			status = write_rrset(output, owner, &rrset);
 	return status;
 }
@@ -51,9 +58,15 @@ write_node(const struct output *output, const struct node *node)
 enum status
 master_write(const struct zone_version *version, FILE *out)
 {
+	return master_write_digested(version, NULL, out);
+}
+
+enum status
+master_write_digested(const struct zone_version *version, const struct rrset *zonemd, FILE *out)
+{
 	size_t count = 0;
 	const struct node **nodes = version_sorted(version, &count);
-	struct output output = {out, version->apex, malloc(PRESENT_TEXT_SIZE)};
+	struct output output = {out, version->apex, malloc(PRESENT_TEXT_SIZE), zonemd};
 	enum status status = STATUS_NO_MEMORY;
 	char owner[NAME_TEXT_SIZE];
 	struct rrset soa;
@@ -63,6 +76,8 @@ master_write(const struct zone_version *version, FILE *out)
 	status = STATUS_OK;
 	if (version_soa(version, &soa))
 		status = write_rrset(&output, name_to_text(version->apex, owner), &soa);
+	if (status == STATUS_OK && zonemd != NULL)
+		status = write_rrset(&output, owner, zonemd);
 	for (size_t i = 0; status == STATUS_OK && i < count; i++) {
 		/* They lie all over the heap. */
 		if (i + 8 < count)
