@@ -808,6 +808,7 @@ etcd_layout_write_service(uint16_t type, uint32_t ttl_s, const uint8_t *rdata, s
 		object = json_pack("{s:s}", "host", address);
 		break;
 	case TYPE_CNAME:
+	case TYPE_NS:
 	case TYPE_PTR:
 		object = host_object(rdata);
 		break;

@@ -73,6 +73,8 @@ uint32_t etcd_mirror_serial(const struct etcd_mirror *mirror);
 void etcd_mirror_touch(struct etcd_mirror *mirror, struct etcd_owner *owner);
 
 /* etcd_skydns.c */
+/* ns.dns of a name, below which are the servers that it is delegated to; false: too long. */
+bool etcd_skydns_servers(const uint8_t *name, uint8_t *out);
 MUST_USE enum status etcd_skydns_compose(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct etcd_records *out);
 
 /* etcd_v2.c: the same as the v3 gateway's, over /v2/keys */

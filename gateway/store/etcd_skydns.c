@@ -25,16 +25,24 @@ compare_keys(const void *a, const void *b)
 	return strcmp((*left)->key, (*right)->key);
 }
 
+bool
+etcd_skydns_servers(const uint8_t *name, uint8_t *out)
+{
+	return name_join((const uint8_t *)"\2ns\3dns", 7, name, out) == STATUS_OK;
+}
+
 /* In the order of their keys, as etcd lists them. Keys below the name hide the one that is the name itself. */
 static void
-collect(const struct etcd_owner *owner, struct services *services)
+collect(const struct etcd_owner *owner, struct services *services, bool apex)
 {
-	bool below = false;
+	uint8_t servers[NAME_MAX_SIZE];
+	bool below = false, cut = !apex && etcd_skydns_servers(owner->name, servers);
 
 	for (size_t i = 0; i < owner->entry_count; i++)
 		below = below || owner->entries[i]->owner != owner;
 	for (size_t i = 0; i < owner->entry_count && services->count < SERVICES_MAX; i++)
-		if (!owner->entries[i]->bad && (!below || owner->entries[i]->owner != owner))
+		if (!owner->entries[i]->bad && (!below || owner->entries[i]->owner != owner) &&
+		    !(cut && name_is_within(owner->entries[i]->owner->name, servers)))
 			services->items[services->count++] = owner->entries[i];
 	qsort(services->items, services->count, sizeof services->items[0], compare_keys);
 }
@@ -241,13 +249,15 @@ find_services(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct
 {
 	uint8_t special[NAME_MAX_SIZE];
 
-	if (name_equal(owner->name, mirror->at->name) && name_join((const uint8_t *)"\4apex\3dns", 9, owner->name, special) == STATUS_OK) {
+	bool apex = name_equal(owner->name, mirror->at->name);
+
+	if (apex && name_join((const uint8_t *)"\4apex\3dns", 9, owner->name, special) == STATUS_OK) {
 		const struct etcd_owner *below = etcd_mirror_owner(mirror, special);
 		if (below && below->entry_count)
-			collect(below, services);
+			collect(below, services, apex);
 	}
 	if (services->count == 0)
-		collect(owner, services);
+		collect(owner, services, apex);
 }
 
 /* The one alias that the name is; else NULL, and aliases among others are said to be not served. */
@@ -269,20 +279,41 @@ take_alias(struct etcd_mirror *mirror, const struct etcd_owner *owner, const str
 	return alias;
 }
 
+/* On top of CoreDNS, which knows ns.dns of a zone's apex: what is below ns.dns of a name are the servers that it is delegated to. */
+static enum status
+add_servers(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct etcd_records *out)
+{
+	uint8_t servers[NAME_MAX_SIZE];
+	uint64_t now_ms = clock_monotonic_ms();
+	enum status status = STATUS_OK;
+
+	if (name_equal(owner->name, mirror->at->name) || !etcd_skydns_servers(owner->name, servers))
+		return STATUS_OK;
+	const struct etcd_owner *below = etcd_mirror_owner(mirror, servers);
+	for (size_t i = 0; below && i < below->entry_count && !status; i++) {
+		const struct etcd_entry *entry = below->entries[i];
+		const uint8_t *target = entry->service.kind == ETCD_HOST_NAME ? entry->service.host : entry->owner->name;
+		if (!entry->bad && entry->service.kind != ETCD_HOST_NONE)
+			status = etcd_records_add(out, TYPE_NS, ttl_of(mirror, entry, now_ms), target, name_size(target));
+	}
+	return status;
+}
+
 enum status
 etcd_skydns_compose(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct etcd_records *out)
 {
 	struct services hosts = {.count = 0}, texts = {.count = 0};
 	uint64_t now_ms = clock_monotonic_ms();
-	enum status status = STATUS_OK;
+	enum status status;
 
 	find_services(mirror, owner, &hosts);
 	texts = hosts;
 	drop_texts(&hosts);
 	apply_group(&hosts);
 	apply_group(&texts);
+	status = add_servers(mirror, owner, out);
 	const struct etcd_entry *alias = take_alias(mirror, owner, &hosts);
-	if (alias)
+	if (alias && !out->size)
 		return etcd_records_add(out, TYPE_CNAME, ttl_of(mirror, alias, now_ms), alias->service.host, name_size(alias->service.host));
 	for (size_t i = 0; i < hosts.count && !status; i++)
 		status = add_service(&hosts, hosts.items[i], owner->name, ttl_of(mirror, hosts.items[i], now_ms), out);

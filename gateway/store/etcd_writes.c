@@ -162,6 +162,11 @@ makes(const struct etcd_entry *entry, const uint8_t *owner, uint16_t type, const
 {
 	const struct etcd_service *service = &entry->service;
 	const uint8_t *name = entry->owner->name;
+	uint8_t servers[NAME_MAX_SIZE];
+
+	if (type == TYPE_NS)
+		return !entry->bad && etcd_skydns_servers(owner, servers) && name_is_within(name, servers) &&
+		       (!rdata || name_equal(rdata->bytes, service->kind == ETCD_HOST_NAME ? service->host : name));
 
 	if (entry->bad || (!name_equal(name, owner) && (!*name || !name_equal(name + 1 + *name, owner))))
 		return false;
@@ -234,12 +239,12 @@ static enum status
 skydns_add(struct etcd_item *item, struct etcd_writes *writes, const uint8_t *owner, const struct rrset *rrset, struct rdata rdata, char *reason)
 {
 	char key[ETCD_FOREIGN_KEY_SIZE], child[ETCD_FOREIGN_KEY_SIZE + 16], id[9], *value;
-	uint8_t sum[DIGEST_SHA256_SIZE], both[2 + RDATA_MAX_SIZE];
+	uint8_t sum[DIGEST_SHA256_SIZE], both[2 + RDATA_MAX_SIZE], servers[NAME_MAX_SIZE];
 	enum status status = etcd_layout_write_service(rrset->type, rrset->ttl_s, rdata.bytes, rdata.size, &value, reason);
 
 	if (status)
 		return status;
-	etcd_foreign_key(item->at, owner, key);
+	etcd_foreign_key(item->at, rrset->type == TYPE_NS && etcd_skydns_servers(owner, servers) ? servers : owner, key);
 	if (rrset->type == TYPE_CNAME || rrset->type == TYPE_PTR) /* looked up by the exact key */
 		return add_write(item, writes, key, value);
 	memcpy(both, &rrset->type, 2);
@@ -248,7 +253,7 @@ skydns_add(struct etcd_item *item, struct etcd_writes *writes, const uint8_t *ow
 	bytes_to_hex(sum, 4, id);
 	snprintf(child, sizeof child, "%s/x%s", key, id);
 	status = add_write(item, writes, child, value);
-	return status ? status : move_own(item, writes, key);
+	return status || rrset->type == TYPE_NS ? status : move_own(item, writes, key);
 }
 
 static enum status
@@ -260,8 +265,8 @@ skydns_writes(struct etcd_item *item, struct etcd_writes *writes, char *reason)
 	for (size_t i = 0; i < change->op_count && !status; i++) {
 		const struct change_op *op = &change->ops[i];
 		const uint8_t *at = op->rrset.packed;
-		if (op->rrset.type == TYPE_SOA || op->rrset.type == TYPE_NS) {
-			snprintf(reason, STORE_REASON_SIZE, "skydns takes SOA and NS from the configuration");
+		if (op->rrset.type == TYPE_SOA || (op->rrset.type == TYPE_NS && name_equal(op->owner, item->at->name))) {
+			snprintf(reason, STORE_REASON_SIZE, "skydns takes the zone's SOA and NS from the configuration");
 			return STATUS_REFUSED;
 		}
 		if (op->kind == CHANGE_DEL && op->rrset.count) {

@@ -465,6 +465,24 @@ def test_a_resolver_follows_a_delegation_from_bind(etcd, make_gateway, folder):
             server.wait()
 
 
+def test_a_name_in_skydns_is_delegated_by_what_is_below_ns_dns(etcd, make_gateway):
+    gateway = make_gateway(config(etcd, store("v3 skydns"), HELIX[:1]))
+    update(gateway, "update add sub.example.com. 60 NS ns.sub.example.com.\nupdate add sub.example.com. 60 NS ns.example.net.\n"
+           "update add ns.sub.example.com. 60 A 192.0.2.7", "example.com.")
+    etcd.put("/skydns/com/example/other/dns/ns/one", '{"host":"192.0.2.8"}')
+    wait_for(lambda: "one.ns.dns.other.example.com." in gateway.dig("x.other.example.com."))
+    referral = [x.split() for x in gateway.dig("+noall", "+authority", "+additional", "www.sub.example.com.").splitlines()]
+    assert sorted(x[3:] for x in referral) == [["A", "192.0.2.7"], ["NS", "ns.example.net."], ["NS", "ns.sub.example.com."]]
+    referral = [x.split() for x in gateway.dig("+noall", "+authority", "+additional", "x.other.example.com.").splitlines()]
+    assert sorted(x[3:] for x in referral) == [["A", "192.0.2.8"], ["NS", "one.ns.dns.other.example.com."]]
+    assert "REFUSED" in update(gateway, "update add example.com. 60 NS ns.example.net.", "example.com.", check=False).stderr
+    update(gateway, "update delete sub.example.com. NS ns.example.net.", "example.com.")
+    assert "ns.example.net" not in gateway.dig("www.sub.example.com.")
+    update(gateway, "update delete sub.example.com. NS\nupdate delete other.example.com. NS", "example.com.")
+    assert gateway.short("ns.sub.example.com.") == ["192.0.2.7"]
+    assert "NXDOMAIN" in gateway.dig("x.other.example.com.")
+
+
 # ---- the examples ----
 
 @pytest.mark.parametrize("name", ["helix", "skydns", "zonegate"])
