@@ -58,6 +58,7 @@ UNIT_TESTS = \
 	tests/unit/test_tsig \
 	tests/unit/test_update \
 	tests/unit/test_version \
+	tests/unit/test_warm \
 	tests/wire/test_wire
 
 FUZZ_TARGETS = \
@@ -84,6 +85,7 @@ tests_unit_test_follower_SOURCES = tests/unit/test_follower.c tests/store/suite.
 tests_unit_test_embedded_SOURCES = tests/unit/test_embedded.c $(STORE_SUITE)
 tests_unit_test_kafka_SOURCES = tests/unit/test_kafka.c $(STORE_SUITE)
 tests_unit_test_memory_SOURCES = tests/unit/test_memory.c $(STORE_SUITE)
+tests_unit_test_warm_SOURCES = tests/unit/test_warm.c $(STORE_SUITE)
 
 # replay_change against a model of the rule.
 tests_model_replay_driver_SOURCES = tests/model/replay_driver.c tests/store/suite.h tests/store/suite_text.c

@@ -231,16 +231,19 @@ hand_out_zone(struct embedded *embedded, struct embedded_zone *at, const struct 
 		status = load_zone(embedded, at, &head, sink, reason);
 	else if (!status)
 		sink->absent(sink->context, at->zone);
+	pthread_mutex_lock(&embedded->mutex);
+	at->busy = false; /* a zone that cannot be used can be dropped, or begun anew (embedded_begin_at) */
+	if (!status) {
+		at->head = head.version;
+		at->trim = true;
+		embedded_keep_queue(embedded, at);
+	}
+	pthread_cond_broadcast(&embedded->done);
+	pthread_mutex_unlock(&embedded->mutex);
 	if (status) {
 		sink->unusable(sink->context, at->zone, ZONE_FAILED, reason[0] ? reason : status_text(status));
 		return;
 	}
-	pthread_mutex_lock(&embedded->mutex);
-	at->head = head.version;
-	at->busy = false;
-	at->trim = true;
-	embedded_keep_queue(embedded, at);
-	pthread_mutex_unlock(&embedded->mutex);
 	sink->ready(sink->context, at->zone);
 }
 

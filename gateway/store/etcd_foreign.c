@@ -470,14 +470,8 @@ on_commit(void *context, const struct etcd_answer *answer)
 {
 	struct etcd_item *item = context;
 
-	item->sent = false;
-	if (item->done)
+	if (!etcd_answered(item, answer))
 		return;
-	etcd_connected(item->etcd, answer);
-	if (!item->at) {
-		etcd_fail(item, STATUS_REFUSED, "the zone is not served any more");
-		return;
-	}
 	bool succeeded = answer->outcome == ETCD_DONE && json_is_true(json_object_get(answer->json, "succeeded"));
 	if (item->verify && answer->outcome == ETCD_DONE) {
 		if (succeeded)

@@ -209,6 +209,18 @@ void etcd_list_failed(struct etcd_zone *at, const struct etcd_answer *answer);
 bool etcd_came_back(struct etcd_zone *at);
 void etcd_relist(struct etcd_zone *at);
 void etcd_connected(struct etcd *etcd, const struct etcd_answer *answer);
+/* An append has its answer. False: its fate has been told. */
+static inline bool
+etcd_answered(struct etcd_item *item, const struct etcd_answer *answer)
+{
+	item->sent = false;
+	if (item->done)
+		return false;
+	etcd_connected(item->etcd, answer);
+	if (!item->at)
+		etcd_fail(item, STATUS_REFUSED, "the zone is not served any more");
+	return item->at != NULL;
+}
 
 /* etcd_settings.c. False: no memory. */
 bool etcd_copy_settings(const struct etcd_settings *from, struct etcd_settings *to);
