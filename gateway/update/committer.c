@@ -282,8 +282,13 @@ run_job(struct work *work, struct work_list *todo)
 	fill_base(work, version);
 	enum status status = job->evaluate(job, version, &work->arena, &work->change, reason);
 	if (status == STATUS_OK) {
-		struct draft *content = job->content;
-		job->content = NULL;
+		struct draft *content = NULL;
+		if (job->content) { /* the work's from now on: it outlives a job that is told that its time is out */
+			work->content = *job->content;
+			*job->content = (struct draft){0};
+			job->content = NULL;
+			content = &work->content;
+		}
 		commit(work, content, todo);
 		return;
 	}

@@ -41,6 +41,7 @@ struct work {
 	struct change change;
 	const uint8_t *record;
 	size_t size;
+	struct draft content;           /* of a snapshot change, lent to the store with it */
 	struct retransmit_entry *entry; /* of an overdue request */
 	struct line_claim claims[WORK_INLINE_CLAIMS];
 };

@@ -53,7 +53,11 @@ def kafka_topics():
         return c
     yield make
     for c in made:
-        c.close()
+        try:
+            for g in c.made:
+                g.stop(wait=WAIT)               # its copy of the zone is written to the end
+        finally:
+            c.close()
 
 
 @pytest.fixture

@@ -317,6 +317,72 @@ tear_down(void **state)
 
 /* ---- tests ---- */
 
+/* A store that takes a change and hears nothing of it for a while. */
+static struct store_append held;
+static const struct store_ops *held_ops;
+
+static enum status
+append_later(struct store *store, const struct store_append *append)
+{
+	(void)store;
+	pthread_mutex_lock(&house.mutex);
+	held = *append;
+	pthread_mutex_unlock(&house.mutex);
+	return STATUS_OK;
+}
+
+struct whole {
+	struct told told; /* first */
+	struct draft draft;
+};
+
+static enum status
+evaluate_whole(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason)
+{
+	struct whole *whole = (struct whole *)job;
+	struct change_snapshot *snapshot = arena_alloc(arena, sizeof *snapshot);
+
+	(void)version;
+	*snapshot = (struct change_snapshot){0};
+	assert_int_equal(held_ops->save_snapshot(house.store, house.zone, whole->draft.version, arena, snapshot, reason), STATUS_OK);
+	change->exclusive = true;
+	change->snapshot = snapshot;
+	job->content = &whole->draft;
+	return STATUS_OK;
+}
+
+static void
+content_outlives_a_job_whose_time_is_out(void **state)
+{
+	static const uint8_t address[] = {192, 0, 2, 7};
+	struct whole *whole = calloc(1, sizeof *whole);
+	static struct store_ops slow;
+	struct rrset soa;
+
+	(void)state;
+	held_ops = house.store->ops;
+	slow = *held_ops;
+	slow.append = append_later;
+	whole->told.job = (struct committer_job){.evaluate = evaluate_whole, .command = "import", .timeout_ms = 50};
+	assert_int_equal(draft_begin(&whole->draft, NULL, UPDATE_TEXT_ZONE), STATUS_OK);
+	assert_true(version_soa(zone_current(house.zone), &soa));
+	struct rdata rdata = rrset_first(&soa);
+	assert_int_equal(draft_add(&whole->draft, UPDATE_TEXT_ZONE, TYPE_SOA, 60, rdata.bytes, rdata.size), STATUS_OK);
+	assert_int_equal(draft_add(&whole->draft, UPDATE_TEXT_ZONE, TYPE_A, 60, address, sizeof address), STATUS_OK);
+	rcu_quiescent_state();
+	house.store->ops = &slow;
+	assert_int_equal(run_job(&whole->told), STATUS_TIMEOUT);
+	house.store->ops = held_ops;
+	draft_drop(&whole->draft); /* as who waited for the job does */
+	memset(whole, 0xee, sizeof *whole);
+	free(whole);
+	assert_int_equal(held_ops->append(house.store, &held), STATUS_OK);
+	while (version_now() < 2)
+		usleep(1000);
+	assert_true(served("@", TYPE_A));
+	assert_false(served("ns1", TYPE_A));
+}
+
 static void
 an_update_is_answered_when_it_is_served(void **state)
 {
@@ -630,6 +696,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, build, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(an_update_is_answered_when_it_is_served),
+		TEST(content_outlives_a_job_whose_time_is_out),
 		TEST(what_changes_nothing_writes_nothing),
 		TEST(updates_of_one_name_run_in_order),
 		TEST(a_message_that_comes_again_gets_the_first_ones_answer),
