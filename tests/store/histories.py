@@ -1,4 +1,5 @@
 """What many clients of many gateways saw, by the program tests/clients/histories, and whether it can be true."""
+import atexit
 import importlib.util
 import json
 import os
@@ -19,6 +20,7 @@ def program():
         pytest.skip("no Go here: " + r.stderr[-300:])
     path = os.path.join(tempfile.gettempdir(), "zg-histories-%d" % os.getpid())
     if not os.path.exists(path):
+        atexit.register(lambda: os.path.exists(path) and os.remove(path))
         run(r.stdout.split()[-1], "build", "-o", path, ".", cwd=os.path.join(TOP, "tests", "clients", "histories"), timeout=600)
     return path
 
