@@ -133,7 +133,7 @@ def many(count, letter="n"):
 
 @pytest.mark.parametrize("layout", TWO)
 def test_an_update_of_2000_records_is_one_change_to_all_readers(etcd, make_gateway, layout):
-    slow = "    update-timeout: 20s\n"
+    slow = "    update-timeout: 45s\n"
     one, two = (make_gateway(config(etcd, store(layout), HELIX[:1], slow, name=name)) for name in ("gw1", "gw2"))
     seen, stop = set(), threading.Event()
 
