@@ -666,11 +666,13 @@ gateway_close(struct gateway *gateway)
 	for (unsigned i = 0; i < gateway->worker_count; i++)
 		worker_stop(gateway->workers[i]);
 	if (gateway->loader)
-		loader_free(gateway->loader);
+		loader_stop(gateway->loader);
 	if (gateway->ixfr)
 		ixfr_stop(gateway->ixfr);
 	for (size_t i = 0; i < gateway->store_count; i++)
 		follower_stop(gateway->stores[i].follower);
+	if (gateway->loader)
+		loader_free(gateway->loader);
 	if (gateway->table) {
 		gateway_free_zones(gateway);
 		committer_free(gateway->committer);

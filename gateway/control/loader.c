@@ -96,7 +96,7 @@ loader_new(unsigned threads, loader_fn *load, void *context)
 }
 
 void
-loader_free(struct loader *loader)
+loader_stop(struct loader *loader)
 {
 	pthread_mutex_lock(&loader->mutex);
 	loader->stop = true;
@@ -104,6 +104,11 @@ loader_free(struct loader *loader)
 	pthread_mutex_unlock(&loader->mutex);
 	for (unsigned i = 0; i < loader->thread_count; i++)
 		pthread_join(loader->threads[i], NULL);
+}
+
+void
+loader_free(struct loader *loader)
+{
 	for (struct loader_item *item = loader->first, *next; item; item = next) {
 		next = item->next;
 		free(item);

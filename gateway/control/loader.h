@@ -17,7 +17,9 @@ struct loader;
 typedef void loader_fn(void *context, struct zone *const *zones, size_t count);
 
 struct loader *loader_new(unsigned threads, loader_fn *load, void *context);
-/* What has not begun is dropped; what has begun is finished. */
+/* What has not begun is dropped, what has begun is finished. More may be added, and stays where it is. */
+void loader_stop(struct loader *loader);
+/* After loader_stop, and the followers whose hooks add. */
 void loader_free(struct loader *loader);
 void loader_add(struct loader *loader, struct zone *zone);
 /* Returns once the pool no longer touches the zone. */

@@ -6,11 +6,13 @@
 #include "wire/name.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define POLL_MS 40            /* so that `tick` comes every 50 ms */
 #define IDLE_MS 1000          /* unchanged for so long: keep its content in the store now */
 #define ROUND_MS 60000        /* every zone gets its checkpoint (history is trimmed) this often */
 #define THAW_MS 100
+#define ADD_AGAIN_NS 1000000
 #define DRAIN_POLLS 4096      /* more batches than a store's queue can hold */
 
 static struct follower_zone *
@@ -800,6 +802,19 @@ follower_stop(struct follower *follower)
 	free(follower);
 }
 
+static enum status
+add_to_store(struct follower *follower, struct follower_zone *at)
+{
+	pthread_mutex_lock(&follower->mutex);
+	enum status status = follower->store->ops->add_zone(follower->store, at->zone);
+	if (!status) {
+		at->next = follower->added;
+		follower->added = at;
+	}
+	pthread_mutex_unlock(&follower->mutex);
+	return status;
+}
+
 enum status
 follower_add(struct follower *follower, struct zone *zone)
 {
@@ -811,13 +826,10 @@ follower_add(struct follower *follower, struct zone *zone)
 	at->follower = follower;
 	at->zone = zone;
 	zone->follower = at;
-	pthread_mutex_lock(&follower->mutex);
-	enum status status = follower->store->ops->add_zone(follower->store, zone);
-	if (!status) {
-		at->next = follower->added;
-		follower->added = at;
-	}
-	pthread_mutex_unlock(&follower->mutex);
+	enum status status = add_to_store(follower, at);
+	/* More zones at once than its queue holds: it takes them meanwhile. */
+	for (; status == STATUS_FULL && !atomic_load(&follower->stop); status = add_to_store(follower, at))
+		nanosleep(&(struct timespec){.tv_nsec = ADD_AGAIN_NS}, NULL);
 	if (status) {
 		zone->follower = NULL;
 		free(at);
