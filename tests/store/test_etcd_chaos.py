@@ -8,10 +8,11 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import LONG
-from linear import Clients, checker
+from conftest import LONG, SECRET
+from histories import Clients
 from test_etcd import axfr, b64, config, etcd, make_etcd, update, wait_for  # noqa: F401
 
+KEYS = "keys:\n  - {name: dhcp., algorithm: hmac-sha256, secret: %s}\n" % SECRET
 pytestmark = pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd here (Debian: etcd-server)")
 
 
@@ -48,8 +49,20 @@ def three(etcd, make_gateway, store=""):
     gateways = []
     for i in range(3):
         etcd.endpoints = etcd.endpoints[1:] + etcd.endpoints[:1]
-        gateways.append(make_gateway(config(etcd, store, name="gw%d" % (i + 1))))
+        gateways.append(make_gateway(KEYS + config(etcd, store, name="gw%d" % (i + 1))))
     return gateways
+
+
+def clients_of(gateways, folder, **options):
+    """They go on until finish."""
+    return Clients(["127.0.0.1:%d" % g.port for g in gateways], folder, updates=10 ** 6, **options)
+
+
+def answered(clients, least):
+    """Stops them; what they saw is linearizable, and they did see something."""
+    events = clients.finish()
+    clients.linearizable()
+    assert sum(e["result"] == "NOERROR" for e in events if e["kind"] not in ("query", "probe")) > least
 
 
 def kill_and_restart(etcd, member, away=2.0):
@@ -70,38 +83,36 @@ def compact(etcd):
 
 
 def test_clients_of_three_gateways_while_a_member_is_killed(make_etcd, make_gateway, folder):
-    binary = checker(folder)
     etcd = make_etcd("-n", "3")
     gateways = three(etcd, make_gateway)
-    with Clients([g.port for g in gateways], pause=0.01) as clients:
-        time.sleep(1)
-        kill_and_restart(etcd, leader(etcd), 1)
-        time.sleep(1)
+    clients = clients_of(gateways, folder, names=12, clients=6, rate=100)
+    time.sleep(1)
+    kill_and_restart(etcd, leader(etcd), 1)
+    time.sleep(1)
+    answered(clients, 20)
     all_alike(gateways)
-    assert clients.check(binary, os.path.join(folder, "history")) > 50
 
 
 @pytest.mark.skipif(not LONG, reason="a minute of failures: tests/run --long")
 @pytest.mark.parametrize("version", ["apt", "v3.5.21", "go"])
 def test_clients_of_three_gateways_whatever_happens_to_etcd(make_etcd, make_gateway, folder, version):
-    binary = checker(folder)
     etcd = make_etcd("-n", "3", "-v", version)
     gateways = three(etcd, make_gateway)
-    with Clients([g.port for g in gateways], clients=9, names=6) as clients:
-        for round_ in range(2):
-            kill_and_restart(etcd, leader(etcd))
-            compact(etcd)
-            freeze(etcd, leader(etcd), 4)
-            for url in etcd.endpoints:
-                try:
-                    v3(url, "maintenance/defragment")
-                except urllib.error.URLError:
-                    pass  # it is slow to come back
-            kill_and_restart(etcd, round_ + 1)
-            victim = gateways[round_]
-            victim.kill()
-            compact(etcd)
-            victim.start(check=False)
-            time.sleep(2)
+    clients = clients_of(gateways, folder, names=12, clients=9)
+    for round_ in range(2):
+        kill_and_restart(etcd, leader(etcd))
+        compact(etcd)
+        freeze(etcd, leader(etcd), 4)
+        for url in etcd.endpoints:
+            try:
+                v3(url, "maintenance/defragment")
+            except urllib.error.URLError:
+                pass  # it is slow to come back
+        kill_and_restart(etcd, round_ + 1)
+        victim = gateways[round_]
+        victim.kill()
+        compact(etcd)
+        victim.start(check=False)
+        time.sleep(2)
+    answered(clients, 100)
     all_alike(gateways)
-    assert clients.check(binary, os.path.join(folder, "history")) > 300

@@ -1,5 +1,0 @@
-module zonegate/tests/linear
-
-go 1.25.0
-
-require github.com/anishathalye/porcupine v1.3.1
