@@ -15,6 +15,7 @@
 #define ACCEPTS 64                 /* new connections a turn */
 #define STREAM_TURN 16             /* messages of a transfer before others get their turn: 1 MiB */
 #define EVICT_LOOK 8               /* connections looked at to find an idle one */
+#define STALLED_PART 4             /* who takes nothing for this part of the idle time makes room for others */
 
 /* Connections of one client address. */
 struct tcp_address {
@@ -541,6 +542,16 @@ connection_ready(struct source *source, uint32_t events)
 
 /* ---- new connections ---- */
 
+/* Would nobody miss it? It is idle, or its client has long taken nothing of what is there for it. */
+static bool
+may_evict(const struct tcp_connection *connection)
+{
+	const struct tcp *tcp = connection->tcp;
+
+	return !is_working(connection) ||
+	       (connection->pending == 0 && tcp->now_ms - connection->progress_ms >= tcp->limits.tcp_idle_ms / STALLED_PART);
+}
+
 /* The connection that has been idle longest makes room (RFC 7766 6.2.3). False: all are at work. */
 static bool
 evict(struct tcp *tcp)
@@ -548,7 +559,7 @@ evict(struct tcp *tcp)
 	struct tcp_connection *connection = tcp->oldest;
 
 	for (unsigned look = 0; look < EVICT_LOOK && connection != NULL; look++, connection = connection->newer) {
-		if (!is_working(connection)) {
+		if (may_evict(connection)) {
 			close_connection(connection);
 			return true;
 		}
@@ -600,12 +611,10 @@ adopt(struct tcp_listener *listener, int fd, const struct sockaddr_storage *remo
 	struct tcp *tcp = listener->tcp;
 	int one = 1;
 
-	if (tcp->open >= tcp->limits.tcp_clients && !evict(tcp)) {
-		refuse(tcp, fd);
-		return;
-	}
+	/* First: who may not have another sends nobody away. */
 	struct tcp_address *address = address_take(tcp, remote);
-	struct tcp_connection *connection = address != NULL ? connection_new(tcp) : NULL;
+	bool room = address != NULL && (tcp->open < tcp->limits.tcp_clients || evict(tcp));
+	struct tcp_connection *connection = room ? connection_new(tcp) : NULL;
 	if (connection == NULL || !begin(connection, listener->layer, fd)) {
 		if (connection != NULL) {
 			connection->newer = tcp->free;

@@ -77,6 +77,7 @@ def test_connections_of_a_client_and_of_all(make_gateway, threads):
     third = [connect(g, "127.0.0.%d" % i) for i in range(3, 6)]
     assert all(alive(s) for s in third)
     assert [alive(s) for s in other + five].count(False) == 1 and not alive(other[0])
+    assert not alive(connect(g)) and all(alive(s) for s in other[1:] + five + third), "who may not have another sends nobody away"
     # Who goes makes room for itself.
     third[0].close()
     five[0].close()
