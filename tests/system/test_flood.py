@@ -15,11 +15,13 @@ import dns.message
 import dns.query
 import pytest
 
+import test_tls
 from conftest import CONFIG, LONG, ZONE, ZONEGATED
 
 IP_PKTINFO = 8                  # ip(7); not in this Python's socket
 RATE, SLIP = 40, 2
-IDLE_BYTES = 1024               # the server's own memory for an idle TCP connection, as zonegate.yaml(5) says
+IDLE_BYTES = 768                # the server's own memory for an idle TCP connection: zonegate.yaml(5) says 0.5 KiB
+IDLE_TLS_BYTES = 20 << 10       # with TLS: 15 KiB
 STALLED_BYTES = 640 << 10       # and for one that is not read from or never finishes its message
 SANITIZED_FACTOR = 8            # AddressSanitizer keeps what is freed, and red zones
 
@@ -236,6 +238,34 @@ def test_thousands_of_idle_connections_cost_others_nothing_and_little_memory(mak
     others_are_served(g)
     assert (g.rss_bytes() - before) / count <= IDLE_BYTES * factor()
     close_all(made)
+    wait_open(g, 0)
+
+
+tls = test_tls.tls
+
+
+def test_idle_tls_connections_cost_others_nothing_and_bounded_memory(tls, many_files):
+    count = min(5000 if LONG else 500, many_files)
+    g = tls(test_tls.TLS_CONFIG.replace("  identity: gw1\n", "  identity: gw1\n  tcp-clients: 12000\n  tcp-clients-address: 6000\n  tcp-idle: 1h\n"))
+    context = test_tls.context(g)
+
+    def one():
+        s = test_tls.connect(g, context)
+        s.sendall(frame())
+        read_exactly(s, struct.unpack("!H", read_exactly(s, 2))[0])
+        return s
+    made = [one() for _ in range(20)]
+    others_are_served(g)
+    before = g.rss_bytes()
+    made += [one() for _ in range(count)]
+    # Some never begin the handshake.
+    silent = [socket.create_connection(("127.0.0.1", g.tls), 10) for _ in range(count // 5)]
+    others_are_served(g)
+    each = (g.rss_bytes() - before) / len(made + silent)
+    print("%d idle TLS connections: %.0f octets each" % (count, each))
+    assert each <= IDLE_TLS_BYTES * factor()
+    assert metric(g, "tcp_connections") == len(made + silent)
+    close_all(made + silent)
     wait_open(g, 0)
 
 
