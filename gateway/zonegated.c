@@ -148,8 +148,8 @@ open_sockets(struct start *start)
 	if (listener_open(server->listen.items, server->listen.count, start->threads, &start->sockets, reason) !=
 	    STATUS_OK)
 		return fail(reason);
-	if (listener_open_tls(server->listen_tls.items, server->listen_tls.count, start->threads, start->sockets, reason) !=
-	    STATUS_OK)
+	if (listener_open_tls(server->listen_tls.items, server->listen_tls.count, start->threads, start->sockets,
+			      reason) != STATUS_OK)
 		return fail(reason);
 	if (server->http.count > 0 && http_listen(&server->http.items[0], &start->http_fd, reason) != STATUS_OK)
 		return fail(reason);

@@ -139,7 +139,8 @@ cert_matches(const struct element *element, const struct policy_requestor *who)
 
 	for (size_t at = 0; at < who->names_size; at += name_size(who->names + at)) {
 		const uint8_t *name = who->names + at;
-		if (wildcard ? name_is_within(name, parent) && !name_equal(name, parent) : name_equal(name, element->key))
+		if (wildcard ? name_is_within(name, parent) && !name_equal(name, parent)
+			     : name_equal(name, element->key))
 			return true;
 	}
 	return false;

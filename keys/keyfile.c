@@ -182,12 +182,16 @@ static enum status
 keyfile_expected(struct keyfile *file, const char *what)
 {
 	static const char *const signs[] = {
-		[TOKEN_END] = "the end of the file", [TOKEN_OPEN] = "\"{\"", [TOKEN_CLOSE] = "\"}\"", [TOKEN_SEMICOLON] = "\";\"",
+		[TOKEN_END] = "the end of the file",
+		[TOKEN_OPEN] = "\"{\"",
+		[TOKEN_CLOSE] = "\"}\"",
+		[TOKEN_SEMICOLON] = "\";\"",
 		[TOKEN_BAD] = "a string or comment that does not end, or a byte that is no text",
 	};
 
 	if (file->token == TOKEN_WORD || file->token == TOKEN_STRING)
-		return keyfile_says(file, file->token_line, "expected %s, found \"%s\"", what, keyfile_word(file->text));
+		return keyfile_says(file, file->token_line, "expected %s, found \"%s\"", what,
+				    keyfile_word(file->text));
 	return keyfile_says(file, file->token_line, "expected %s, found %s", what, signs[file->token]);
 }
 
@@ -263,7 +267,8 @@ add_key(struct keyfile *file)
 	if (status != STATUS_OK)
 		goto out;
 	if (!key->has_algorithm || !key->has_secret) {
-		status = keyfile_says(file, line, "the key \"%.255s\" has no %s", key->name, key->has_algorithm ? "secret" : "algorithm");
+		status = keyfile_says(file, line, "the key \"%.255s\" has no %s", key->name,
+				      key->has_algorithm ? "secret" : "algorithm");
 		goto out;
 	}
 	status = file->add(file->context, key->name, key->algorithm, key->secret, reason);
@@ -328,7 +333,8 @@ read_statement(struct keyfile *file)
 	}
 	if (strcasecmp(file->text, "Private-key-format:") == 0)
 		return keyfile_says(file, file->token_line,
-		                    "a K*.private file is not read: put the key into a file of the form %s", KEY_SYNTAX);
+				    "a K*.private file is not read: put the key into a file of the form %s",
+				    KEY_SYNTAX);
 	return keyfile_expected(file, "a key statement");
 }
 
@@ -344,7 +350,13 @@ path_is_old_pair(const char *path)
 enum status
 keyfile_parse(const char *text, size_t size, const char *path, keyfile_add *add, void *context, char *reason)
 {
-	struct keyfile file = {.at = text, .end = text + size, .path = path, .reason = reason, .add = add, .context = context, .line = 1};
+	struct keyfile file = {.at = text,
+			       .end = text + size,
+			       .path = path,
+			       .reason = reason,
+			       .add = add,
+			       .context = context,
+			       .line = 1};
 	enum status status = STATUS_OK;
 
 	while (status == STATUS_OK && keyfile_read(&file) != TOKEN_END)
@@ -384,7 +396,8 @@ file_read(const char *path, char **text, size_t *size, char *reason)
 			used += (size_t)got;
 	}
 	if (status != STATUS_OK)
-		snprintf(reason, KEYFILE_REASON_SIZE, "%.300s: %s", path, strerror(status == STATUS_IO ? errno : ENOMEM));
+		snprintf(reason, KEYFILE_REASON_SIZE, "%.300s: %s", path,
+			 strerror(status == STATUS_IO ? errno : ENOMEM));
 	else if (used > FILE_MAX_BYTES) {
 		snprintf(reason, KEYFILE_REASON_SIZE, "%.300s: a key file of over 1 MiB", path);
 		status = STATUS_LIMIT;
@@ -401,8 +414,9 @@ keyfile_load(const char *path, keyfile_add *add, void *context, char *reason)
 	size_t size;
 
 	if (path_is_old_pair(path)) {
-		snprintf(reason, KEYFILE_REASON_SIZE, "%.300s:1: K*.key and K*.private files are not read: put the key into a file of the form %s",
-		         path, KEY_SYNTAX);
+		snprintf(reason, KEYFILE_REASON_SIZE,
+			 "%.300s:1: K*.key and K*.private files are not read: put the key into a file of the form %s",
+			 path, KEY_SYNTAX);
 		return STATUS_MALFORMED;
 	}
 	enum status status = file_read(path, &text, &size, reason);

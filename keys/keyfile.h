@@ -16,9 +16,11 @@
 #define KEYFILE_REASON_SIZE 512
 
 /* Called for each key statement, in order; a status that is not good ends the reading, with the `reason` that it gave. */
-typedef enum status keyfile_add(void *context, const char *name, const char *algorithm, const char *secret_base64, char *reason);
+typedef enum status keyfile_add(void *context, const char *name, const char *algorithm, const char *secret_base64,
+				char *reason);
 
-MUST_USE enum status keyfile_parse(const char *text, size_t size, const char *path, keyfile_add *add, void *context, char *reason);
+MUST_USE enum status keyfile_parse(const char *text, size_t size, const char *path, keyfile_add *add, void *context,
+				   char *reason);
 /* STATUS_IO: cannot be read; STATUS_LIMIT: over 1 MiB. */
 MUST_USE enum status keyfile_load(const char *path, keyfile_add *add, void *context, char *reason);
 /* `text` for a message, or "..." where it might be a secret: over 30 characters, or with those of base64. */

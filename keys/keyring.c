@@ -214,7 +214,8 @@ keyring_add(struct keyring *keyring, const char *name, const char *algorithm, co
 static bool
 key_is_same(const struct key *a, const struct key *b)
 {
-	return a->algorithm == b->algorithm && a->secret_size == b->secret_size && digest_equal(a->secret, b->secret, a->secret_size);
+	return a->algorithm == b->algorithm && a->secret_size == b->secret_size &&
+	       digest_equal(a->secret, b->secret, a->secret_size);
 }
 
 void
@@ -268,7 +269,8 @@ keyring_generate(const char *name, const char *algorithm, char *out, size_t room
 	size_t size = digest_size(found->digest);
 	random_bytes(secret, size);
 	bytes_to_base64(secret, size, base64);
-	int length = snprintf(out, room, "key \"%s\" {\n\talgorithm %s;\n\tsecret \"%s\";\n};\n", text, found->text, base64);
+	int length =
+		snprintf(out, room, "key \"%s\" {\n\talgorithm %s;\n\tsecret \"%s\";\n};\n", text, found->text, base64);
 	digest_wipe(secret, sizeof secret);
 	digest_wipe(base64, sizeof base64);
 	return length >= 0 && (size_t)length < room ? STATUS_OK : STATUS_LIMIT;

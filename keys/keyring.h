@@ -44,7 +44,8 @@ void keyring_hold(struct keyring *keyring);
  * STATUS_EXISTS (same name twice), STATUS_MALFORMED (name, algorithm or base64), STATUS_UNSUPPORTED (libcrypto is without the
  * digest); reason has KEYRING_REASON_SIZE.
  */
-MUST_USE enum status keyring_add(struct keyring *keyring, const char *name, const char *algorithm, const char *secret_base64, char *reason);
+MUST_USE enum status keyring_add(struct keyring *keyring, const char *name, const char *algorithm,
+				 const char *secret_base64, char *reason);
 /*
  * All key statements of a file; comments are //, # and C's. What rndc-confgen and ddns-confgen print beside the key (options,
  * controls, server, update-policy, their line "nsupdate …") is passed over. A file without a key is a mistake. STATUS_IO: cannot be read; STATUS_LIMIT:
@@ -52,7 +53,8 @@ MUST_USE enum status keyring_add(struct keyring *keyring, const char *name, cons
  */
 MUST_USE enum status keyring_load(struct keyring *keyring, const char *path, char *reason);
 /* The same from memory; `path` only for messages. */
-MUST_USE enum status keyring_parse(struct keyring *keyring, const char *text, size_t size, const char *path, char *reason);
+MUST_USE enum status keyring_parse(struct keyring *keyring, const char *text, size_t size, const char *path,
+				   char *reason);
 
 /* Lower-case wire name; NULL: no such key. */
 struct key *keyring_find(const struct keyring *keyring, const uint8_t *name);

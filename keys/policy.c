@@ -142,13 +142,16 @@ read_action(struct words *words, struct rule *rule)
 {
 	rule->grant = words_is(words, "grant");
 	if (!rule->grant && !words_is(words, "deny"))
-		return words_say(words, "a rule begins with grant or deny, not with '%.40s'", words->word ? words->word : "");
+		return words_say(words, "a rule begins with grant or deny, not with '%.40s'",
+				 words->word ? words->word : "");
 	words_next(words);
 	if (!words->word)
-		return words_say(words, "the name of a key, or '*', is missing after '%s'", rule->grant ? "grant" : "deny");
+		return words_say(words, "the name of a key, or '*', is missing after '%s'",
+				 rule->grant ? "grant" : "deny");
 	rule->cert = strncasecmp(words->word, "cert:", 5) == 0;
 	if (!word_is_name(words->word + (rule->cert ? 5 : 0), rule->identity))
-		return words_say(words, "'%.60s' is not the name of a %s", words->word, rule->cert ? "certificate" : "key");
+		return words_say(words, "'%.60s' is not the name of a %s", words->word,
+				 rule->cert ? "certificate" : "key");
 	words_next(words);
 	return STATUS_OK;
 }
@@ -163,12 +166,14 @@ read_kind(struct words *words, struct rule *rule)
 			continue;
 		rule->kind = (enum rule_kind)i;
 		if (rule->cert && (rule->kind == RULE_TCP_SELF || rule->kind == RULE_6TO4_SELF))
-			return words_say(words, "a rule of type %s knows its requestor by the address, not by cert:", kind_texts[i]);
+			return words_say(words, "a rule of type %s knows its requestor by the address, not by cert:",
+					 kind_texts[i]);
 		words_next(words);
 		return STATUS_OK;
 	}
 	if (strncasecmp(words->word, "ms-", 3) == 0 || strncasecmp(words->word, "krb5-", 5) == 0)
-		return words_say(words, "'%.30s' needs GSS-TSIG, which is not supported: there are " KINDS_TEXT, words->word);
+		return words_say(words, "'%.30s' needs GSS-TSIG, which is not supported: there are " KINDS_TEXT,
+				 words->word);
 	return words_say(words, "'%.30s' is not a type of rule that is supported: there are " KINDS_TEXT, words->word);
 }
 
@@ -181,8 +186,9 @@ check_name(struct words *words, const struct policy *policy, const struct rule *
 	uint16_t type;
 
 	if (is_wildcard && !name_is_wildcard(rule->name))
-		return words_say(words, "'%.60s' is not a wildcard: a rule of type wildcard needs a name that begins with '*.'",
-		                 words->word);
+		return words_say(
+			words, "'%.60s' is not a wildcard: a rule of type wildcard needs a name that begins with '*.'",
+			words->word);
 	const uint8_t *top = is_wildcard ? name_strip(rule->name, 1) : rule->name;
 	if (name_is_within(top, policy->zone) || (rule->kind != RULE_NAME && name_is_within(policy->zone, top)))
 		return STATUS_OK;
@@ -211,13 +217,14 @@ read_name(struct words *words, const struct policy *policy, struct rule *rule)
 	case RULE_SELFSUB:
 	case RULE_SELFWILD:
 		if (!name_equal(rule->name, root_name) && !name_equal(rule->name, rule->identity))
-			status = words_say(words, "'%.60s': the name of a rule of type %s is '.' or that of its key", words->word,
-			                   kind_texts[rule->kind]);
+			status = words_say(words, "'%.60s': the name of a rule of type %s is '.' or that of its key",
+					   words->word, kind_texts[rule->kind]);
 		break;
 	case RULE_TCP_SELF:
 	case RULE_6TO4_SELF:
 		if (!name_equal(rule->name, root_name))
-			status = words_say(words, "'%.60s': the name of a rule of type %s is '.'", words->word, kind_texts[rule->kind]);
+			status = words_say(words, "'%.60s': the name of a rule of type %s is '.'", words->word,
+					   kind_texts[rule->kind]);
 		break;
 	default:
 		status = check_name(words, policy, rule);
@@ -392,8 +399,8 @@ asker_identity(const struct rule *rule, const struct asker *asker, const uint8_t
 		return !before && asker->key_name && identity_matches(rule, asker->key_name) ? asker->key_name : NULL;
 	if (asker->names_size == 0)
 		return NULL;
-	for (const uint8_t *at = before ? before + name_size(before) : asker->names; at < asker->names + asker->names_size;
-	     at += name_size(at))
+	for (const uint8_t *at = before ? before + name_size(before) : asker->names;
+	     at < asker->names + asker->names_size; at += name_size(at))
 		if (identity_matches(rule, at))
 			return at;
 	return NULL;
@@ -435,7 +442,8 @@ rule_matches(const struct rule *rule, const struct asker *asker, const uint8_t *
 		return false;
 	/* These two know their requestor by its address; a signature is not needed, and not looked at. */
 	if (rule->kind == RULE_TCP_SELF || rule->kind == RULE_6TO4_SELF)
-		return asker_reverse(asker, rule->kind, reverse) && identity_matches(rule, reverse) && name_equal(name, reverse);
+		return asker_reverse(asker, rule->kind, reverse) && identity_matches(rule, reverse) &&
+		       name_equal(name, reverse);
 	const uint8_t *identity = NULL;
 	while ((identity = asker_identity(rule, asker, identity)) != NULL)
 		if (rule_matches_name(rule, identity, name))
@@ -542,11 +550,13 @@ could_allow_within(const struct policy *policy, const struct asker *asker, const
 	}
 	if (at && decide_any(policy, asker, top).allowed)
 		return true;
-	return below && name_join(label, sizeof label, top, child) == STATUS_OK && decide_any(policy, asker, child).allowed;
+	return below && name_join(label, sizeof label, top, child) == STATUS_OK &&
+	       decide_any(policy, asker, child).allowed;
 }
 
 static bool
-rule_could_allow_as(const struct policy *policy, const struct rule *rule, const struct asker *asker, const uint8_t *identity)
+rule_could_allow_as(const struct policy *policy, const struct rule *rule, const struct asker *asker,
+		    const uint8_t *identity)
 {
 	switch (rule->kind) {
 	case RULE_NAME:
@@ -607,7 +617,8 @@ policy_key(const struct policy *policy, size_t index)
 {
 	for (size_t i = 0; i < policy->count; i++) {
 		const struct rule *rule = &policy->rules[i];
-		if (rule->cert || rule->kind == RULE_TCP_SELF || rule->kind == RULE_6TO4_SELF || name_is_wildcard(rule->identity))
+		if (rule->cert || rule->kind == RULE_TCP_SELF || rule->kind == RULE_6TO4_SELF ||
+		    name_is_wildcard(rule->identity))
 			continue;
 		if (index-- == 0)
 			return rule->identity;

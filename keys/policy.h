@@ -51,7 +51,8 @@ struct policy_verdict {
 
 /* The first rule that matches identity, address, name and type decides. name: lower-case wire name; type may be TYPE_ANY
  * only to ask for "any type at all". */
-struct policy_verdict policy_allows(const struct policy *policy, const struct policy_requestor *who, const uint8_t *name, uint16_t type);
+struct policy_verdict policy_allows(const struct policy *policy, const struct policy_requestor *who,
+				    const uint8_t *name, uint16_t type);
 /* Could any rule allow this sender something? (A message without an update section, updates.md 5.) */
 bool policy_could_allow(const struct policy *policy, const struct policy_requestor *who);
 /* The text of a rule by number, for logs; "no rule" for 0. */

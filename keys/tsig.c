@@ -87,7 +87,8 @@ digest_add_prior(struct tsig_digest *digest, const uint8_t *mac, uint16_t size)
 
 /* The message without its TSIG, with the id that it had when it was signed (4.3.2). */
 static void
-digest_add_message(struct tsig_digest *digest, const uint8_t *wire, size_t size, uint16_t original_id, uint16_t additional_count)
+digest_add_message(struct tsig_digest *digest, const uint8_t *wire, size_t size, uint16_t original_id,
+		   uint16_t additional_count)
 {
 	memcpy(digest->header, wire, sizeof digest->header);
 	bytes_put_u16(digest->header, original_id);
@@ -98,8 +99,8 @@ digest_add_message(struct tsig_digest *digest, const uint8_t *wire, size_t size,
 
 /* 4.3.3: names in canonical form; Other Data is the caller's to keep. */
 static void
-digest_add_variables(struct tsig_digest *digest, const struct key *key, const struct algorithm *algorithm, uint64_t time_s,
-                     uint16_t fudge_s, uint16_t error, const uint8_t *other, uint16_t other_size)
+digest_add_variables(struct tsig_digest *digest, const struct key *key, const struct algorithm *algorithm,
+		     uint64_t time_s, uint16_t fudge_s, uint16_t error, const uint8_t *other, uint16_t other_size)
 {
 	struct writer out = writer_over(digest->variables, sizeof digest->variables);
 
@@ -232,9 +233,10 @@ verify_checks(const struct message *msg, const struct keyring *keys, uint64_t no
 	tsig->mac_size = record.mac_size;
 	memcpy(tsig->mac, record.mac, record.mac_size);
 
-	digest_add_message(&digest, msg->wire, msg->tsig_offset, tsig->original_id, (uint16_t)(msg->count[SECTION_ADDITIONAL] - 1));
-	digest_add_variables(&digest, tsig->key, tsig->algorithm, tsig->time_signed_s, tsig->fudge_s, tsig->error, record.other,
-	                     record.other_size);
+	digest_add_message(&digest, msg->wire, msg->tsig_offset, tsig->original_id,
+			   (uint16_t)(msg->count[SECTION_ADDITIONAL] - 1));
+	digest_add_variables(&digest, tsig->key, tsig->algorithm, tsig->time_signed_s, tsig->fudge_s, tsig->error,
+			     record.other, record.other_size);
 	digest_make(&digest, tsig->key, mac);
 	if (!digest_equal(mac, tsig->mac, tsig->mac_size)) /* 5.2.2 */
 		return TSIG_BADSIG;
@@ -292,8 +294,8 @@ tsig_room(const struct tsig *tsig)
 
 /* Put the record at the end of the message (5.1): no name is compressed, and ARCOUNT counts it. */
 static void
-record_write(const struct tsig *tsig, uint8_t *wire, size_t *size, const uint8_t *mac, uint64_t time_s, const uint8_t *other,
-             uint16_t other_size)
+record_write(const struct tsig *tsig, uint8_t *wire, size_t *size, const uint8_t *mac, uint64_t time_s,
+	     const uint8_t *other, uint16_t other_size)
 {
 	uint16_t mac_size = answer_mac_size(tsig);
 	size_t algorithm_size = name_size(tsig->algorithm_name);
@@ -344,7 +346,8 @@ sign(struct tsig *tsig, uint8_t *wire, size_t *size, size_t room, uint64_t now_s
 		if (form == SIGN_NEXT)
 			digest_add_timers(&digest, time_s, TSIG_FUDGE_S);
 		else
-			digest_add_variables(&digest, tsig->key, tsig->algorithm, time_s, TSIG_FUDGE_S, error, other, other_size);
+			digest_add_variables(&digest, tsig->key, tsig->algorithm, time_s, TSIG_FUDGE_S, error, other,
+					     other_size);
 		digest_make(&digest, tsig->key, mac);
 	}
 	record_write(tsig, wire, size, mac, time_s, other, other_size);
@@ -390,7 +393,8 @@ tsig_sign_request(struct tsig *tsig, struct key *key, uint8_t *wire, size_t *siz
 
 /* `before`: unsigned messages of a stream since the last signed one; `first`: no message was before this. */
 static bool
-check_answer(struct tsig *tsig, const struct message *msg, const uint8_t *before, size_t before_size, bool first, uint64_t now_s)
+check_answer(struct tsig *tsig, const struct message *msg, const uint8_t *before, size_t before_size, bool first,
+	     uint64_t now_s)
 {
 	struct tsig answer;
 	struct tsig_record record;
@@ -408,14 +412,16 @@ check_answer(struct tsig *tsig, const struct message *msg, const uint8_t *before
 	digest_add_prior(&digest, tsig->mac, tsig->mac_size);
 	if (before_size > 0)
 		digest_add(&digest, before, before_size);
-	digest_add_message(&digest, msg->wire, msg->tsig_offset, answer.original_id, (uint16_t)(msg->count[SECTION_ADDITIONAL] - 1));
+	digest_add_message(&digest, msg->wire, msg->tsig_offset, answer.original_id,
+			   (uint16_t)(msg->count[SECTION_ADDITIONAL] - 1));
 	if (first)
-		digest_add_variables(&digest, tsig->key, tsig->algorithm, answer.time_signed_s, answer.fudge_s, answer.error,
-		                     record.other, record.other_size);
+		digest_add_variables(&digest, tsig->key, tsig->algorithm, answer.time_signed_s, answer.fudge_s,
+				     answer.error, record.other, record.other_size);
 	else
 		digest_add_timers(&digest, answer.time_signed_s, answer.fudge_s);
 	digest_make(&digest, tsig->key, mac);
-	if (!digest_equal(mac, record.mac, record.mac_size) || !time_is_near(answer.time_signed_s, now_s, answer.fudge_s))
+	if (!digest_equal(mac, record.mac, record.mac_size) ||
+	    !time_is_near(answer.time_signed_s, now_s, answer.fudge_s))
 		return false;
 	memcpy(tsig->mac, record.mac, record.mac_size);
 	tsig->mac_size = record.mac_size;

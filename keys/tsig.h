@@ -66,12 +66,14 @@ MUST_USE enum status tsig_sign(struct tsig *tsig, uint8_t *wire, size_t *size, s
  * Sign the next message of a stream (5.3.1): the first as tsig_sign; the others over the previous MAC, the message and the timers.
  * first  true for the first message
  */
-MUST_USE enum status tsig_sign_next(struct tsig *tsig, uint8_t *wire, size_t *size, size_t room, uint64_t now_s, bool first);
+MUST_USE enum status tsig_sign_next(struct tsig *tsig, uint8_t *wire, size_t *size, size_t room, uint64_t now_s,
+				    bool first);
 
 /*
  * Sign a request of our own (NOTIFY, transfer in); fills `tsig`, with which tsig_check_response verifies the answer (5.3.2, 5.4).
  */
-MUST_USE enum status tsig_sign_request(struct tsig *tsig, struct key *key, uint8_t *wire, size_t *size, size_t room, uint64_t now_s);
+MUST_USE enum status tsig_sign_request(struct tsig *tsig, struct key *key, uint8_t *wire, size_t *size, size_t room,
+				       uint64_t now_s);
 /* Verify a response to tsig_sign_request, or the first message of one; false: wrong or missing. */
 bool tsig_check_response(struct tsig *tsig, const struct message *msg, uint64_t now_s);
 /*

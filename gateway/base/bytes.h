@@ -85,10 +85,25 @@ reader_take(struct reader *in, size_t size)
 }
 
 static inline uint8_t reader_u8(struct reader *in) { const uint8_t *p = reader_take(in, 1); return p ? p[0] : 0; }
-static inline uint16_t reader_u16(struct reader *in) { const uint8_t *p = reader_take(in, 2); return p ? bytes_get_u16(p) : 0; }
-static inline uint32_t reader_u32(struct reader *in) { const uint8_t *p = reader_take(in, 4); return p ? bytes_get_u32(p) : 0; }
+static inline uint16_t
+reader_u16(struct reader *in)
+{
+	const uint8_t *p = reader_take(in, 2);
+	return p ? bytes_get_u16(p) : 0;
+}
+static inline uint32_t
+reader_u32(struct reader *in)
+{
+	const uint8_t *p = reader_take(in, 4);
+	return p ? bytes_get_u32(p) : 0;
+}
 static inline uint64_t reader_u48(struct reader *in) { uint64_t hi = reader_u16(in); return hi << 32 | reader_u32(in); }
-static inline uint64_t reader_u64(struct reader *in) { const uint8_t *p = reader_take(in, 8); return p ? bytes_get_u64(p) : 0; }
+static inline uint64_t
+reader_u64(struct reader *in)
+{
+	const uint8_t *p = reader_take(in, 8);
+	return p ? bytes_get_u64(p) : 0;
+}
 
 static inline struct writer
 writer_over(uint8_t *bytes, size_t size)
@@ -113,11 +128,40 @@ writer_room(struct writer *out, size_t size)
 }
 
 static inline void writer_u8(struct writer *out, uint8_t v) { uint8_t *p = writer_room(out, 1); if (p) p[0] = v; }
-static inline void writer_u16(struct writer *out, uint16_t v) { uint8_t *p = writer_room(out, 2); if (p) bytes_put_u16(p, v); }
-static inline void writer_u32(struct writer *out, uint32_t v) { uint8_t *p = writer_room(out, 4); if (p) bytes_put_u32(p, v); }
-static inline void writer_u48(struct writer *out, uint64_t v) { writer_u16(out, (uint16_t)(v >> 32)); writer_u32(out, (uint32_t)v); }
-static inline void writer_u64(struct writer *out, uint64_t v) { uint8_t *p = writer_room(out, 8); if (p) bytes_put_u64(p, v); }
-static inline void writer_bytes(struct writer *out, const void *bytes, size_t size) { uint8_t *p = writer_room(out, size); if (p && size) memcpy(p, bytes, size); }
+static inline void
+writer_u16(struct writer *out, uint16_t v)
+{
+	uint8_t *p = writer_room(out, 2);
+	if (p)
+		bytes_put_u16(p, v);
+}
+static inline void
+writer_u32(struct writer *out, uint32_t v)
+{
+	uint8_t *p = writer_room(out, 4);
+	if (p)
+		bytes_put_u32(p, v);
+}
+static inline void
+writer_u48(struct writer *out, uint64_t v)
+{
+	writer_u16(out, (uint16_t)(v >> 32));
+	writer_u32(out, (uint32_t)v);
+}
+static inline void
+writer_u64(struct writer *out, uint64_t v)
+{
+	uint8_t *p = writer_room(out, 8);
+	if (p)
+		bytes_put_u64(p, v);
+}
+static inline void
+writer_bytes(struct writer *out, const void *bytes, size_t size)
+{
+	uint8_t *p = writer_room(out, size);
+	if (p && size)
+		memcpy(p, bytes, size);
+}
 
 /* Lower-case or upper-case hexadecimal to bytes; false on anything else or an odd count. */
 bool bytes_from_hex(const char *hex, size_t digits, uint8_t *out);

@@ -196,8 +196,8 @@ read_number(struct parser *in, struct json_node *node)
 	if (*begin == '0' && in->at > begin + 1)
 		return fail(in, "a number that begins with 0");
 	for (const char *at = begin; at < in->at; at++) /* below 0, where there is room for one more */
-		overflow = __builtin_mul_overflow(value, 10, &value) || __builtin_sub_overflow(value, *at - '0', &value) ||
-			   overflow;
+		overflow = __builtin_mul_overflow(value, 10, &value) ||
+			   __builtin_sub_overflow(value, *at - '0', &value) || overflow;
 	overflow = overflow || (!negative && value == INT64_MIN);
 	node->integer = negative || overflow ? value : -value;
 	node->kind = overflow ? JSON_KIND_NUMBER : JSON_KIND_INTEGER;

@@ -35,8 +35,16 @@ void log_to(int fd);
 void log_write(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
 #define log_error(event, ...) log_write(LOG_LEVEL_ERROR, event, __VA_ARGS__)
 #define log_warning(event, ...) log_write(LOG_LEVEL_WARNING, event, __VA_ARGS__)
-#define log_info(event, ...) do { if (log_enabled(LOG_LEVEL_INFO)) log_write(LOG_LEVEL_INFO, event, __VA_ARGS__); } while (0)
-#define log_debug(event, ...) do { if (log_enabled(LOG_LEVEL_DEBUG)) log_write(LOG_LEVEL_DEBUG, event, __VA_ARGS__); } while (0)
+#define log_info(event, ...) \
+	do { \
+		if (log_enabled(LOG_LEVEL_INFO)) \
+			log_write(LOG_LEVEL_INFO, event, __VA_ARGS__); \
+	} while (0)
+#define log_debug(event, ...) \
+	do { \
+		if (log_enabled(LOG_LEVEL_DEBUG)) \
+			log_write(LOG_LEVEL_DEBUG, event, __VA_ARGS__); \
+	} while (0)
 
 struct log_site {
 	const char *file;

@@ -19,8 +19,16 @@ stat_add(stat_counter *counter, uint64_t n)
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-static inline void stat_add_shared(stat_counter *counter, uint64_t n) { atomic_fetch_add_explicit(counter, n, memory_order_relaxed); }
-static inline uint64_t stat_read(const stat_counter *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
+static inline void
+stat_add_shared(stat_counter *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+static inline uint64_t
+stat_read(const stat_counter *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
 
 /* Bounds in the "le" sense of Prometheus; the last bucket is +Inf. */
 #define STAT_BUCKETS 24

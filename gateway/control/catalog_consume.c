@@ -171,7 +171,8 @@ come(struct following *following, const struct member *member, bool known)
 	/* RFC 9432 5.2: a zone that is here already is not the catalog's to change. */
 	if (!known && gateway_find_zone(following->gateway, member->name)) {
 		following->clashes++;
-		log_limited(LOG_LEVEL_WARNING, "catalog", "a member is served already, and not as its member zone=%s member=%s",
+		log_limited(LOG_LEVEL_WARNING, "catalog",
+			    "a member is served already, and not as its member zone=%s member=%s",
 			    following->catalog->text, name_to_text(member->name, text));
 		return;
 	}
@@ -188,7 +189,8 @@ compare(struct following *following, const struct listing *listing)
 		struct zone *zone = i < following->current_count ? following->current[i] : NULL;
 		const struct member *member = k < listing->count ? &listing->members[k] : NULL;
 		int order = !zone ? 1 : !member ? -1 : name_compare(zone->name, member->name);
-		if (order == 0 && memcmp(added_of(gateway_zone_config(zone))->label, member->label, member->label[0] + 1u) != 0) {
+		if (order == 0 &&
+		    memcmp(added_of(gateway_zone_config(zone))->label, member->label, member->label[0] + 1u) != 0) {
 			leave(following, zone);
 			come(following, member, true);
 		} else if (order < 0) {
@@ -257,8 +259,8 @@ follow(struct following *following, struct zone *zone, const struct listing *lis
 	if (status != STATUS_OK)
 		log_error("catalog", "not followed zone=%s reason=%s", zone->text, reason);
 	else if (added > 0 || removed > 0)
-		log_info("catalog", "zone=%s members=%zu added=%zu removed=%zu clashes=%zu", zone->text, listing->count, added,
-			 removed, following->clashes);
+		log_info("catalog", "zone=%s members=%zu added=%zu removed=%zu clashes=%zu", zone->text, listing->count,
+			 added, removed, following->clashes);
 	free(following->current);
 	free(following->leaving);
 	free(following->coming);
@@ -303,7 +305,8 @@ catalog_consume(struct gateway *gateway)
 
 	for (size_t i = 0; i < gateway->config->zone_count; i++) {
 		const struct config_zone *config = &gateway->config->zones[i];
-		struct zone *zone = config->catalog == CONFIG_CATALOG_CONSUME ? gateway_find_zone(gateway, config->name) : NULL;
+		struct zone *zone =
+			config->catalog == CONFIG_CATALOG_CONSUME ? gateway_find_zone(gateway, config->name) : NULL;
 		if (zone)
 			done = consume_one(gateway, config, zone) && done;
 	}

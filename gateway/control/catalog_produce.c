@@ -155,7 +155,8 @@ produce_one(struct producing *producing, struct zone *zone)
 	char reason[JOBS_REASON_SIZE] = "";
 
 	do {
-		enum status status = jobs_edit(producing->gateway->committer, zone, "catalog", fill_ops, producing, reason);
+		enum status status =
+			jobs_edit(producing->gateway->committer, zone, "catalog", fill_ops, producing, reason);
 		if (status != STATUS_OK) {
 			log_warning("catalog", "not brought up to date zone=%s reason=%s", zone->text, reason);
 			return false;
@@ -172,7 +173,8 @@ catalog_produce(struct gateway *gateway, const struct catalog_names *names, bool
 
 	for (size_t i = 0; i < gateway->config->zone_count; i++) {
 		const struct config_zone *config = &gateway->config->zones[i];
-		struct zone *zone = config->catalog == CONFIG_CATALOG_PRODUCE ? gateway_find_zone(gateway, config->name) : NULL;
+		struct zone *zone =
+			config->catalog == CONFIG_CATALOG_PRODUCE ? gateway_find_zone(gateway, config->name) : NULL;
 		/* One that is not ready yet will say so. */
 		if (zone && atomic_load(&zone->state) == ZONE_READY)
 			done = produce_one(&producing, zone) && done;

@@ -599,8 +599,8 @@ config_schema_read(struct config_reader *in, const struct config_node *root_node
 	struct root root = {.config = config};
 
 	schema_set_defaults(in, config);
-	if (!config_read_map(in, root_node, "the configuration", &root_map, &root) || !schema_check_server(in, config) ||
-	    !schema_read_files(in, config))
+	if (!config_read_map(in, root_node, "the configuration", &root_map, &root) ||
+	    !schema_check_server(in, config) || !schema_read_files(in, config))
 		return false;
 	schema_add_default_store(in, config);
 	return !root.zones || config_zone_read_all(in, root.zones, config, config);

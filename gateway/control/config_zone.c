@@ -324,7 +324,8 @@ zone_check_catalog(struct config_reader *in, const struct config *main, struct c
 					"zone %s: the gateway alone fills a catalog that it produces: no file, "
 					"update-policy or allow-update", zone->text);
 	if (zone->members && zone->catalog != CONFIG_CATALOG_CONSUME)
-		return config_read_fail(in, zone->members->line, "zone %s: members is for catalog: consume", zone->text);
+		return config_read_fail(in, zone->members->line, "zone %s: members is for catalog: consume",
+					zone->text);
 	if (zone->catalog != CONFIG_CATALOG_CONSUME)
 		return true;
 	if (!zone->members) {

@@ -107,8 +107,8 @@ read_kept(struct zone *zone, uint64_t from, struct store_oldest *oldest, store_e
 	/* Trimming may go on meanwhile: look again. */
 	for (int i = 0; i < 3 && status == STATUS_NOT_FOUND; i++) {
 		store->ops->oldest(store, zone, oldest);
-		status = store->ops->read(store, zone, from > oldest->version ? from : oldest->version, UINT64_MAX, each,
-					  context);
+		status = store->ops->read(store, zone, from > oldest->version ? from : oldest->version, UINT64_MAX,
+					  each, context);
 	}
 	return status;
 }
@@ -185,7 +185,8 @@ dump_version(struct call *call, const struct zone_version *version)
 		return dump_json(call, version);
 	if (!hash && !call_flag(call, "zonemd"))
 		return master_write(version, call->out);
-	enum status status = zonemd_compute(version, hash && strcmp(hash, "sha512") == 0 ? DIGEST_SHA512 : DIGEST_SHA384, &zonemd);
+	enum status status =
+		zonemd_compute(version, hash && strcmp(hash, "sha512") == 0 ? DIGEST_SHA512 : DIGEST_SHA384, &zonemd);
 	return status == STATUS_OK ? master_write_digested(version, &zonemd.rrset, call->out) : status;
 }
 
@@ -408,8 +409,10 @@ log_since_trimmed(struct call *call, const struct zone *zone, const char *since,
 
 	if (oldest->time_us > 0)
 		clock_to_text(oldest->time_us, time);
-	return call_fail(call, STATUS_NOT_FOUND, "not all changes of %s since %.40s are kept: the first is version %" PRIu64
-			 ", and what is before %s is gone", zone->text, since, oldest->version + 1, time);
+	return call_fail(call, STATUS_NOT_FOUND,
+			 "not all changes of %s since %.40s are kept: the first is version %" PRIu64
+			 ", and what is before %s is gone",
+			 zone->text, since, oldest->version + 1, time);
 }
 
 /* --since: VERSION, or the version before the first one at or after TIME. */

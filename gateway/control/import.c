@@ -86,8 +86,8 @@ find_key(struct import *import, const char *name)
 		return STATUS_INVALID;
 	import->key = keyring_find(call->gateway->config->keys, wire);
 	if (!import->key)
-		return call_fail(call, STATUS_NOT_FOUND, "no key %.200s in the configuration; one in a file is --key-file FILE",
-				 name);
+		return call_fail(call, STATUS_NOT_FOUND,
+				 "no key %.200s in the configuration; one in a file is --key-file FILE", name);
 	import->keys = import->key->keyring;
 	keyring_hold(import->keys);
 	return STATUS_OK;
@@ -107,7 +107,8 @@ read_key(struct import *import, const char *text)
 	if (status != STATUS_OK)
 		return call_fail(import->call, status, "%s", reason);
 	if (keyring_count(import->keys) != 1)
-		return call_fail(import->call, STATUS_INVALID, "%s: it has more than one key", path ? path : "key file");
+		return call_fail(import->call, STATUS_INVALID, "%s: it has more than one key",
+				 path ? path : "key file");
 	import->key = keyring_at(import->keys, 0);
 	return STATUS_OK;
 }
@@ -155,8 +156,9 @@ receive_message(struct import *import, struct dial *dial, size_t *size)
 		return STATUS_OK;
 	if (import->fetch.messages == 0)
 		return fail_from(import, STATUS_IO, why);
-	return call_fail(import->call, STATUS_IO, "%s: %s after %" PRIu64 " records, before the zone's end: nothing is imported",
-			 import->from, why, import->fetch.records);
+	return call_fail(import->call, STATUS_IO,
+			 "%s: %s after %" PRIu64 " records, before the zone's end: nothing is imported", import->from,
+			 why, import->fetch.records);
 }
 
 static enum status
@@ -182,8 +184,8 @@ ask(struct import *import, struct dial *dial)
 	uint8_t query[2 + FETCH_QUERY_SIZE];
 	char why[DIAL_REASON_SIZE] = "";
 	size_t size = 0;
-	enum status status = fetch_begin(&import->fetch, import->zone, import->key, &import->draft, clock_wall_s(), query + 2,
-					 &size);
+	enum status status = fetch_begin(&import->fetch, import->zone, import->key, &import->draft, clock_wall_s(),
+					 query + 2, &size);
 
 	if (status == STATUS_OK) {
 		bytes_put_u16(query, (uint16_t)size);
@@ -231,8 +233,9 @@ take_zone(struct import *import)
 	if (zone) {
 		status = jobs_import_draft(call->gateway->committer, zone, &import->draft, &result, why);
 		if (status == STATUS_OK) {
-			log_info("zone_imported", "zone=%s from=%s records=%" PRIu64 " serial=%" PRIu32 " version=%" PRIu64,
-				 zone->text, import->from, import->fetch.records, serial, result.version);
+			log_info("zone_imported",
+				 "zone=%s from=%s records=%" PRIu64 " serial=%" PRIu32 " version=%" PRIu64, zone->text,
+				 import->from, import->fetch.records, serial, result.version);
 			call_print_result(call, zone, &result);
 		} else {
 			fail_from(import, status, why);

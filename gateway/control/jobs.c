@@ -550,7 +550,8 @@ enum status
 jobs_edit(struct committer *committer, struct zone *zone, const char *command, jobs_fill_fn *fill, void *context,
 	  char *reason)
 {
-	struct task task = {.job.evaluate = evaluate_edit, .job.context = context, .job.timeout_ms = EDIT_MS, .edit = fill};
+	struct task task = {
+		.job.evaluate = evaluate_edit, .job.context = context, .job.timeout_ms = EDIT_MS, .edit = fill};
 
 	return task_run(&task, committer, zone, command, NULL, reason);
 }

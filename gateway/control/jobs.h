@@ -41,12 +41,14 @@ MUST_USE enum status jobs_freeze(struct committer *committer, struct zone *zone,
                                  struct jobs_result *result, char *reason);
 MUST_USE enum status jobs_remove(struct committer *committer, struct zone *zone, char *reason);
 /* All at once; not OK: at least one was not removed. */
-MUST_USE enum status jobs_remove_all(struct committer *committer, struct zone *const *zones, size_t count, char *reason);
+MUST_USE enum status jobs_remove_all(struct committer *committer, struct zone *const *zones, size_t count,
+				     char *reason);
 /*
  * A change whose ops `fill` makes in the arena, on a version that is not NULL: STATUS_EXISTS where there is nothing to do. It runs on
  * the committer's thread, in an RCU section, perhaps again after a lost race.
  */
-typedef enum status jobs_fill_fn(void *context, const struct zone_version *version, struct arena *arena, struct change *change);
+typedef enum status jobs_fill_fn(void *context, const struct zone_version *version, struct arena *arena,
+				 struct change *change);
 MUST_USE enum status jobs_edit(struct committer *committer, struct zone *zone, const char *command, jobs_fill_fn *fill,
                                void *context, char *reason);
 

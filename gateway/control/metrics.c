@@ -164,7 +164,8 @@ metrics_clients(struct gateway *gateway, FILE *out)
 		const char *name, *label, *value, *help;
 		size_t offset;
 	} rows[] = {
-		{"tls_handshakes_total", "result", "full", "TLS handshakes.", offsetof(struct serve_counters, tls_full)},
+		{"tls_handshakes_total", "result", "full", "TLS handshakes.",
+		 offsetof(struct serve_counters, tls_full)},
 		{"tls_handshakes_total", "result", "resumed", NULL, offsetof(struct serve_counters, tls_resumed)},
 		{"tls_handshakes_total", "result", "failed", NULL, offsetof(struct serve_counters, tls_failed)},
 		{"cookies_total", "verdict", "new", "Requests with a DNS cookie.",
@@ -314,7 +315,8 @@ metrics_stores(struct gateway *gateway, FILE *out)
 		struct store *store = gateway->stores[i].store;
 		double margin_s = has_snapshots(store) ? kafka_retention_margin_s(store) : -1;
 		if (margin_s >= 0)
-			metrics_sample(out, "snapshot_retention_margin_seconds", "store", store->name, (uint64_t)margin_s);
+			metrics_sample(out, "snapshot_retention_margin_seconds", "store", store->name,
+				       (uint64_t)margin_s);
 	}
 	metrics_head(out, "store_skipped_total", "counter", "Records of the log that were skipped.");
 	for (size_t i = 0; i < gateway->store_count; i++)
@@ -340,17 +342,21 @@ metrics_secondaries(struct gateway *gateway, FILE *out)
 {
 	const struct ixfr_counters *ixfr = ixfr_counters(gateway->ixfr);
 	const struct notify_counters *notify = notify_counters(gateway->notify);
-	const struct { const char *name, *type, *help; const stat_counter *counter; } rows[] = {
+	const struct { const char *name, *type, *help; const stat_counter *counter;
+	} rows[] = {
 		{"ixfr_incremental_total", "counter", "IXFR answered with differences.", &ixfr->incremental},
 		{"ixfr_whole_total", "counter", "IXFR over TCP answered with the whole zone.", &ixfr->whole},
 		{"ixfr_single_total", "counter", "IXFR over UDP answered with the SOA alone.", &ixfr->single},
-		{"ixfr_deferred_total", "counter", "IXFR cut off because the log was still being read.", &ixfr->deferred},
+		{"ixfr_deferred_total", "counter", "IXFR cut off because the log was still being read.",
+		 &ixfr->deferred},
 		{"notify_sent_total", "counter", "NOTIFY messages sent, retries included.", &notify->sent},
 		{"notify_retries_total", "counter", "NOTIFY messages sent again.", &notify->retries},
 		{"notify_acknowledged_total", "counter", "NOTIFY messages acknowledged.", &notify->acknowledged},
-		{"notify_refused_total", "counter", "Answers to NOTIFY that were no acknowledgement.", &notify->refused},
+		{"notify_refused_total", "counter", "Answers to NOTIFY that were no acknowledgement.",
+		 &notify->refused},
 		{"notify_failed_total", "counter", "NOTIFY messages that could not be sent.", &notify->failed},
-		{"notify_waiting", "gauge", "Secondaries that have not acknowledged the newest version yet.", &notify->waiting},
+		{"notify_waiting", "gauge", "Secondaries that have not acknowledged the newest version yet.",
+		 &notify->waiting},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

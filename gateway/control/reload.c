@@ -122,7 +122,8 @@ reload_collect_leaving(void *context, struct zone *zone)
 
 	if (config_find_zone(leaving->config, zone->name))
 		return true;
-	const struct config_zone *catalog = added && added->catalog ? config_find_zone(leaving->config, added->catalog) : NULL;
+	const struct config_zone *catalog =
+		added && added->catalog ? config_find_zone(leaving->config, added->catalog) : NULL;
 	if (added && (!added->catalog || (catalog && catalog->catalog == CONFIG_CATALOG_CONSUME)))
 		return true;
 	leaving->items[leaving->count++] = zone;

@@ -143,7 +143,8 @@ settings_serve(const struct config *config, const struct serve_settings *old)
 	settings->keys = config->keys;
 	settings->identity = config->server.identity ? must(strdup(config->server.identity)) : NULL;
 	if (config->server.version)
-		settings->version_text = must(strdup(strcmp(config->server.version, "none") == 0 ? "" : config->server.version));
+		settings->version_text =
+			must(strdup(strcmp(config->server.version, "none") == 0 ? "" : config->server.version));
 	settings->udp_size = (uint16_t)config->server.udp_size;
 	settings->keepalive_100ms = (uint16_t)(config->server.tcp_idle_ms / 100);
 	settings->ratelimit.rate_milli = (uint32_t)config->server.rate_limit.rate * 1000;

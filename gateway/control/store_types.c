@@ -73,14 +73,17 @@ store_types_etcd_defaults(const struct zone *zone, struct etcd_defaults *out)
 {
 	const struct config_zone *config = zone->control;
 
-	*out = (struct etcd_defaults){.mname = config->soa_mname, .rname = config->soa_rname, .ns = config->ns, .ns_count = config->ns_count};
+	*out = (struct etcd_defaults){
+		.mname = config->soa_mname, .rname = config->soa_rname, .ns = config->ns, .ns_count = config->ns_count};
 }
 
 static enum status
 store_types_open_etcd(const struct config_store *config, struct kv *kv, struct store **store, char *reason)
 {
 	static const enum etcd_layout layouts[] = {
-		[CONFIG_LAYOUT_ZONEGATE] = ETCD_ZONEGATE, [CONFIG_LAYOUT_HELIX] = ETCD_HELIX, [CONFIG_LAYOUT_SKYDNS] = ETCD_SKYDNS,
+		[CONFIG_LAYOUT_ZONEGATE] = ETCD_ZONEGATE,
+		[CONFIG_LAYOUT_HELIX] = ETCD_HELIX,
+		[CONFIG_LAYOUT_SKYDNS] = ETCD_SKYDNS,
 	};
 	const struct config_etcd *etcd = &config->etcd;
 	struct etcd_settings settings = {

@@ -131,7 +131,8 @@ transfer(struct dial *dial, uint8_t *bytes, size_t size, bool sending, char *rea
 			continue;
 		}
 		if (moved == 0)
-			return fail(reason, done == 0 && !sending ? STATUS_NOT_FOUND : STATUS_IO, "the connection was closed");
+			return fail(reason, done == 0 && !sending ? STATUS_NOT_FOUND : STATUS_IO,
+				    "the connection was closed");
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN)

@@ -200,8 +200,8 @@ dispatch_query(struct exchange *exchange)
 		return dispatch_meta(exchange);
 	if (msg->qclass == CLASS_CH) {
 		const struct serve_settings *settings = exchange->settings;
-		answer_chaos(msg, settings->identity, settings->version_text ? settings->version_text : serve->version_text,
-			     &exchange->compose);
+		answer_chaos(msg, settings->identity,
+			     settings->version_text ? settings->version_text : serve->version_text, &exchange->compose);
 		return DISPATCH_ANSWER;
 	}
 	if (msg->qclass != CLASS_IN)

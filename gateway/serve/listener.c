@@ -279,7 +279,8 @@ listener_open_tls(const struct listener_address *addresses, size_t count, unsign
 			own->tls[own->tls_count] = open_tcp(&address);
 			if (own->tls[own->tls_count] < 0) {
 				snprintf(reason, LISTENER_REASON_SIZE, "%s: %s",
-					 listener_text((const struct sockaddr *)&address.address, text), strerror(errno));
+					 listener_text((const struct sockaddr *)&address.address, text),
+					 strerror(errno));
 				return STATUS_IO;
 			}
 		}

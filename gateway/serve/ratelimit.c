@@ -6,7 +6,8 @@
 
 #define BUCKETS 65536
 #define WAYS 4                  /* buckets of a set: a cache line */
-#define RESPONSE_MICRO 1000000  /* one response, in what a bucket is filled with: rate_milli each millisecond, over the workers */
+#define RESPONSE_MICRO \
+	1000000 /* one response, in what a bucket is filled with: rate_milli each millisecond, over the workers */
 #define IPV4_MASK 0xffffff00u   /* /24 */
 #define IPV6_PREFIX 7           /* octets: /56 */
 

@@ -30,7 +30,7 @@ struct tcp_connection {
 	const struct tcp_layer *layer;
 	void *layer_state;
 	int fd;                    /* -1: closed */
-	uint64_t serial;           /* changes with each use of this memory: tells a pending if its client is still there */
+	uint64_t serial; /* changes with each use of this memory: tells a pending if its client is still there */
 	struct peer peer;
 	struct tcp_address *address;
 	struct tcp_connection *older, *newer; /* by progress; `newer` also links the lists of closed and free ones */
@@ -548,8 +548,8 @@ may_evict(const struct tcp_connection *connection)
 {
 	const struct tcp *tcp = connection->tcp;
 
-	return !is_working(connection) ||
-	       (connection->pending == 0 && tcp->now_ms - connection->progress_ms >= tcp->limits.tcp_idle_ms / STALLED_PART);
+	return !is_working(connection) || (connection->pending == 0 && tcp->now_ms - connection->progress_ms >=
+									       tcp->limits.tcp_idle_ms / STALLED_PART);
 }
 
 /* The connection that has been idle longest makes room (RFC 7766 6.2.3). False: all are at work. */

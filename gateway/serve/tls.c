@@ -40,8 +40,8 @@ wrong(const char *file, const char *text, char *reason)
 	unsigned long code = ERR_peek_last_error();
 	const char *why = ERR_reason_error_string(code);
 
-	snprintf(reason, TLS_REASON_SIZE, "%.500s: %s%s%s%s", file, text, why != NULL ? " (" : "", why != NULL ? why : "",
-		 why != NULL ? ")" : "");
+	snprintf(reason, TLS_REASON_SIZE, "%.500s: %s%s%s%s", file, text, why != NULL ? " (" : "",
+		 why != NULL ? why : "", why != NULL ? ")" : "");
 	ERR_clear_error();
 	return STATUS_INVALID;
 }
@@ -336,9 +336,11 @@ log_refused(const struct tls_connection *connection)
 	socklen_t size = sizeof remote;
 	char text[64];
 	long verdict = SSL_get_verify_result(connection->ssl);
-	bool missing = verdict == X509_V_OK && ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
+	bool missing = verdict == X509_V_OK &&
+		       ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
 
-	if ((verdict == X509_V_OK && !missing) || getpeername(SSL_get_fd(connection->ssl), (struct sockaddr *)&remote, &size) != 0)
+	if ((verdict == X509_V_OK && !missing) ||
+	    getpeername(SSL_get_fd(connection->ssl), (struct sockaddr *)&remote, &size) != 0)
 		return;
 	log_limited(LOG_LEVEL_WARNING, "client_certificate", "client=%s reason=\"%s\"",
 		    listener_text((const struct sockaddr *)&remote, text),

@@ -57,7 +57,8 @@ expect_name(SSL *ssl, const char *hostname, const struct sockaddr *address)
 }
 
 static enum status
-prepare(struct tls_client *client, int fd, const char *ca, const char *hostname, const struct sockaddr *address, char *reason)
+prepare(struct tls_client *client, int fd, const char *ca, const char *hostname, const struct sockaddr *address,
+	char *reason)
 {
 	static const unsigned char protocols[] = "\3dot";
 
@@ -97,7 +98,9 @@ need_of(const struct tls_client *client, int result)
 {
 	int error = SSL_get_error(client->ssl, result);
 
-	return error == SSL_ERROR_WANT_READ ? TLS_CLIENT_READ : error == SSL_ERROR_WANT_WRITE ? TLS_CLIENT_WRITE : TLS_CLIENT_FAILED;
+	return error == SSL_ERROR_WANT_READ    ? TLS_CLIENT_READ
+	       : error == SSL_ERROR_WANT_WRITE ? TLS_CLIENT_WRITE
+					       : TLS_CLIENT_FAILED;
 }
 
 enum tls_client_need

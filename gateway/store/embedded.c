@@ -189,8 +189,8 @@ load_removed(const struct embedded_place *head, struct draft *draft, struct repl
 }
 
 static enum status
-load_zone(struct embedded *embedded, struct embedded_zone *at, const struct embedded_place *head, const struct store_sink *sink,
-          char *reason)
+load_zone(struct embedded *embedded, struct embedded_zone *at, const struct embedded_place *head,
+	  const struct store_sink *sink, char *reason)
 {
 	struct replay *replay = replay_new();
 	struct draft draft;
@@ -368,7 +368,8 @@ put_all(struct embedded *embedded, struct kv_txn *txn, const struct store_fate *
 		if (!status && at->altered) {
 			if (!at->altered_record)
 				at->altered_record = embedded_record_copy(&at->record);
-			status = at->altered_record ? change_life(txn, at, at->altered_record, &fates[i]) : STATUS_NO_MEMORY;
+			status = at->altered_record ? change_life(txn, at, at->altered_record, &fates[i])
+						    : STATUS_NO_MEMORY;
 		}
 	}
 	return status;
@@ -433,7 +434,8 @@ embedded_commit(struct store *store, const struct store_fate *fates, size_t coun
 
 /* Only what the follower alone has is taken here: the window, and a pin. */
 static void
-embedded_checkpoint(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle)
+embedded_checkpoint(struct store *store, struct zone *zone, const struct zone_version *version,
+		    const struct replay *replay, bool idle)
 {
 	struct embedded *embedded = embedded_of(store);
 	struct zone_version *replaced = NULL;
@@ -443,7 +445,8 @@ embedded_checkpoint(struct store *store, struct zone *zone, const struct zone_ve
 	pthread_mutex_lock(&embedded->mutex);
 	struct embedded_zone *at = intake_map_get(&embedded->zones, zone);
 	uint64_t since = at ? (at->handed > at->record.content.version ? at->handed : at->record.content.version) : 0;
-	bool wanted = at && !at->record.removed && version->version > since && (idle || version->version - since >= KEEP_EVERY);
+	bool wanted = at && !at->record.removed && version->version > since &&
+		      (idle || version->version - since >= KEEP_EVERY);
 	if (at)
 		at->records = version->records;
 	pthread_mutex_unlock(&embedded->mutex);
@@ -502,7 +505,8 @@ read_entry(void *context, struct kv_bytes key, struct kv_bytes value)
 	}
 	if (entry.version > reading->to)
 		return false;
-	struct store_entry out = {.version = entry.version, .serial = entry.serial, .record = entry.record, .size = entry.size};
+	struct store_entry out = {
+		.version = entry.version, .serial = entry.serial, .record = entry.record, .size = entry.size};
 	memcpy(out.id, entry.id, VERSION_ID_SIZE);
 	return reading->each(reading->context, &out);
 }
@@ -567,8 +571,8 @@ embedded_content_at_version(struct store *store, struct zone *zone, uint64_t ver
 }
 
 static enum status
-embedded_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *snapshot, struct draft *draft,
-                       char *reason)
+embedded_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *snapshot,
+		       struct draft *draft, char *reason)
 {
 	struct embedded *embedded = embedded_of(store);
 	struct embedded_zone *at = zone_of(embedded, zone);
@@ -577,7 +581,8 @@ embedded_load_snapshot(struct store *store, struct zone *zone, const struct chan
 		snprintf(reason, STORE_REASON_SIZE, "the zone is not served any more");
 		return STATUS_NOT_FOUND;
 	}
-	return embedded_content_chunks(embedded, zone_number(embedded, at), snapshot->id, snapshot->chunks, snapshot->sha256, draft, reason);
+	return embedded_content_chunks(embedded, zone_number(embedded, at), snapshot->id, snapshot->chunks,
+				       snapshot->sha256, draft, reason);
 }
 
 static enum status

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define CONTENT_KEY_SIZE (8 + NAME_MAX_SIZE)
-#define CHUNKS_IN_ONE 4       /* chunks of one transaction, 2 MiB: commits of updates wait for no longer than that takes */
+#define CHUNKS_IN_ONE 4 /* chunks of one transaction, 2 MiB: commits of updates wait for no longer than that takes */
 #define DELETE_IN_ONE 64      /* the same for deleting */
 
 static enum status PRINTF_LIKE(3, 4)
@@ -38,7 +38,8 @@ content_key(uint32_t number, uint32_t generation, const uint8_t *relative, size_
 
 /* RRsets as the machine has them: { u16 type, u16 count, u32 ttl, u32 size, packed }: the file stays on this machine. */
 enum status
-embedded_content_put(struct kv_txn *txn, const struct embedded_record *record, uint32_t generation, const struct node *node)
+embedded_content_put(struct kv_txn *txn, const struct embedded_record *record, uint32_t generation,
+		     const struct node *node)
 {
 	uint8_t key[CONTENT_KEY_SIZE], small[1024], *value = small;
 	const uint8_t *at = NULL;
@@ -59,7 +60,8 @@ embedded_content_put(struct kv_txn *txn, const struct embedded_record *record, u
 		used += 12 + rrset.packed_size;
 	}
 	size_t key_size = content_key(record->number, generation, node_name(node), node->name_size, key);
-	enum status status = kv_put_last(txn, KV_CONTENT, (struct kv_bytes){key, key_size}, (struct kv_bytes){value, size});
+	enum status status =
+		kv_put_last(txn, KV_CONTENT, (struct kv_bytes){key, key_size}, (struct kv_bytes){value, size});
 	if (value != small)
 		free(value);
 	return status;
@@ -125,7 +127,8 @@ gather_row(void *context, struct kv_bytes key, struct kv_bytes value)
 	}
 	const uint8_t *relative = (const uint8_t *)key.bytes + 8;
 	uint16_t order = order_of(relative, key.size - 8);
-	loading->rows[loading->count++] = (struct row){relative, value.bytes, (uint32_t)value.size, order, (uint8_t)(key.size - 8)};
+	loading->rows[loading->count++] =
+		(struct row){relative, value.bytes, (uint32_t)value.size, order, (uint8_t)(key.size - 8)};
 	loading->starts[order + 1]++;
 	return true;
 }
@@ -212,7 +215,8 @@ set_place(struct zone_version *version, const struct embedded_place *place)
 
 /* Rows and window at record->content. */
 static enum status
-load_content(struct kv_txn *txn, const struct embedded_record *record, struct draft *draft, struct replay *replay, char *reason)
+load_content(struct kv_txn *txn, const struct embedded_record *record, struct draft *draft, struct replay *replay,
+	     char *reason)
 {
 	uint8_t number[4];
 	struct kv_bytes window;
@@ -262,29 +266,33 @@ replay_entry(void *context, struct kv_bytes key, struct kv_bytes value)
 	}
 	if (entry.version > replaying->upto)
 		return false;
-	struct store_record record = {.zone = replaying->zone, .record = entry.record, .size = entry.size, .position = entry.version};
-	enum replay_fate fate = follower_replay(&replaying->embedded->store, replaying->replay, replaying->draft, &record,
-	                                        &replaying->arena, &change, why);
+	struct store_record record = {
+		.zone = replaying->zone, .record = entry.record, .size = entry.size, .position = entry.version};
+	enum replay_fate fate = follower_replay(&replaying->embedded->store, replaying->replay, replaying->draft,
+						&record, &replaying->arena, &change, why);
 	arena_reset(&replaying->arena);
 	replay_keep(replaying->replay);
 	if (fate == REPLAY_FAILED)
 		replaying->status = STATUS_NO_MEMORY;
 	else if (fate != REPLAY_APPLIED || replaying->draft->version->version != entry.version)
-		replaying->status = refuse(replaying->reason, STATUS_STOP, "version %llu of the log does not apply: %.200s",
-		                           (unsigned long long)entry.version, why);
-	else if (memcmp(replaying->draft->version->id, entry.id, VERSION_ID_SIZE) != 0 || replaying->draft->version->serial != entry.serial)
-		replaying->status = refuse(replaying->reason, STATUS_STOP, "version %llu of the log is not what was written",
-		                           (unsigned long long)entry.version);
+		replaying->status =
+			refuse(replaying->reason, STATUS_STOP, "version %llu of the log does not apply: %.200s",
+			       (unsigned long long)entry.version, why);
+	else if (memcmp(replaying->draft->version->id, entry.id, VERSION_ID_SIZE) != 0 ||
+		 replaying->draft->version->serial != entry.serial)
+		replaying->status =
+			refuse(replaying->reason, STATUS_STOP, "version %llu of the log is not what was written",
+			       (unsigned long long)entry.version);
 	return !replaying->status;
 }
 
 /* The entries after the draft's version, up to `upto`. */
 static enum status
-replay_log(struct embedded *embedded, struct kv_txn *txn, struct zone *zone, uint32_t number, uint64_t upto, struct draft *draft,
-           struct replay *replay, char *reason)
+replay_log(struct embedded *embedded, struct kv_txn *txn, struct zone *zone, uint32_t number, uint64_t upto,
+	   struct draft *draft, struct replay *replay, char *reason)
 {
-	struct replaying replaying = {.embedded = embedded, .zone = zone, .upto = upto, .draft = draft, .replay = replay,
-	                              .reason = reason};
+	struct replaying replaying = {
+		.embedded = embedded, .zone = zone, .upto = upto, .draft = draft, .replay = replay, .reason = reason};
 	uint8_t key[12];
 
 	embedded_data_log_key(number, draft->version->version + 1, key);
@@ -299,7 +307,8 @@ replay_log(struct embedded *embedded, struct kv_txn *txn, struct zone *zone, uin
 }
 
 enum status
-embedded_content_load(struct embedded *embedded, struct embedded_zone *at, struct draft *draft, struct replay *replay, char *reason)
+embedded_content_load(struct embedded *embedded, struct embedded_zone *at, struct draft *draft, struct replay *replay,
+		      char *reason)
 {
 	struct kv_txn *txn;
 	struct embedded_record record;
@@ -323,8 +332,8 @@ embedded_content_load(struct embedded *embedded, struct embedded_zone *at, struc
 
 /* One after the other into the draft and the digest. */
 static enum status
-read_chunks(struct kv_txn *txn, uint32_t number, const char *snapshot, uint32_t chunks, struct digest *digest, struct draft *draft,
-            char *reason)
+read_chunks(struct kv_txn *txn, uint32_t number, const char *snapshot, uint32_t chunks, struct digest *digest,
+	    struct draft *draft, char *reason)
 {
 	uint8_t key[4 + EMBEDDED_SNAPSHOT_ID + 4];
 	struct kv_bytes value;
@@ -342,8 +351,8 @@ read_chunks(struct kv_txn *txn, uint32_t number, const char *snapshot, uint32_t 
 
 /* sha256 NULL: not compared. */
 static enum status
-load_chunks(struct kv_txn *txn, uint32_t number, const char *snapshot, uint32_t chunks, const uint8_t *sha256, struct draft *draft,
-            char *reason)
+load_chunks(struct kv_txn *txn, uint32_t number, const char *snapshot, uint32_t chunks, const uint8_t *sha256,
+	    struct draft *draft, char *reason)
 {
 	uint8_t sum[DIGEST_SHA256_SIZE];
 	struct digest *digest = digest_new();
@@ -358,8 +367,8 @@ load_chunks(struct kv_txn *txn, uint32_t number, const char *snapshot, uint32_t 
 }
 
 enum status
-embedded_content_chunks(struct embedded *embedded, uint32_t number, const char *snapshot, uint32_t chunks, const uint8_t *sha256,
-                        struct draft *draft, char *reason)
+embedded_content_chunks(struct embedded *embedded, uint32_t number, const char *snapshot, uint32_t chunks,
+			const uint8_t *sha256, struct draft *draft, char *reason)
 {
 	struct kv_txn *txn;
 	enum status status = kv_begin_read(embedded->kv, &txn);
@@ -418,12 +427,13 @@ start_at(struct embedded *embedded, struct kv_txn *txn, const struct embedded_re
 			status = refuse(reason, STATUS_STOP, "the log is damaged");
 		if (!status) {
 			newest.place.time_us = change.time_us;
-			status = load_chunks(txn, record->number, change.snapshot->id, change.snapshot->chunks, change.snapshot->sha256, draft,
-			                     reason);
+			status = load_chunks(txn, record->number, change.snapshot->id, change.snapshot->chunks,
+					     change.snapshot->sha256, draft, reason);
 		}
 		arena_free(&arena);
 	} else if (record->base_snapshot[0]) {
-		status = load_chunks(txn, record->number, record->base_snapshot, record->base_chunks, NULL, draft, reason);
+		status = load_chunks(txn, record->number, record->base_snapshot, record->base_chunks, NULL, draft,
+				     reason);
 	}
 	if (status)
 		return status;
@@ -432,7 +442,9 @@ start_at(struct embedded *embedded, struct kv_txn *txn, const struct embedded_re
 	 * when it was committed.
 	 */
 	bool trimmed = !newest.record && record->base_snapshot[0];
-	struct replay_state state = {.all = trimmed ? 0 : newest.place.version, .state_version = newest.place.version, .removed = record->removed};
+	struct replay_state state = {.all = trimmed ? 0 : newest.place.version,
+				     .state_version = newest.place.version,
+				     .removed = record->removed};
 	set_place(draft->version, &newest.place);
 	status = replay_restore(replay, &state);
 	return status ? status : replay_restore_id(replay, newest.place.version, newest.place.id);
@@ -544,7 +556,8 @@ delete_snapshot(struct embedded *embedded, const uint8_t prefix[4 + EMBEDDED_SNA
 	struct kv_txn *txn;
 
 	while (deleted == DELETE_IN_ONE && kv_begin_write(embedded->kv, &txn) == STATUS_OK) {
-		enum status status = kv_delete_prefix(txn, KV_CHUNKS, (struct kv_bytes){prefix, 4 + EMBEDDED_SNAPSHOT_ID}, DELETE_IN_ONE, &deleted);
+		enum status status = kv_delete_prefix(
+			txn, KV_CHUNKS, (struct kv_bytes){prefix, 4 + EMBEDDED_SNAPSHOT_ID}, DELETE_IN_ONE, &deleted);
 		if (status) {
 			kv_abort(txn);
 			return;

@@ -32,7 +32,8 @@ embedded_data_entry(struct kv_bytes key, struct kv_bytes value, struct embedded_
 }
 
 size_t
-embedded_data_chunk_key(uint32_t number, const char *snapshot, uint32_t chunk, uint8_t out[4 + EMBEDDED_SNAPSHOT_ID + 4])
+embedded_data_chunk_key(uint32_t number, const char *snapshot, uint32_t chunk,
+			uint8_t out[4 + EMBEDDED_SNAPSHOT_ID + 4])
 {
 	bytes_put_u32(out, number);
 	memset(out + 4, 0, EMBEDDED_SNAPSHOT_ID);
@@ -78,7 +79,8 @@ embedded_data_put(struct kv_txn *txn, const uint8_t *name, const struct embedded
 	writer_bytes(&out, record->base_snapshot, EMBEDDED_SNAPSHOT_ID);
 	writer_u32(&out, record->base_chunks);
 	invariant(!out.failed);
-	return kv_put(txn, KV_ZONES, (struct kv_bytes){name, name_size(name)}, (struct kv_bytes){bytes, writer_size(&out)});
+	return kv_put(txn, KV_ZONES, (struct kv_bytes){name, name_size(name)},
+		      (struct kv_bytes){bytes, writer_size(&out)});
 }
 
 enum status

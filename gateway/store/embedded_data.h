@@ -52,7 +52,8 @@ struct embedded_zone {
 	uint64_t handed;               /* version last handed to the keeper */
 	uint64_t records;
 	_Atomic unsigned saves;        /* snapshots whose saving has begun, ever */
-	_Atomic unsigned unreferenced; /* of these, those that no change refers to yet: no chunk is an orphan meanwhile */
+	_Atomic unsigned
+		unreferenced; /* of these, those that no change refers to yet: no chunk is an orphan meanwhile */
 	/* To be kept by the keeper; a newer one takes the place of one that waits. */
 	struct zone_version *version;  /* pinned */
 	uint8_t *window;
@@ -105,7 +106,8 @@ embedded_of(struct store *store)
 /* embedded_data.c: rows */
 size_t embedded_data_log_key(uint32_t number, uint64_t version, uint8_t out[12]);
 bool embedded_data_entry(struct kv_bytes key, struct kv_bytes value, struct embedded_entry *entry);
-size_t embedded_data_chunk_key(uint32_t number, const char *snapshot, uint32_t chunk, uint8_t out[4 + EMBEDDED_SNAPSHOT_ID + 4]);
+size_t embedded_data_chunk_key(uint32_t number, const char *snapshot, uint32_t chunk,
+			       uint8_t out[4 + EMBEDDED_SNAPSHOT_ID + 4]);
 MUST_USE enum status embedded_data_get(struct kv_txn *txn, const uint8_t *name, struct embedded_record *record);
 MUST_USE enum status embedded_data_put(struct kv_txn *txn, const uint8_t *name, const struct embedded_record *record);
 /* The window of a replay as bytes; given. NULL without memory. */
@@ -116,20 +118,23 @@ bool embedded_data_changed(const uint8_t *window, size_t size, uint64_t after, s
                            enum status (*each)(void *context, const uint8_t *name), void *context, enum status *status);
 
 /* embedded_content.c: content of versions */
-MUST_USE enum status embedded_content_load(struct embedded *embedded, struct embedded_zone *at, struct draft *draft, struct replay *replay,
-                                           char *reason);
-MUST_USE enum status embedded_content_at(struct embedded *embedded, struct embedded_zone *at, uint64_t version, struct draft *draft,
-                                         struct replay *replay, char *reason);
+MUST_USE enum status embedded_content_load(struct embedded *embedded, struct embedded_zone *at, struct draft *draft,
+					   struct replay *replay, char *reason);
+MUST_USE enum status embedded_content_at(struct embedded *embedded, struct embedded_zone *at, uint64_t version,
+					 struct draft *draft, struct replay *replay, char *reason);
 MUST_USE enum status embedded_content_put(struct kv_txn *txn, const struct embedded_record *record, uint32_t generation,
                                           const struct node *node);
-MUST_USE enum status embedded_content_delete(struct kv_txn *txn, const struct embedded_record *record, const uint8_t *relative, size_t size);
+MUST_USE enum status embedded_content_delete(struct kv_txn *txn, const struct embedded_record *record,
+					     const uint8_t *relative, size_t size);
 /* sha256 NULL: not compared. */
-MUST_USE enum status embedded_content_chunks(struct embedded *embedded, uint32_t number, const char *snapshot, uint32_t chunks,
-                                             const uint8_t *sha256, struct draft *draft, char *reason);
-MUST_USE enum status embedded_content_save(struct embedded *embedded, uint32_t number, const struct zone_version *version, char *snapshot,
-                                           struct change_snapshot *out, char *reason);
+MUST_USE enum status embedded_content_chunks(struct embedded *embedded, uint32_t number, const char *snapshot,
+					     uint32_t chunks, const uint8_t *sha256, struct draft *draft, char *reason);
+MUST_USE enum status embedded_content_save(struct embedded *embedded, uint32_t number,
+					   const struct zone_version *version, char *snapshot,
+					   struct change_snapshot *out, char *reason);
 /* Delete chunks that nothing refers to: of an import that was cut short, of history that was trimmed. */
-void embedded_content_orphans(struct embedded *embedded, struct embedded_zone *at, const struct embedded_record *record);
+void embedded_content_orphans(struct embedded *embedded, struct embedded_zone *at,
+			      const struct embedded_record *record);
 
 /* embedded_keep.c: the keeper */
 MUST_USE enum status embedded_keep_start(struct embedded *embedded);

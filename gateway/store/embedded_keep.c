@@ -34,7 +34,8 @@ put_window_and_record(struct keeping *keeping)
 	struct embedded_record *record = &keeping->record;
 	uint8_t number[4];
 
-	record->content = (struct embedded_place){.version = version->version, .serial = version->serial, .time_us = version->time_us};
+	record->content = (struct embedded_place){
+		.version = version->version, .serial = version->serial, .time_us = version->time_us};
 	memcpy(record->content.id, version->id, VERSION_ID_SIZE);
 	bytes_put_u32(number, record->number);
 	enum status status = kv_put(keeping->txn, KV_WARM, (struct kv_bytes){number, 4},
@@ -65,8 +66,8 @@ keep_difference(struct keeping *keeping, enum status *status)
 	*status = kv_begin_write(keeping->embedded->kv, &keeping->txn);
 	if (*status)
 		return true;
-	bool small = embedded_data_changed(keeping->window, keeping->window_size, keeping->record.content.version, NAMES_IN_PLACE,
-	                                   keep_name, keeping, status);
+	bool small = embedded_data_changed(keeping->window, keeping->window_size, keeping->record.content.version,
+					   NAMES_IN_PLACE, keep_name, keeping, status);
 	if (small && !*status)
 		*status = put_window_and_record(keeping);
 	if (small && !*status)
@@ -229,7 +230,8 @@ delete_entries(struct embedded *embedded, const struct embedded_record *record)
 			break;
 		for (size_t i = 0; i < ROWS_IN_ONE && !status && more; i++) {
 			embedded_data_log_key(record->number, 0, key);
-			more = kv_first(txn, KV_LOG, (struct kv_bytes){key, 4}, &found, &value) == STATUS_OK && found.size == 12 &&
+			more = kv_first(txn, KV_LOG, (struct kv_bytes){key, 4}, &found, &value) == STATUS_OK &&
+			       found.size == 12 &&
 			       bytes_get_u64((const uint8_t *)found.bytes + 4) <= record->base.version;
 			if (more) {
 				memcpy(key, found.bytes, 12);
@@ -261,7 +263,8 @@ put_record(struct embedded *embedded, struct embedded_zone *at, const struct emb
 
 /* The content of the new base as chunks, then the record, then what is before it may go. */
 static enum status
-move_base(struct embedded *embedded, struct embedded_zone *at, struct embedded_record *record, const struct embedded_place *base)
+move_base(struct embedded *embedded, struct embedded_zone *at, struct embedded_record *record,
+	  const struct embedded_place *base)
 {
 	char reason[STORE_REASON_SIZE] = "", snapshot[EMBEDDED_SNAPSHOT_ID + 1];
 	struct change_snapshot out;
@@ -292,7 +295,8 @@ move_base(struct embedded *embedded, struct embedded_zone *at, struct embedded_r
  * worth it: a tenth of the zone's records.
  */
 static enum status
-trim(struct embedded *embedded, struct embedded_zone *at, struct embedded_record *record, uint64_t head, uint64_t records)
+trim(struct embedded *embedded, struct embedded_zone *at, struct embedded_record *record, uint64_t head,
+     uint64_t records)
 {
 	uint64_t keep_s = atomic_load(&embedded->keep_history_s), now_us = clock_wall_us();
 	struct trimming trimming = {.before_us = now_us - keep_s * 1000000};
@@ -477,7 +481,8 @@ keep_group(struct embedded *embedded, struct embedded_zone *first)
 	else if (begun)
 		kv_abort(txn);
 	if (status)
-		log_limited(LOG_LEVEL_WARNING, "content not kept", "zones=%zu reason=%s", count, kv_reason(embedded->kv));
+		log_limited(LOG_LEVEL_WARNING, "content not kept", "zones=%zu reason=%s", count,
+			    kv_reason(embedded->kv));
 	for (size_t i = 0; i < count; i++) {
 		version_unpin(group[i].version);
 		free(group[i].window);
@@ -507,7 +512,8 @@ keep(struct embedded *embedded, struct embedded_zone *at)
 	if (to_trim && !status)
 		status = trim(embedded, at, &keeping.record, head, records);
 	if (status)
-		log_limited(LOG_LEVEL_WARNING, "content not kept", "zone=%s reason=%s", at->zone->text, kv_reason(embedded->kv));
+		log_limited(LOG_LEVEL_WARNING, "content not kept", "zone=%s reason=%s", at->zone->text,
+			    kv_reason(embedded->kv));
 	if (keeping.version) {
 		version_unpin(keeping.version);
 		kv_forget_pages(embedded->kv);

@@ -32,8 +32,10 @@ struct etcd_settings {
 };
 
 /* Settings are copied. The kv is borrowed. Needs no etcd yet. */
-MUST_USE enum status etcd_open(const char *name, const struct etcd_settings *settings, struct kv *kv, struct store **store, char *reason);
+MUST_USE enum status etcd_open(const char *name, const struct etcd_settings *settings, struct kv *kv,
+			       struct store **store, char *reason);
 /* zonegatectl check: what is in etcd and is not served, and why; `each` returns false to stop. Any thread. */
-void etcd_check(struct store *store, struct zone *zone, bool (*each)(void *context, const char *key, const char *reason), void *context);
+void etcd_check(struct store *store, struct zone *zone,
+		bool (*each)(void *context, const char *key, const char *reason), void *context);
 
 #endif

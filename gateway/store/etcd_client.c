@@ -158,7 +158,8 @@ decode(const json_t *text, char **bytes, size_t *size)
 {
 	*size = json_string_length(text) / 4 * 3;
 	*bytes = malloc(*size + 1);
-	if (!*bytes || (*size && !bytes_from_base64(json_string_value(text), json_string_length(text), (uint8_t *)*bytes, size))) {
+	if (!*bytes ||
+	    (*size && !bytes_from_base64(json_string_value(text), json_string_length(text), (uint8_t *)*bytes, size))) {
 		free(*bytes);
 		*bytes = NULL;
 		return false;
@@ -189,7 +190,8 @@ etcd_client_kv(const json_t *json, struct etcd_kv *kv)
 		.revision = etcd_client_number(json, "mod_revision"), .version = etcd_client_number(json, "version"),
 		.lease = etcd_client_number(json, "lease"),
 	};
-	if (take_octets(json, "key", ".key", &kv->key, &kv->key_size) && take_octets(json, "value", ".value", &kv->value, &kv->value_size))
+	if (take_octets(json, "key", ".key", &kv->key, &kv->key_size) &&
+	    take_octets(json, "value", ".value", &kv->value, &kv->value_size))
 		return true;
 	etcd_kv_free(kv);
 	return false;
@@ -222,13 +224,15 @@ judge_error(long status, const json_t *json)
 
 	if (code == CODE_OUT_OF_RANGE)
 		return ETCD_COMPACTED;
-	if (status == 401 || status == 403 || code == CODE_PERMISSION || code == CODE_UNAUTHENTICATED || strstr(text, "user name is empty"))
+	if (status == 401 || status == 403 || code == CODE_PERMISSION || code == CODE_UNAUTHENTICATED ||
+	    strstr(text, "user name is empty"))
 		return ETCD_DENIED;
 	if (code == CODE_NOT_FOUND || status == 404)
 		return ETCD_ABSENT;
 	if (strstr(text, "space exceeded"))
 		return ETCD_DENIED;
-	if (code == CODE_INVALID || code == CODE_PRECONDITION || (status >= 400 && status < 500 && status != 408 && status != 429))
+	if (code == CODE_INVALID || code == CODE_PRECONDITION ||
+	    (status >= 400 && status < 500 && status != 408 && status != 429))
 		return ETCD_REFUSED;
 	return ETCD_UNKNOWN;
 }
@@ -264,9 +268,11 @@ fill_error(struct etcd_answer *answer, long status, const json_t *json, bool v2,
 	else if (answer->outcome == ETCD_DENIED && strstr(text, "permission denied"))
 		snprintf(reason, ETCD_REASON_SIZE, "%.150s: the role of this user needs readwrite on the prefix", text);
 	else if (answer->outcome == ETCD_DENIED && strstr(text, "user name is empty"))
-		snprintf(reason, ETCD_REASON_SIZE, "%.150s: etcd wants a user: set auth.user and auth.password-file", text);
+		snprintf(reason, ETCD_REASON_SIZE, "%.150s: etcd wants a user: set auth.user and auth.password-file",
+			 text);
 	else if (strstr(text, "space exceeded"))
-		snprintf(reason, ETCD_REASON_SIZE, "%.150s: compact and defragment etcd, raise its quota, then etcdctl alarm disarm", text);
+		snprintf(reason, ETCD_REASON_SIZE,
+			 "%.150s: compact and defragment etcd, raise its quota, then etcdctl alarm disarm", text);
 	else if (status != 200)
 		snprintf(reason, ETCD_REASON_SIZE, "HTTP %ld %.200s", status, text);
 	else
@@ -383,8 +389,9 @@ on_done(void *context, const struct http_result *result)
 		return;
 	json_t *json = read_body(request, result);
 	read_answer(&answer, result, json, request->form || strcmp(request->method, "POST") != 0, reason);
-	bool stale = answer.outcome == ETCD_DENIED && request->client->settings->user && !request->client->settings->v2 &&
-	             !request->again && (result->code == 401 || result->grpc_status == CODE_UNAUTHENTICATED);
+	bool stale = answer.outcome == ETCD_DENIED && request->client->settings->user &&
+		     !request->client->settings->v2 && !request->again &&
+		     (result->code == 401 || result->grpc_status == CODE_UNAUTHENTICATED);
 	if (stale) { /* servers.md: log in again */
 		request->again = true;
 		free(request->client->authorization);
@@ -404,7 +411,8 @@ as_grpc(const struct etcd_request *request, struct etcd_text *body)
 
 	if (client->no_grpc || request->not_grpc || request->form || strcmp(request->method, "POST") != 0)
 		return NULL;
-	bool long_one = request->timeout_ms == ETCD_LONG_MS || request->size > GRPC_WORTH || http_keeps_grpc(client->http);
+	bool long_one =
+		request->timeout_ms == ETCD_LONG_MS || request->size > GRPC_WORTH || http_keeps_grpc(client->http);
 	if (client->grpc ? !long_one : strcmp(request->path, "/v3/kv/range") != 0)
 		return NULL;
 	const struct etcd_grpc_call *call = etcd_grpc_find(request->path);
@@ -415,9 +423,15 @@ static bool
 send_request(struct etcd_request *request)
 {
 	struct http_request http = {
-		.method = request->method, .path = request->path, .body = request->body, .size = request->size,
+		.method = request->method,
+		.path = request->path,
+		.body = request->body,
+		.size = request->size,
 		.content_type = request->form ? "application/x-www-form-urlencoded" : NULL,
-		.authorization = request->client->authorization, .timeout_ms = request->timeout_ms, .done = on_done, .context = request,
+		.authorization = request->client->authorization,
+		.timeout_ms = request->timeout_ms,
+		.done = on_done,
+		.context = request,
 	};
 	struct etcd_text body = {0};
 
@@ -458,22 +472,32 @@ start(struct etcd_client *client, const struct etcd_request *like)
 }
 
 enum status
-etcd_client_post(struct etcd_client *client, const char *path, const struct etcd_text *body, unsigned timeout_ms, etcd_done_fn *done,
-                 void *context)
+etcd_client_post(struct etcd_client *client, const char *path, const struct etcd_text *body, unsigned timeout_ms,
+		 etcd_done_fn *done, void *context)
 {
 	if (body->failed)
 		return STATUS_NO_MEMORY;
-	return start(client, &(struct etcd_request){.method = "POST", .path = strdup(path), .body = strdup(body->text), .size = body->size,
-	                                            .timeout_ms = timeout_ms, .done = done, .context = context});
+	return start(client, &(struct etcd_request){.method = "POST",
+						    .path = strdup(path),
+						    .body = strdup(body->text),
+						    .size = body->size,
+						    .timeout_ms = timeout_ms,
+						    .done = done,
+						    .context = context});
 }
 
 enum status
-etcd_client_v2(struct etcd_client *client, const char *method, const char *path, const char *form, unsigned timeout_ms, etcd_done_fn *done,
-               void *context)
+etcd_client_v2(struct etcd_client *client, const char *method, const char *path, const char *form, unsigned timeout_ms,
+	       etcd_done_fn *done, void *context)
 {
-	return start(client, &(struct etcd_request){.method = method, .path = strdup(path), .body = form ? strdup(form) : NULL,
-	                                            .size = form ? strlen(form) : 0, .form = form != NULL, .timeout_ms = timeout_ms,
-	                                            .done = done, .context = context});
+	return start(client, &(struct etcd_request){.method = method,
+						    .path = strdup(path),
+						    .body = form ? strdup(form) : NULL,
+						    .size = form ? strlen(form) : 0,
+						    .form = form != NULL,
+						    .timeout_ms = timeout_ms,
+						    .done = done,
+						    .context = context});
 }
 
 /* ---- log-in ---- */
@@ -486,7 +510,8 @@ read_password(const char *path, char *out, size_t room, char *reason)
 	bool read = file && fgets(out, (int)room, file);
 
 	if (!read)
-		snprintf(reason, ETCD_REASON_SIZE, "auth.password-file %.200s: %s", path, file ? "it is empty" : "cannot be read");
+		snprintf(reason, ETCD_REASON_SIZE, "auth.password-file %.200s: %s", path,
+			 file ? "it is empty" : "cannot be read");
 	if (file)
 		fclose(file);
 	if (read)
@@ -504,7 +529,8 @@ release_waiting(struct etcd_client *client, enum etcd_outcome outcome)
 		link_request(&client->requests, request);
 		if (outcome == ETCD_DONE && send_request(request))
 			continue;
-		finish(request, &(struct etcd_answer){.outcome = outcome == ETCD_DONE ? ETCD_UNSENT : outcome, .reason = client->why});
+		finish(request, &(struct etcd_answer){.outcome = outcome == ETCD_DONE ? ETCD_UNSENT : outcome,
+						      .reason = client->why});
 	}
 }
 
@@ -531,8 +557,10 @@ on_login(void *context, const struct http_result *result)
 		release_waiting(client, ETCD_DONE);
 	} else {
 		if (result->code >= 400 && result->code < 500)
-			snprintf(client->why, sizeof client->why, "log-in as %.60s: %.120s: check auth.user, auth.password-file and that "
-			         "authentication is enabled in etcd", client->settings->user, error_text(json));
+			snprintf(client->why, sizeof client->why,
+				 "log-in as %.60s: %.120s: check auth.user, auth.password-file and that "
+				 "authentication is enabled in etcd",
+				 client->settings->user, error_text(json));
 		login_failed(client, answer.outcome);
 	}
 	json_decref(json);
@@ -575,9 +603,13 @@ login(struct etcd_client *client)
 	char *body = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	json_decref(json);
 	digest_wipe(password, sizeof password);
-	client->logging_in = body && http_send(client->http, &(struct http_request){
-		.method = "POST", .path = "/v3/auth/authenticate", .body = body, .size = strlen(body), .timeout_ms = ETCD_REQUEST_MS,
-		.done = on_login, .context = client});
+	client->logging_in = body && http_send(client->http, &(struct http_request){.method = "POST",
+										    .path = "/v3/auth/authenticate",
+										    .body = body,
+										    .size = strlen(body),
+										    .timeout_ms = ETCD_REQUEST_MS,
+										    .done = on_login,
+										    .context = client});
 	if (body)
 		digest_wipe(body, strlen(body));
 	free(body);
@@ -615,7 +647,8 @@ on_watch_end(void *context, const struct http_result *result)
 }
 
 struct etcd_watch *
-etcd_client_watch(struct etcd_client *client, const struct etcd_text *body, etcd_message_fn *message, etcd_done_fn *ended, void *context)
+etcd_client_watch(struct etcd_client *client, const struct etcd_text *body, etcd_message_fn *message,
+		  etcd_done_fn *ended, void *context)
 {
 	struct etcd_watch *watch = malloc(sizeof *watch);
 
@@ -625,8 +658,14 @@ etcd_client_watch(struct etcd_client *client, const struct etcd_text *body, etcd
 	}
 	*watch = (struct etcd_watch){.client = client, .message = message, .ended = ended, .context = context};
 	struct http_request http = {
-		.method = "POST", .path = "/v3/watch", .body = body->text, .size = body->size, .authorization = client->authorization,
-		.line = on_line, .done = on_watch_end, .context = watch,
+		.method = "POST",
+		.path = "/v3/watch",
+		.body = body->text,
+		.size = body->size,
+		.authorization = client->authorization,
+		.line = on_line,
+		.done = on_watch_end,
+		.context = watch,
 	};
 	struct etcd_text framed = {0};
 	const struct etcd_grpc_call *grpc = client->grpc ? etcd_grpc_find("/v3/watch") : NULL;
@@ -659,8 +698,11 @@ enum status
 etcd_client_open(const struct etcd_settings *settings, struct etcd_client **out, char *reason)
 {
 	struct etcd_client *client = calloc(1, sizeof *client);
-	struct http_settings http = {.endpoints = settings->endpoints, .endpoint_count = settings->endpoint_count, .ca = settings->ca,
-	                             .certificate = settings->certificate, .key = settings->key};
+	struct http_settings http = {.endpoints = settings->endpoints,
+				     .endpoint_count = settings->endpoint_count,
+				     .ca = settings->ca,
+				     .certificate = settings->certificate,
+				     .key = settings->key};
 
 	if (!client)
 		return STATUS_NO_MEMORY;
@@ -729,7 +771,8 @@ on_waited(void *context, const struct etcd_answer *answer)
 }
 
 enum etcd_outcome
-etcd_client_wait(struct etcd_client *client, const char *path, const struct etcd_text *body, json_t **json, uint64_t *revision, char *reason)
+etcd_client_wait(struct etcd_client *client, const char *path, const struct etcd_text *body, json_t **json,
+		 uint64_t *revision, char *reason)
 {
 	struct wait wait = {.outcome = ETCD_UNSENT, .reason = reason};
 

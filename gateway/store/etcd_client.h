@@ -13,7 +13,8 @@
 #include <jansson.h>
 
 #define ETCD_REASON_SIZE 300
-#define ETCD_REQUEST_MS 1500 /* a third of a DHCP server's patience more than etcd's slowest healthy answer; then another member is asked */
+#define ETCD_REQUEST_MS \
+	1500 /* a third of a DHCP server's patience more than etcd's slowest healthy answer; then another member is asked */
 #define ETCD_LONG_MS 30000   /* pages of a list */
 
 /* Text that grows; failed: no memory. */
@@ -69,14 +70,14 @@ const char *etcd_client_endpoint(const struct etcd_client *client);
 void etcd_client_next(struct etcd_client *client);
 
 /* POST to a path of v3; the body is borrowed. `done` is called once, never from here. */
-MUST_USE enum status etcd_client_post(struct etcd_client *client, const char *path, const struct etcd_text *body, unsigned timeout_ms,
-                                      etcd_done_fn *done, void *context);
+MUST_USE enum status etcd_client_post(struct etcd_client *client, const char *path, const struct etcd_text *body,
+				      unsigned timeout_ms, etcd_done_fn *done, void *context);
 /* Any method to a path of v2; form NULL: no body. */
-MUST_USE enum status etcd_client_v2(struct etcd_client *client, const char *method, const char *path, const char *form, unsigned timeout_ms,
-                                    etcd_done_fn *done, void *context);
+MUST_USE enum status etcd_client_v2(struct etcd_client *client, const char *method, const char *path, const char *form,
+				    unsigned timeout_ms, etcd_done_fn *done, void *context);
 /* The same, waiting; for threads with a client of their own. *json is given where DONE. */
-enum etcd_outcome etcd_client_wait(struct etcd_client *client, const char *path, const struct etcd_text *body, json_t **json, uint64_t *revision,
-                                   char *reason);
+enum etcd_outcome etcd_client_wait(struct etcd_client *client, const char *path, const struct etcd_text *body,
+				   json_t **json, uint64_t *revision, char *reason);
 
 /* A watch of v3 from a revision: each message of the stream goes to `message`; `ended` once. */
 typedef void etcd_message_fn(void *context, const json_t *result);

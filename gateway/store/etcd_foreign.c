@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TXN_MAX 120           /* compares or operations; etcd takes 128, counted along the way into transactions within */
+#define TXN_MAX 120 /* compares or operations; etcd takes 128, counted along the way into transactions within */
 #define LEASES_EVERY_MS 1000
 #define LOST_PATIENCE_MS 200
 
@@ -43,7 +43,8 @@ hand_out_change(struct etcd_zone *at, struct etcd_item *item, struct change *cha
 	memcpy(change->base_id, at->place.id, VERSION_ID_SIZE);
 	for (size_t i = 0; i < change->op_count; i++)
 		if (change->ops[i].rrset.type == TYPE_SOA) {
-			rdata_soa_set_serial((uint8_t *)(uintptr_t)change->ops[i].rrset.packed + 2, change->ops[i].rrset.packed_size - 2u, serial);
+			rdata_soa_set_serial((uint8_t *)(uintptr_t)change->ops[i].rrset.packed + 2,
+					     change->ops[i].rrset.packed_size - 2u, serial);
 			soa = true;
 		}
 	if (!soa && greater)
@@ -66,13 +67,15 @@ hand_out_ops(struct etcd_zone *at, struct etcd_item *item, uint64_t revision, bo
 	enum status status = etcd_mirror_ops(at->mirror, &at->etcd->arena, &change.ops, &change.op_count, &soa);
 	uint32_t serial = etcd_mirror_serial(at->mirror);
 	bool greater = serial_greater(serial, at->place.serial);
-	bool written = at->mirror->soa_revision && at->mirror->soa_revision == at->mirror->last && serial != at->place.serial;
+	bool written =
+		at->mirror->soa_revision && at->mirror->soa_revision == at->mirror->last && serial != at->place.serial;
 	if (!status && change.op_count == 0) {
 		if (listed && !greater && !written)
 			return;
 		status = etcd_mirror_same(at->mirror, &at->etcd->arena, &change.ops, &change.op_count);
 	}
-	if (status || ((soa || written) && !greater)) /* a SOA that goes back is served as it stands: content, no change */
+	if (status ||
+	    ((soa || written) && !greater)) /* a SOA that goes back is served as it stands: content, no change */
 		begin_anew(at, item);
 	else
 		hand_out_change(at, item, &change, revision);
@@ -113,7 +116,9 @@ etcd_foreign_tell(struct etcd_item *item)
 		change->frozen = -1;
 		change->until_us = 0;
 	}
-	if (!change || etcd_mirror_same(item->at->mirror, &item->etcd->arena, &change->ops, &change->op_count) != STATUS_OK || change_json_encode(change, &item->etcd->arena, &record, &size) != STATUS_OK)
+	if (!change ||
+	    etcd_mirror_same(item->at->mirror, &item->etcd->arena, &change->ops, &change->op_count) != STATUS_OK ||
+	    change_json_encode(change, &item->etcd->arena, &record, &size) != STATUS_OK)
 		etcd_lost(item);
 	else
 		etcd_hand_out(item->at, item, change, record, size, item->at->revision);
@@ -225,7 +230,8 @@ republish(struct etcd_zone *at)
 	           draft_begin(&draft, current, at->zone->name) == STATUS_OK;
 	if (may && etcd_mirror_ops(at->mirror, &etcd->arena, &ops, &count, &soa) == STATUS_OK) {
 		for (size_t i = 0; i < count; i++)
-			if (ops[i].kind == CHANGE_SET && ops[i].rrset.type != TYPE_SOA && draft_set(&draft, ops[i].owner, &ops[i].rrset) == STATUS_NO_MEMORY)
+			if (ops[i].kind == CHANGE_SET && ops[i].rrset.type != TYPE_SOA &&
+			    draft_set(&draft, ops[i].owner, &ops[i].rrset) == STATUS_NO_MEMORY)
 				log_limited(LOG_LEVEL_ERROR, "TTL not changed", "zone=%s", at->zone->text);
 		etcd->emitted = true;
 		etcd->sink->loaded(etcd->sink->context, at->zone, &draft, replay);
@@ -259,7 +265,8 @@ etcd_foreign_unchanged(struct etcd_item *item)
 	const struct change *change = item->append.change;
 	struct etcd_place base;
 
-	if (item->at->relist || !etcd_place_of(item->at, change->base, &base) || item->at->frozen_revision > base.revision)
+	if (item->at->relist || !etcd_place_of(item->at, change->base, &base) ||
+	    item->at->frozen_revision > base.revision)
 		return false;
 	if (change->exclusive && change->base != item->at->place.version)
 		return false;
@@ -404,7 +411,10 @@ put_deleted(struct etcd_item *item, const struct etcd_writes *writes)
 static enum status
 build_commit(struct etcd_item *item, const struct etcd_writes *writes)
 {
-	static const struct { unsigned levels; size_t wide, most; } shapes[] = {{1, TXN_MAX, TXN_MAX}, {2, 60, 3600}, {3, 40, 64000}};
+	static const struct {
+		unsigned levels;
+		size_t wide, most;
+	} shapes[] = {{1, TXN_MAX, TXN_MAX}, {2, 60, 3600}, {3, 40, 64000}};
 	uint64_t taken = item->etcd->taken, read = taken > item->at->revision ? taken : item->at->revision;
 	struct etcd_text *body = &item->body;
 	char key[ETCD_FOREIGN_KEY_SIZE];
@@ -418,7 +428,8 @@ build_commit(struct etcd_item *item, const struct etcd_writes *writes)
 	etcd_foreign_note_key(item->at, "frozen", key);
 	compare_key(body, key, item->at->frozen_revision);
 	size_t before = body->size;
-	if (item->append.change->exclusive || compare_names(item, writes, read, shapes[shape].wide) > shapes[shape].wide) {
+	if (item->append.change->exclusive ||
+	    compare_names(item, writes, read, shapes[shape].wide) > shapes[shape].wide) {
 		body->size = before;
 		compare_zone(item, read, shapes[shape].wide);
 	}
@@ -438,7 +449,8 @@ put_verify(struct etcd_text *body, const struct etcd_writes *writes)
 	ETCD_TEXT(body, "{\"compare\":[");
 	for (size_t i = 0; i < writes->count && i < TXN_MAX; i++) {
 		const struct etcd_write *write = &writes->items[i];
-		etcd_text_printf(body, "%s{\"result\":\"EQUAL\",\"target\":\"%s\",", i ? "," : "", write->value ? "VALUE" : "VERSION");
+		etcd_text_printf(body, "%s{\"result\":\"EQUAL\",\"target\":\"%s\",", i ? "," : "",
+				 write->value ? "VALUE" : "VERSION");
 		etcd_text_key(body, write->key);
 		ETCD_TEXT(body, ",");
 		if (write->value)
@@ -497,7 +509,8 @@ static void
 send_body(struct etcd_item *item)
 {
 	item->sequence = ++item->etcd->sequence;
-	item->sent = etcd_client_post(item->etcd->client, "/v3/kv/txn", &item->body, ETCD_REQUEST_MS, on_commit, item) == STATUS_OK;
+	item->sent = etcd_client_post(item->etcd->client, "/v3/kv/txn", &item->body, ETCD_REQUEST_MS, on_commit,
+				      item) == STATUS_OK;
 	if (!item->sent)
 		etcd_fail(item, STATUS_NO_MEMORY, "no memory");
 }
@@ -538,7 +551,8 @@ foreign_commit(struct etcd_item *item)
 		return;
 	}
 	if (item->append.change->removed) { /* others' keys stay */
-		etcd_hand_out(item->at, item, item->append.change, item->append.record, item->append.size, item->at->revision);
+		etcd_hand_out(item->at, item, item->append.change, item->append.record, item->append.size,
+			      item->at->revision);
 		return;
 	}
 	if (!etcd_foreign_unchanged(item)) {
@@ -572,7 +586,8 @@ on_barrier(void *context, const struct etcd_answer *answer)
 	}
 	item->wanted = 1;
 	for (size_t i = 0; i < json_array_size(responses); i++) {
-		const json_t *kvs = json_object_get(json_object_get(json_array_get(responses, i), "response_range"), "kvs");
+		const json_t *kvs =
+			json_object_get(json_object_get(json_array_get(responses, i), "response_range"), "kvs");
 		const json_t *first = json_array_get(kvs, 0);
 		uint64_t revision = first ? etcd_client_number(first, "mod_revision") : 0;
 		item->wanted = revision > item->wanted ? revision : item->wanted;
@@ -602,7 +617,8 @@ foreign_barrier(struct etcd_item *item)
 		ETCD_TEXT(&body, ",\"keys_only\":true}}");
 	}
 	ETCD_TEXT(&body, "]}");
-	item->sent = etcd_client_post(item->etcd->client, "/v3/kv/txn", &body, ETCD_REQUEST_MS, on_barrier, item) == STATUS_OK;
+	item->sent = etcd_client_post(item->etcd->client, "/v3/kv/txn", &body, ETCD_REQUEST_MS, on_barrier, item) ==
+		     STATUS_OK;
 	etcd_text_free(&body);
 	if (!item->sent)
 		etcd_fail(item, STATUS_NO_MEMORY, "no memory");
@@ -624,7 +640,16 @@ free_item(struct etcd_item *item)
 }
 
 const struct etcd_shape etcd_foreign_shape = {
-	.list = etcd_foreign_list, .list_free = etcd_foreign_list_free, .event = foreign_event, .group = foreign_group, .commit = foreign_commit,
-	.barrier = foreign_barrier, .tick = foreign_tick, .free_zone = foreign_free, .wait = foreign_wait, .free_item = free_item,
-	.kept = etcd_foreign_kept, .goes_on = true,
+	.list = etcd_foreign_list,
+	.list_free = etcd_foreign_list_free,
+	.event = foreign_event,
+	.group = foreign_group,
+	.commit = foreign_commit,
+	.barrier = foreign_barrier,
+	.tick = foreign_tick,
+	.free_zone = foreign_free,
+	.wait = foreign_wait,
+	.free_item = free_item,
+	.kept = etcd_foreign_kept,
+	.goes_on = true,
 };

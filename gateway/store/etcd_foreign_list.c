@@ -74,7 +74,8 @@ etcd_foreign_ask_lease(struct etcd *etcd, struct etcd_zone *at, uint64_t id)
 		return false;
 	*lease = (struct lease){.at = at, .etcd = etcd, .id = id};
 	etcd_text_printf(&body, "{\"ID\":\"%lld\"}", (long long)id);
-	bool asked = etcd_client_post(etcd->client, "/v3/lease/timetolive", &body, ETCD_REQUEST_MS, on_lease, lease) == STATUS_OK;
+	bool asked = etcd_client_post(etcd->client, "/v3/lease/timetolive", &body, ETCD_REQUEST_MS, on_lease, lease) ==
+		     STATUS_OK;
 	etcd_text_free(&body);
 	if (!asked)
 		free(lease);
@@ -130,8 +131,8 @@ list_done(struct etcd_zone *at)
 	etcd_sweep_bad(at);
 	at->revision = at->list.revision;
 	at->state = ETCD_ZONE_LIVE;
-	log_info("zone read from etcd", "zone=%s keys=%zu serial=%u revision=%llu", at->zone->text, at->mirror->entry_count, at->place.serial,
-	         (unsigned long long)at->revision);
+	log_info("zone read from etcd", "zone=%s keys=%zu serial=%u revision=%llu", at->zone->text,
+		 at->mirror->entry_count, at->place.serial, (unsigned long long)at->revision);
 	if (at->told_ready)
 		return;
 	at->told_ready = true;
@@ -142,7 +143,8 @@ list_done(struct etcd_zone *at)
 static bool
 restore_replay(const struct etcd_zone *at, struct replay *replay)
 {
-	struct replay_state state = {.state_version = at->place.version, .frozen = at->frozen, .until_us = at->until_us};
+	struct replay_state state = {
+		.state_version = at->place.version, .frozen = at->frozen, .until_us = at->until_us};
 
 	return replay && replay_restore(replay, &state) == STATUS_OK &&
 	       replay_restore_id(replay, at->place.version, at->place.id) == STATUS_OK;
@@ -249,7 +251,8 @@ on_notes(void *context, const struct etcd_answer *answer)
 		return;
 	}
 	for (size_t i = 0; i < json_array_size(responses); i++) {
-		const json_t *kvs = json_object_get(json_object_get(json_array_get(responses, i), "response_range"), "kvs");
+		const json_t *kvs =
+			json_object_get(json_object_get(json_array_get(responses, i), "response_range"), "kvs");
 		if (!json_array_size(kvs) || !etcd_client_kv(json_array_get(kvs, 0), &kv))
 			continue;
 		if (i == 0)
@@ -309,7 +312,8 @@ on_page(void *context, const struct etcd_answer *answer)
 		char unused[ETCD_LAYOUT_REASON_SIZE];
 		size_t prefix = strlen(at->etcd->settings.prefix) + 1;
 		/* A zone below this one that is served too has its keys to itself. */
-		if (etcd_layout_name(kv.key + prefix, kv.key_size - prefix, name, unused) != STATUS_OK || etcd_closest(at->etcd, name) == at)
+		if (etcd_layout_name(kv.key + prefix, kv.key_size - prefix, name, unused) != STATUS_OK ||
+		    etcd_closest(at->etcd, name) == at)
 			etcd_mirror_take(at->mirror, &kv);
 		etcd_kv_free(&kv);
 	}
@@ -335,7 +339,8 @@ list_page(struct etcd_zone *at)
 	} else {
 		etcd_text_range(&body, key);
 	}
-	etcd_text_printf(&body, ",\"limit\":\"%d\",\"revision\":\"%llu\"}", PAGE_KEYS, (unsigned long long)at->list.revision);
+	etcd_text_printf(&body, ",\"limit\":\"%d\",\"revision\":\"%llu\"}", PAGE_KEYS,
+			 (unsigned long long)at->list.revision);
 	if (etcd_client_post(at->etcd->client, "/v3/kv/range", &body, ETCD_LONG_MS, on_page, at) == STATUS_OK)
 		at->calls++;
 	else

@@ -35,12 +35,12 @@ static const char *const targets[] = {"VERSION", "CREATE", "MOD", "VALUE", "LEAS
 static const char *const orders[] = {"NONE", "ASCEND", "DESCEND", NULL};
 static const char *const sorts[] = {"KEY", "VERSION", "CREATE", "MOD", "VALUE", NULL};
 
-SHAPE(compare, WORDS("result", 1, results), WORDS("target", 2, targets), FIELD("key", 3, BYTES), FIELD("version", 4, NUMBER),
-      FIELD("create_revision", 5, NUMBER), FIELD("mod_revision", 6, NUMBER), FIELD("value", 7, BYTES), FIELD("lease", 8, NUMBER),
-      FIELD("range_end", 64, BYTES));
-SHAPE(range, FIELD("key", 1, BYTES), FIELD("range_end", 2, BYTES), FIELD("limit", 3, NUMBER), FIELD("revision", 4, NUMBER),
-      WORDS("sort_order", 5, orders), WORDS("sort_target", 6, sorts), FIELD("keys_only", 8, FLAG), FIELD("count_only", 9, FLAG),
-      FIELD("min_mod_revision", 10, NUMBER));
+SHAPE(compare, WORDS("result", 1, results), WORDS("target", 2, targets), FIELD("key", 3, BYTES),
+      FIELD("version", 4, NUMBER), FIELD("create_revision", 5, NUMBER), FIELD("mod_revision", 6, NUMBER),
+      FIELD("value", 7, BYTES), FIELD("lease", 8, NUMBER), FIELD("range_end", 64, BYTES));
+SHAPE(range, FIELD("key", 1, BYTES), FIELD("range_end", 2, BYTES), FIELD("limit", 3, NUMBER),
+      FIELD("revision", 4, NUMBER), WORDS("sort_order", 5, orders), WORDS("sort_target", 6, sorts),
+      FIELD("keys_only", 8, FLAG), FIELD("count_only", 9, FLAG), FIELD("min_mod_revision", 10, NUMBER));
 SHAPE(put_request, FIELD("key", 1, BYTES), FIELD("value", 2, BYTES), FIELD("lease", 3, NUMBER));
 SHAPE(delete_range, FIELD("key", 1, BYTES), FIELD("range_end", 2, BYTES));
 static const struct shape txn;
@@ -53,8 +53,8 @@ SHAPE(grant, FIELD("TTL", 1, NUMBER), FIELD("ID", 2, NUMBER));
 SHAPE(lease_id, FIELD("ID", 1, NUMBER));
 
 SHAPE(header, FIELD("revision", 3, NUMBER));
-SHAPE(key_value, FIELD("key", 1, BYTES), FIELD("mod_revision", 3, NUMBER), FIELD("version", 4, NUMBER), FIELD("value", 5, BYTES),
-      FIELD("lease", 6, NUMBER));
+SHAPE(key_value, FIELD("key", 1, BYTES), FIELD("mod_revision", 3, NUMBER), FIELD("version", 4, NUMBER),
+      FIELD("value", 5, BYTES), FIELD("lease", 6, NUMBER));
 SHAPE(range_answer, ONE("header", 1, &header), MANY("kvs", 2, &key_value), FIELD("more", 3, FLAG),
       FIELD("count", 4, NUMBER));
 SHAPE(written, ONE("header", 1, &header));
@@ -66,14 +66,15 @@ static const struct field txn_answer_fields[] = {ONE("header", 1, &header), FIEL
                                                  MANY("responses", 3, &answer)};
 static const struct shape txn_answer = {txn_answer_fields, ARRAY_SIZE(txn_answer_fields)};
 SHAPE(granted, ONE("header", 1, &header), FIELD("ID", 2, NUMBER), FIELD("TTL", 3, NUMBER));
-SHAPE(time_to_live, ONE("header", 1, &header), FIELD("ID", 2, NUMBER), FIELD("TTL", 3, NUMBER), FIELD("grantedTTL", 4, NUMBER));
+SHAPE(time_to_live, ONE("header", 1, &header), FIELD("ID", 2, NUMBER), FIELD("TTL", 3, NUMBER),
+      FIELD("grantedTTL", 4, NUMBER));
 
 static const char *const event_types[] = {"PUT", "DELETE", NULL};
 SHAPE(create_watch, FIELD("key", 1, BYTES), FIELD("range_end", 2, BYTES), FIELD("start_revision", 3, NUMBER));
 SHAPE(watch, ONE("create_request", 1, &create_watch));
 SHAPE(event, WORDS("type", 1, event_types), ONE("kv", 2, &key_value));
-SHAPE(watched, ONE("header", 1, &header), FIELD("created", 3, FLAG), FIELD("canceled", 4, FLAG), FIELD("compact_revision", 5, NUMBER),
-      FIELD("cancel_reason", 6, TEXT), MANY("events", 11, &event));
+SHAPE(watched, ONE("header", 1, &header), FIELD("created", 3, FLAG), FIELD("canceled", 4, FLAG),
+      FIELD("compact_revision", 5, NUMBER), FIELD("cancel_reason", 6, TEXT), MANY("events", 11, &event));
 
 struct etcd_grpc_call { const char *json, *grpc; const struct shape *request, *answer; };
 

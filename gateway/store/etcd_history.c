@@ -66,7 +66,8 @@ ask(struct asker *asker, const char *path)
 {
 	json_decref(asker->json);
 	asker->json = NULL;
-	enum etcd_outcome outcome = etcd_client_wait(asker->client, path, &asker->body, &asker->json, &asker->revision, asker->reason);
+	enum etcd_outcome outcome =
+		etcd_client_wait(asker->client, path, &asker->body, &asker->json, &asker->revision, asker->reason);
 	etcd_text_free(&asker->body);
 	switch (outcome) {
 	case ETCD_DONE: return STATUS_OK;
@@ -89,7 +90,8 @@ read_anchor(const json_t *json, struct etcd_place *place)
 		return false;
 	json_t *anchor = json_loadb(kv.value, kv.value_size, 0, NULL);
 	const json_t *id = json_object_get(anchor, "id");
-	if (json_string_length(id) == 2 * VERSION_ID_SIZE && bytes_from_hex(json_string_value(id), 2 * VERSION_ID_SIZE, place->id)) {
+	if (json_string_length(id) == 2 * VERSION_ID_SIZE &&
+	    bytes_from_hex(json_string_value(id), 2 * VERSION_ID_SIZE, place->id)) {
 		place->version = etcd_client_number(anchor, "version");
 		place->serial = (uint32_t)etcd_client_number(anchor, "serial");
 		place->revision = etcd_client_number(anchor, "revision");
@@ -149,7 +151,8 @@ ask_anchor(struct asker *asker, uint64_t wanted, bool first, struct etcd_place *
 	etcd_text_key(&asker->body, key);
 	ETCD_TEXT(&asker->body, ",");
 	etcd_text_base64(&asker->body, "range_end", end, strlen(end));
-	etcd_text_printf(&asker->body, ",\"limit\":\"1\",\"sort_order\":\"%s\",\"sort_target\":\"KEY\"}", first ? "ASCEND" : "DESCEND");
+	etcd_text_printf(&asker->body, ",\"limit\":\"1\",\"sort_order\":\"%s\",\"sort_target\":\"KEY\"}",
+			 first ? "ASCEND" : "DESCEND");
 	status = ask(asker, "/v3/kv/range");
 	const json_t *kvs = json_object_get(asker->json, "kvs");
 	if (!status && (json_array_size(kvs) == 0 || !read_anchor(json_array_get(kvs, 0), place)))
@@ -188,8 +191,10 @@ ask_records(struct asker *asker, const struct etcd_place *place)
 	make_key(asker, "zones", "log/", key);
 	ETCD_TEXT(&asker->body, "{");
 	etcd_text_range(&asker->body, key);
-	etcd_text_printf(&asker->body, ",\"limit\":\"%d\",\"sort_order\":\"ASCEND\",\"sort_target\":\"MOD\",\"min_mod_revision\":\"%llu\"}",
-	                 PAGE_RECORDS, (unsigned long long)place->revision + 1);
+	etcd_text_printf(
+		&asker->body,
+		",\"limit\":\"%d\",\"sort_order\":\"ASCEND\",\"sort_target\":\"MOD\",\"min_mod_revision\":\"%llu\"}",
+		PAGE_RECORDS, (unsigned long long)place->revision + 1);
 	return ask(asker, "/v3/kv/range");
 }
 
@@ -204,7 +209,8 @@ step(struct asker *asker, struct zone *zone, const struct etcd_kv *kv, struct ar
 	change_id(place->id, (const uint8_t *)kv->value, kv->value_size, place->id);
 	place->version++;
 	place->revision = kv->revision;
-	if (change_json_decode((const uint8_t *)kv->value, kv->value_size, zone->name, arena, &change, reason) == STATUS_OK) {
+	if (change_json_decode((const uint8_t *)kv->value, kv->value_size, zone->name, arena, &change, reason) ==
+	    STATUS_OK) {
 		place->serial = serial_next(place->serial, change.serial);
 		for (size_t i = 0; i < change.op_count; i++)
 			if (change.ops[i].rrset.type == TYPE_SOA && change.ops[i].rrset.count) {
@@ -216,7 +222,8 @@ step(struct asker *asker, struct zone *zone, const struct etcd_kv *kv, struct ar
 }
 
 static enum status
-read_records(struct asker *asker, struct zone *zone, struct etcd_place *place, uint64_t from, uint64_t to, store_entry_fn *each, void *context)
+read_records(struct asker *asker, struct zone *zone, struct etcd_place *place, uint64_t from, uint64_t to,
+	     store_entry_fn *each, void *context)
 {
 	enum status status = STATUS_OK;
 	bool more = true;
@@ -240,8 +247,10 @@ read_records(struct asker *asker, struct zone *zone, struct etcd_place *place, u
 			pthread_mutex_unlock(&asker->etcd->mutex);
 			if (at && etcd_place_of(at, place->version, &known) && known.serial)
 				place->serial = known.serial; /* snapshots have theirs in the content */
-			struct store_entry entry = {.version = place->version, .serial = place->serial, .record = (uint8_t *)kv.value,
-			                            .size = kv.value_size};
+			struct store_entry entry = {.version = place->version,
+						    .serial = place->serial,
+						    .record = (uint8_t *)kv.value,
+						    .size = kv.value_size};
 			memcpy(entry.id, place->id, VERSION_ID_SIZE);
 			if (place->version > from && !each(context, &entry))
 				more = false, to = place->version;
@@ -265,7 +274,8 @@ start_at(struct asker *asker, struct zone *zone, uint64_t version, struct etcd_p
 }
 
 enum status
-etcd_history_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each, void *context)
+etcd_history_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each,
+		  void *context)
 {
 	struct asker asker;
 	struct etcd_place place;
@@ -311,7 +321,8 @@ read_names(struct asker *asker, uint64_t revision, struct draft *draft)
 		etcd_text_base64(&asker->body, "key", from.text, from.size);
 		ETCD_TEXT(&asker->body, ",");
 		etcd_text_base64(&asker->body, "range_end", end, strlen(end));
-		etcd_text_printf(&asker->body, ",\"limit\":\"2000\",\"revision\":\"%llu\"}", (unsigned long long)revision);
+		etcd_text_printf(&asker->body, ",\"limit\":\"2000\",\"revision\":\"%llu\"}",
+				 (unsigned long long)revision);
 		status = ask(asker, "/v3/kv/range");
 		const json_t *kvs = json_object_get(asker->json, "kvs");
 		for (size_t i = 0; !status && i < json_array_size(kvs); i++) {
@@ -320,7 +331,8 @@ read_names(struct asker *asker, uint64_t revision, struct draft *draft)
 			uint8_t owner[NAME_MAX_SIZE];
 			if (!etcd_client_kv(json_array_get(kvs, i), &kv))
 				continue;
-			if (etcd_layout_name(kv.key + strlen(key), kv.key_size - strlen(key), owner, reason) == STATUS_OK &&
+			if (etcd_layout_name(kv.key + strlen(key), kv.key_size - strlen(key), owner, reason) ==
+				    STATUS_OK &&
 			    name_is_within(owner, draft->version->apex) &&
 			    etcd_layout_read_names(kv.value, kv.value_size, &records, reason) == STATUS_OK)
 				status = etcd_records_into(draft, owner, &records);
@@ -367,7 +379,8 @@ etcd_history_content(struct store *store, struct zone *zone, uint64_t version, s
 		draft->version->serial = place.serial;
 		memcpy(draft->version->id, place.id, VERSION_ID_SIZE);
 	} else {
-		snprintf(reason, STORE_REASON_SIZE, "%.280s", asker.reason[0] ? asker.reason : "etcd does not hold it any more");
+		snprintf(reason, STORE_REASON_SIZE, "%.280s",
+			 asker.reason[0] ? asker.reason : "etcd does not hold it any more");
 	}
 	ask_end(&asker);
 	return status;
@@ -385,7 +398,8 @@ chunk_key(const struct asker *asker, const char *id, uint32_t number, char *out)
 }
 
 enum status
-etcd_history_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *snapshot, struct draft *draft, char *reason)
+etcd_history_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *snapshot,
+			   struct draft *draft, char *reason)
 {
 	struct asker asker;
 	char key[KEY_SIZE], why[CHANGE_JSON_REASON_SIZE] = "the snapshot's chunks are not there";
@@ -431,8 +445,8 @@ save_chunk(void *context, uint32_t number, const uint8_t *chunk, size_t size)
 }
 
 enum status
-etcd_history_save_snapshot(struct store *store, struct zone *zone, const struct zone_version *version, struct arena *arena,
-                           struct change_snapshot *out, char *reason)
+etcd_history_save_snapshot(struct store *store, struct zone *zone, const struct zone_version *version,
+			   struct arena *arena, struct change_snapshot *out, char *reason)
 {
 	struct asker asker;
 	uint8_t id[16];
@@ -440,7 +454,8 @@ etcd_history_save_snapshot(struct store *store, struct zone *zone, const struct 
 	struct saver saver = {&asker, text, 0};
 
 	if (is_local(store)) {
-		snprintf(reason, STORE_REASON_SIZE, "too large for one transaction of etcd, and this layout has nothing else");
+		snprintf(reason, STORE_REASON_SIZE,
+			 "too large for one transaction of etcd, and this layout has nothing else");
 		return STATUS_UNSUPPORTED;
 	}
 	enum status status = ask_begin(&asker, store, zone);
@@ -448,7 +463,8 @@ etcd_history_save_snapshot(struct store *store, struct zone *zone, const struct 
 	random_bytes(id, sizeof id);
 	bytes_to_hex(id, sizeof id, text);
 	if (!status) {
-		etcd_text_printf(&asker.body, "{\"TTL\":\"%llu\"}", (unsigned long long)asker.etcd->settings.keep_history_s);
+		etcd_text_printf(&asker.body, "{\"TTL\":\"%llu\"}",
+				 (unsigned long long)asker.etcd->settings.keep_history_s);
 		status = ask(&asker, "/v3/lease/grant");
 		saver.lease = etcd_client_number(asker.json, "ID");
 	}

@@ -36,7 +36,7 @@ struct etcd_item {
 	bool done;                     /* its fate has been told: freed once no request leads back to it */
 	bool journal;
 	uint64_t retry_ms;             /* not sent: when it may go again */
-	uint64_t wanted;               /* revision up to which the zone must be read before it is told; 0: not known yet */
+	uint64_t wanted; /* revision up to which the zone must be read before it is told; 0: not known yet */
 	uint64_t since_ms;
 	uint64_t sequence;             /* helix, skydns: of its sending, */
 	uint64_t written;              /* and the revision that it made */
@@ -131,15 +131,16 @@ struct etcd_shape {
 	void (*list_free)(struct etcd_zone *at);
 	void (*event)(struct etcd_zone *at, struct etcd_kv *kv);  /* may keep the key and value: sets them NULL */
 	void (*group)(struct etcd_zone *at, uint64_t revision); /* after the events of a revision */
-	bool (*work)(struct etcd_zone *at);                     /* NULL: none. A piece of the list; true: there is more at hand */
+	bool (*work)(struct etcd_zone *at); /* NULL: none. A piece of the list; true: there is more at hand */
 	void (*commit)(struct etcd_item *item);
 	void (*barrier)(struct etcd_item *item);
 	void (*tick)(struct etcd_zone *at);
 	void (*free_zone)(struct etcd_zone *at);
-	bool (*wait)(struct etcd *etcd, struct etcd_group *group); /* NULL: never. True: the group cannot be taken yet */
+	bool (*wait)(struct etcd *etcd,
+		     struct etcd_group *group);                 /* NULL: never. True: the group cannot be taken yet */
 	void (*free_item)(struct etcd_item *item);              /* NULL: nothing of its own */
 	void (*kept)(struct etcd_zone *at, struct etcd_kept *kept); /* given: the local copy, before the first list */
-	bool goes_on;                                           /* from the copy; else it is wanted only where etcd is away */
+	bool goes_on; /* from the copy; else it is wanted only where etcd is away */
 };
 
 struct etcd {
@@ -201,8 +202,8 @@ void etcd_note_place(struct etcd_zone *at, uint64_t revision);
 void etcd_extend_place(struct etcd_zone *at, uint64_t revision);
 bool etcd_place_of(struct etcd_zone *at, uint64_t version, struct etcd_place *place);
 /* Hand out a record whose place etcd has decided: its base becomes the version before. record's bytes and change are lent. */
-void etcd_hand_out(struct etcd_zone *at, struct etcd_item *item, const struct change *change, const uint8_t *record, size_t size,
-                   uint64_t revision);
+void etcd_hand_out(struct etcd_zone *at, struct etcd_item *item, const struct change *change, const uint8_t *record,
+		   size_t size, uint64_t revision);
 /* The zone's list ended badly: again later. */
 void etcd_list_failed(struct etcd_zone *at, const struct etcd_answer *answer);
 /* A request that leads back to a zone has come back. False: the zone is gone. */
@@ -230,12 +231,16 @@ bool etcd_set_defaults(struct etcd_zone *at, const struct etcd_defaults *given);
 extern const struct etcd_shape etcd_native_shape, etcd_foreign_shape;
 
 /* etcd_history.c: any thread */
-MUST_USE enum status etcd_history_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each, void *context);
+MUST_USE enum status etcd_history_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to,
+				       store_entry_fn *each, void *context);
 void etcd_history_oldest(struct store *store, struct zone *zone, struct store_oldest *oldest);
-MUST_USE enum status etcd_history_content(struct store *store, struct zone *zone, uint64_t version, struct draft *draft, char *reason);
-MUST_USE enum status etcd_history_load_snapshot(struct store *store, struct zone *zone, const struct change_snapshot *snapshot,
-                                                struct draft *draft, char *reason);
-MUST_USE enum status etcd_history_save_snapshot(struct store *store, struct zone *zone, const struct zone_version *version, struct arena *arena,
-                                                struct change_snapshot *out, char *reason);
+MUST_USE enum status etcd_history_content(struct store *store, struct zone *zone, uint64_t version, struct draft *draft,
+					  char *reason);
+MUST_USE enum status etcd_history_load_snapshot(struct store *store, struct zone *zone,
+						const struct change_snapshot *snapshot, struct draft *draft,
+						char *reason);
+MUST_USE enum status etcd_history_save_snapshot(struct store *store, struct zone *zone,
+						const struct zone_version *version, struct arena *arena,
+						struct change_snapshot *out, char *reason);
 
 #endif

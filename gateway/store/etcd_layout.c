@@ -146,7 +146,8 @@ etcd_records_into(struct draft *draft, const uint8_t *owner, const struct etcd_r
 static bool
 is_plain(uint8_t c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '*';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+	       c == '*';
 }
 
 static char *
@@ -311,7 +312,8 @@ put_name(struct writer *out, const json_t *value)
 {
 	uint8_t name[NAME_MAX_SIZE];
 
-	if (!json_is_string(value) || name_from_text(json_string_value(value), json_string_length(value), root_name, name) != STATUS_OK)
+	if (!json_is_string(value) ||
+	    name_from_text(json_string_value(value), json_string_length(value), root_name, name) != STATUS_OK)
 		return false;
 	writer_bytes(out, name, name_size(name));
 	return true;
@@ -373,7 +375,8 @@ forms(const struct rrset *rrset)
 
 	for (unsigned i = 0; list && text && i < rrset->count; i++) {
 		struct rdata rdata = rrset_next(&at);
-		if (present_rdata(rrset->type, rdata.bytes, rdata.size, text, PRESENT_TEXT_SIZE, &length) != STATUS_OK ||
+		if (present_rdata(rrset->type, rdata.bytes, rdata.size, text, PRESENT_TEXT_SIZE, &length) !=
+			    STATUS_OK ||
 		    json_array_append_new(list, json_stringn(text, length)) != 0) {
 			json_decref(list);
 			list = NULL;
@@ -446,8 +449,8 @@ add_srv(struct etcd_records *records, uint32_t ttl_s, const json_t *value, char 
 	uint8_t rdata[6 + NAME_MAX_SIZE];
 	struct writer out = writer_over(rdata, sizeof rdata);
 
-	if (!number_member(value, "Priority", 0, 65535, &priority) || !number_member(value, "Weight", 0, 65535, &weight) ||
-	    !number_member(value, "Port", 0, 65535, &port))
+	if (!number_member(value, "Priority", 0, 65535, &priority) ||
+	    !number_member(value, "Weight", 0, 65535, &weight) || !number_member(value, "Port", 0, 65535, &port))
 		return say(reason, STATUS_INVALID, "Priority, Weight and Port are numbers from 0 to 65535");
 	writer_u16(&out, (uint16_t)priority);
 	writer_u16(&out, (uint16_t)weight);
@@ -521,7 +524,8 @@ add_list(struct etcd_records *records, uint16_t type, uint32_t ttl_s, const json
 }
 
 enum status
-etcd_layout_helix_value(uint16_t type, const char *value, size_t size, uint32_t ttl_s, struct etcd_records *records, char *reason)
+etcd_layout_helix_value(uint16_t type, const char *value, size_t size, uint32_t ttl_s, struct etcd_records *records,
+			char *reason)
 {
 	while (size && strchr(" \t\r\n", value[size - 1]) && value[size - 1])
 		size--; /* as curl --data-binary @file leaves them */
@@ -555,8 +559,8 @@ srv_object(struct rdata rdata)
 	char target[NAME_TEXT_SIZE];
 	const uint8_t *at = rdata.bytes;
 
-	return json_pack("{s:i, s:i, s:i, s:s}", "Priority", bytes_get_u16(at), "Weight", bytes_get_u16(at + 2), "Port", bytes_get_u16(at + 4),
-	                 "Target", name_to_text(at + 6, target));
+	return json_pack("{s:i, s:i, s:i, s:s}", "Priority", bytes_get_u16(at), "Weight", bytes_get_u16(at + 2), "Port",
+			 bytes_get_u16(at + 4), "Target", name_to_text(at + 6, target));
 }
 
 static json_t *
@@ -565,16 +569,18 @@ soa_object(struct rdata rdata)
 	char ns[NAME_TEXT_SIZE], mbox[NAME_TEXT_SIZE];
 	const uint8_t *mname = rdata.bytes, *rname = mname + name_size(mname), *at = rname + name_size(rname);
 
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "Ns", name_to_text(mname, ns), "Mbox", name_to_text(rname, mbox), "Serial",
-	                 (json_int_t)bytes_get_u32(at), "Refresh", (json_int_t)bytes_get_u32(at + 4), "Retry", (json_int_t)bytes_get_u32(at + 8),
-	                 "Expire", (json_int_t)bytes_get_u32(at + 12), "Minttl", (json_int_t)bytes_get_u32(at + 16));
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "Ns", name_to_text(mname, ns), "Mbox",
+			 name_to_text(rname, mbox), "Serial", (json_int_t)bytes_get_u32(at), "Refresh",
+			 (json_int_t)bytes_get_u32(at + 4), "Retry", (json_int_t)bytes_get_u32(at + 8), "Expire",
+			 (json_int_t)bytes_get_u32(at + 12), "Minttl", (json_int_t)bytes_get_u32(at + 16));
 }
 
 char *
 etcd_layout_write_helix(const struct rrset *rrset)
 {
 	const uint8_t *at = rrset->packed;
-	bool bare = rrset->type == TYPE_A || rrset->type == TYPE_AAAA || rrset->type == TYPE_CNAME || rrset->type == TYPE_PTR;
+	bool bare = rrset->type == TYPE_A || rrset->type == TYPE_AAAA || rrset->type == TYPE_CNAME ||
+		    rrset->type == TYPE_PTR;
 
 	if (rrset->type == TYPE_SOA)
 		return dump(soa_object(rrset_first(rrset)));
@@ -670,7 +676,8 @@ read_service(const json_t *json, struct etcd_service *service, char *reason)
 	if (!number_member(json, "port", -1, 65535, &port) || !number_member(json, "priority", 0, 65535, &priority) ||
 	    !number_member(json, "weight", 0, 65535, &weight) || !number_member(json, "ttl", 0, INT32_MAX, &ttl_s) ||
 	    !number_member(json, "targetstrip", 0, NAME_MAX_LABELS, &strip))
-		return say(reason, STATUS_INVALID, "port, priority, weight, ttl or targetstrip is no number or out of range");
+		return say(reason, STATUS_INVALID,
+			   "port, priority, weight, ttl or targetstrip is no number or out of range");
 	if (mail && !json_is_boolean(mail))
 		return say(reason, STATUS_INVALID, "mail is neither true nor false");
 	service->port = (int)port;
@@ -679,7 +686,8 @@ read_service(const json_t *json, struct etcd_service *service, char *reason)
 	service->ttl_s = (uint32_t)ttl_s;
 	service->target_strip = (unsigned)strip;
 	service->mail = json_is_true(mail);
-	if (!text_member(json, "text", &service->text, &service->text_size) || !text_member(json, "group", &service->group, &group_size))
+	if (!text_member(json, "text", &service->text, &service->text_size) ||
+	    !text_member(json, "group", &service->group, &group_size))
 		return say(reason, STATUS_INVALID, "text or group is no string");
 	enum status status = read_host(json, service, reason);
 	if (!status && service->kind == ETCD_HOST_NONE && !service->text)
@@ -785,7 +793,10 @@ reads_as(const char *text, uint16_t type)
 {
 	char unused[ETCD_LAYOUT_REASON_SIZE];
 	struct etcd_service service;
-	enum etcd_host wanted = type == TYPE_A ? ETCD_HOST_A : type == TYPE_AAAA ? ETCD_HOST_AAAA : type == TYPE_TXT ? ETCD_HOST_NONE : ETCD_HOST_NAME;
+	enum etcd_host wanted = type == TYPE_A      ? ETCD_HOST_A
+				: type == TYPE_AAAA ? ETCD_HOST_AAAA
+				: type == TYPE_TXT  ? ETCD_HOST_NONE
+						    : ETCD_HOST_NAME;
 
 	if (etcd_layout_read_service(text, strlen(text), &service, unused) != STATUS_OK)
 		return false;
@@ -828,7 +839,8 @@ etcd_layout_write_service(uint16_t type, uint32_t ttl_s, const uint8_t *rdata, s
 			return STATUS_UNSUPPORTED;
 		break;
 	default:
-		return say(reason, STATUS_UNSUPPORTED, "skydns cannot express a record of type %s", rrtype_to_text(type, name));
+		return say(reason, STATUS_UNSUPPORTED, "skydns cannot express a record of type %s",
+			   rrtype_to_text(type, name));
 	}
 	if (object && json_object_set_new(object, "ttl", json_integer(ttl_s)) != 0) {
 		json_decref(object);
@@ -840,5 +852,6 @@ etcd_layout_write_service(uint16_t type, uint32_t ttl_s, const uint8_t *rdata, s
 	if (reads_as(*text, type))
 		return STATUS_OK;
 	free(*text);
-	return say(reason, STATUS_UNSUPPORTED, "skydns cannot tell the name from an address, or the address from one of IPv4");
+	return say(reason, STATUS_UNSUPPORTED,
+		   "skydns cannot tell the name from an address, or the address from one of IPv4");
 }

@@ -20,14 +20,16 @@ struct etcd_records { uint8_t *bytes; size_t size, room; };
 struct etcd_record { uint16_t type, size; uint32_t ttl_s; const uint8_t *rdata; };
 
 void etcd_records_free(struct etcd_records *records);
-MUST_USE enum status etcd_records_add(struct etcd_records *records, uint16_t type, uint32_t ttl_s, const uint8_t *rdata, size_t size);
+MUST_USE enum status etcd_records_add(struct etcd_records *records, uint16_t type, uint32_t ttl_s, const uint8_t *rdata,
+				      size_t size);
 /* Start with *at = 0; false after the last. */
 bool etcd_records_next(const struct etcd_records *records, size_t *at, struct etcd_record *record);
 
 /* Each RRset into a draft: the smallest TTL counts. */
 MUST_USE enum status etcd_records_into(struct draft *draft, const uint8_t *owner, const struct etcd_records *records);
 /* The next RRset by ascending type after *type (0: the first), in canonical order; *packed is given. STATUS_NOT_FOUND: no more. */
-MUST_USE enum status etcd_records_rrset(const struct etcd_records *records, uint16_t *type, struct rrset *rrset, uint8_t **packed);
+MUST_USE enum status etcd_records_rrset(const struct etcd_records *records, uint16_t *type, struct rrset *rrset,
+					uint8_t **packed);
 
 /* Labels in reverse order: "com/example/www". What is no letter, digit, "-", "_" or "*" is escaped as \DDD. `out` takes ETCD_PATH_SIZE. */
 void etcd_layout_path(const uint8_t *name, char *out);
@@ -44,8 +46,8 @@ char *etcd_layout_write_names(const struct node *node);
 /* helix: …/com/example/foo/A; `path` is what follows the prefix and its slash. */
 MUST_USE enum status etcd_layout_helix_key(const char *path, size_t size, uint8_t *owner, uint16_t *type, char *reason);
 /* `ttl_s` goes into each record. */
-MUST_USE enum status etcd_layout_helix_value(uint16_t type, const char *value, size_t size, uint32_t ttl_s, struct etcd_records *records,
-                                             char *reason);
+MUST_USE enum status etcd_layout_helix_value(uint16_t type, const char *value, size_t size, uint32_t ttl_s,
+					     struct etcd_records *records, char *reason);
 char *etcd_layout_write_helix(const struct rrset *rrset);
 
 /* skydns: a service as CoreDNS reads it. */
@@ -61,9 +63,11 @@ struct etcd_service {
 	char *text, *group;            /* NULL: not given */
 	size_t text_size;
 };
-MUST_USE enum status etcd_layout_read_service(const char *value, size_t size, struct etcd_service *service, char *reason);
+MUST_USE enum status etcd_layout_read_service(const char *value, size_t size, struct etcd_service *service,
+					      char *reason);
 void etcd_layout_free_service(struct etcd_service *service);
 /* STATUS_UNSUPPORTED: a type that skydns cannot express, with the reason. *text is given. */
-MUST_USE enum status etcd_layout_write_service(uint16_t type, uint32_t ttl_s, const uint8_t *rdata, size_t size, char **text, char *reason);
+MUST_USE enum status etcd_layout_write_service(uint16_t type, uint32_t ttl_s, const uint8_t *rdata, size_t size,
+					       char **text, char *reason);
 
 #endif

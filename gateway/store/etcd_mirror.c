@@ -99,7 +99,9 @@ grow_owners(struct etcd_mirror *mirror)
 struct etcd_entry *
 etcd_mirror_entry(struct etcd_mirror *mirror, const char *key)
 {
-	struct etcd_entry *entry = mirror->entry_size ? mirror->entry_buckets[hash_bytes(key, strlen(key)) & (mirror->entry_size - 1)] : NULL;
+	struct etcd_entry *entry =
+		mirror->entry_size ? mirror->entry_buckets[hash_bytes(key, strlen(key)) & (mirror->entry_size - 1)]
+				   : NULL;
 
 	while (entry && strcmp(entry->key, key) != 0)
 		entry = entry->next;
@@ -173,7 +175,8 @@ owner_remove(struct etcd_owner *owner, const struct etcd_entry *entry)
 
 /* Each name that shows the key: its own, and for skydns those above it up to the apex. */
 static void
-each_owner(struct etcd_mirror *mirror, struct etcd_entry *entry, uint64_t revision, void (*act)(struct etcd_owner *owner, struct etcd_entry *entry))
+each_owner(struct etcd_mirror *mirror, struct etcd_entry *entry, uint64_t revision,
+	   void (*act)(struct etcd_owner *owner, struct etcd_entry *entry))
 {
 	const uint8_t *name = entry->owner->name;
 	bool up = mirror->at->etcd->settings.layout == ETCD_SKYDNS;
@@ -213,7 +216,8 @@ read_value(struct etcd_mirror *mirror, struct etcd_entry *entry)
 	etcd_layout_free_service(&entry->service);
 	entry->service = (struct etcd_service){0};
 	if (settings->layout == ETCD_HELIX)
-		status = etcd_layout_helix_value(entry->type, entry->value, entry->value_size, settings->ttl_s, &entry->records, reason);
+		status = etcd_layout_helix_value(entry->type, entry->value, entry->value_size, settings->ttl_s,
+						 &entry->records, reason);
 	else
 		status = etcd_layout_read_service(entry->value, entry->value_size, &entry->service, reason);
 	if (!status && entry->type == TYPE_SOA && !name_equal(entry->owner->name, mirror->at->name)) {
@@ -371,7 +375,8 @@ static enum status
 add_defaults(const struct etcd_mirror *mirror, bool soa, bool ns, struct etcd_records *out)
 {
 	static const uint32_t times[] = {0, 3600, 600, 604800, 300};
-	const uint8_t *mname = mirror->at->defaults, *rname = mname + name_size(mname), *server = rname + name_size(rname);
+	const uint8_t *mname = mirror->at->defaults, *rname = mname + name_size(mname),
+		      *server = rname + name_size(rname);
 	uint8_t rdata[2 * NAME_MAX_SIZE + 20];
 	enum status status = STATUS_OK;
 	size_t size = (size_t)(server - mname);
@@ -415,14 +420,16 @@ compose_helix(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct
 			continue;
 		bool twice = rrtype_info(entry->type)->singleton && has_type(out, entry->type);
 		if ((entry->type == TYPE_CNAME && others) || twice) {
-			etcd_note_bad(mirror->at, entry->key, twice ? "another key is this record already" : "a CNAME beside other records");
+			etcd_note_bad(mirror->at, entry->key,
+				      twice ? "another key is this record already" : "a CNAME beside other records");
 			continue;
 		}
 		if (rrtype_info(entry->type)->singleton)
 			etcd_forget_bad(mirror->at, entry->key, NULL);
 		for (size_t at = 0; !status && etcd_records_next(&entry->records, &at, &record);) {
 			size_t before = out->size;
-			status = etcd_records_add(out, record.type, ttl_left(record.ttl_s, entry->expires_ms, now_ms), record.rdata, record.size);
+			status = etcd_records_add(out, record.type, ttl_left(record.ttl_s, entry->expires_ms, now_ms),
+						  record.rdata, record.size);
 			if (!status && record.type == TYPE_SOA)
 				rdata_soa_set_serial(out->bytes + before + 8, record.size, 0);
 		}
@@ -482,7 +489,8 @@ add_op(struct ops *ops, enum change_kind kind, const struct etcd_owner *owner, c
 static bool
 same_rrset(const struct rrset *a, const struct rrset *b)
 {
-	return a->ttl_s == b->ttl_s && a->packed_size == b->packed_size && memcmp(a->packed, b->packed, a->packed_size) == 0;
+	return a->ttl_s == b->ttl_s && a->packed_size == b->packed_size &&
+	       memcmp(a->packed, b->packed, a->packed_size) == 0;
 }
 
 /* What one set has and the other has not (deletions), or has otherwise (sets). */
@@ -629,7 +637,8 @@ etcd_mirror_serve(struct etcd_mirror *mirror, const struct zone_version *version
 			for (unsigned k = 0; k < rrset.count && !status; k++) {
 				struct rdata rdata = rrset_next(&packed);
 				size_t before = owner->served.size;
-				status = etcd_records_add(&owner->served, rrset.type, rrset.ttl_s, rdata.bytes, rdata.size);
+				status = etcd_records_add(&owner->served, rrset.type, rrset.ttl_s, rdata.bytes,
+							  rdata.size);
 				if (!status && rrset.type == TYPE_SOA)
 					rdata_soa_set_serial(owner->served.bytes + before + 8, rdata.size, 0);
 			}
@@ -655,7 +664,8 @@ etcd_mirror_fade(struct etcd_mirror *mirror)
 				continue;
 			for (size_t at = 0; !owner->touched && etcd_records_next(&owner->served, &at, &record);)
 				for (size_t k = 0; k < owner->entry_count && !owner->touched; k++)
-					if (ttl_left(record.ttl_s, owner->entries[k]->expires_ms, now_ms) < record.ttl_s) {
+					if (ttl_left(record.ttl_s, owner->entries[k]->expires_ms, now_ms) <
+					    record.ttl_s) {
 						etcd_mirror_touch(mirror, owner);
 						any = true;
 					}

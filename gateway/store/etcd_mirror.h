@@ -53,14 +53,17 @@ void etcd_mirror_take(struct etcd_mirror *mirror, struct etcd_kv *kv);
 struct etcd_owner *etcd_mirror_owner(struct etcd_mirror *mirror, const uint8_t *name);
 struct etcd_entry *etcd_mirror_entry(struct etcd_mirror *mirror, const char *key);
 /* What is to be served at the name, by the rules. */
-MUST_USE enum status etcd_mirror_compose(struct etcd_mirror *mirror, struct etcd_owner *owner, struct etcd_records *out);
+MUST_USE enum status etcd_mirror_compose(struct etcd_mirror *mirror, struct etcd_owner *owner,
+					 struct etcd_records *out);
 /*
  * The ops from what was served to what is, at all names touched since the last time; they lie in the arena. *soa: the SOA is among
  * them. STATUS_LIMIT: too many.
  */
-MUST_USE enum status etcd_mirror_ops(struct etcd_mirror *mirror, struct arena *arena, struct change_op **ops, size_t *count, bool *soa);
+MUST_USE enum status etcd_mirror_ops(struct etcd_mirror *mirror, struct arena *arena, struct change_op **ops,
+				     size_t *count, bool *soa);
 /* An op that changes nothing (the apex's NS as they are): a put of what is there has its place in the order, and its serial. */
-MUST_USE enum status etcd_mirror_same(struct etcd_mirror *mirror, struct arena *arena, struct change_op **ops, size_t *count);
+MUST_USE enum status etcd_mirror_same(struct etcd_mirror *mirror, struct arena *arena, struct change_op **ops,
+				      size_t *count);
 /* All names into a draft. */
 MUST_USE enum status etcd_mirror_fill(struct etcd_mirror *mirror, struct draft *draft);
 /* What `before` served is what this one served: ops lead on from there. */
@@ -75,7 +78,8 @@ void etcd_mirror_touch(struct etcd_mirror *mirror, struct etcd_owner *owner);
 /* etcd_skydns.c */
 /* ns.dns of a name, below which are the servers that it is delegated to; false: too long. */
 bool etcd_skydns_servers(const uint8_t *name, uint8_t *out);
-MUST_USE enum status etcd_skydns_compose(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct etcd_records *out);
+MUST_USE enum status etcd_skydns_compose(struct etcd_mirror *mirror, const struct etcd_owner *owner,
+					 struct etcd_records *out);
 
 /* etcd_v2.c: the same as the v3 gateway's, over /v2/keys */
 void etcd_v2_list(struct etcd_zone *at);
@@ -101,7 +105,8 @@ void etcd_foreign_ask_leases(struct etcd_zone *at, uint64_t before_ms);
 #define ETCD_FOREIGN_KEY_SIZE (1100 + ETCD_PATH_SIZE + 64)
 void etcd_foreign_prefix(const struct etcd_zone *at, char *out); /* of all of the zone's */
 void etcd_foreign_key(const struct etcd_zone *at, const uint8_t *owner, char *out); /* of a name */
-void etcd_foreign_note_key(const struct etcd_zone *at, const char *kind, char *out); /* beside the prefix: "frozen", "deleted", "journal" */
+void etcd_foreign_note_key(const struct etcd_zone *at, const char *kind,
+			   char *out); /* beside the prefix: "frozen", "deleted", "journal" */
 /* What the change writes: each key with its value, NULL: deleted; revision: of the key as it is known, 0: absent. */
 struct etcd_write { char *key, *value; uint64_t revision; };
 enum etcd_v2_phase { ETCD_V2_OPEN, ETCD_V2_READ, ETCD_V2_WRITE, ETCD_V2_CLOSE, ETCD_V2_ABANDON };

@@ -25,7 +25,7 @@
 #define PART_NAMES 1000       /* of a journal, and the octets after which a part ends: etcd takes 1.5 MiB */
 #define PART_BYTES 800000
 #define NESTED_NAMES 100      /* etcd takes 128 operations, counted along the way into transactions within */
-#define COMMIT_NAMES 110      /* more take the journal; the record, count, meta and journal need their places among 128 */
+#define COMMIT_NAMES 110 /* more take the journal; the record, count, meta and journal need their places among 128 */
 #define ANCHOR_EVERY 1000
 #define LEASE_EVERY_MS 3600000
 #define JOURNAL_PATIENCE_MS 500 /* of another gateway's before we complete it */
@@ -60,7 +60,8 @@ compare_names(struct etcd_item *item, uint64_t base_revision)
 	uint64_t revision;
 
 	for (size_t i = 0; i < change->op_count + change->read_count; i++) {
-		const uint8_t *owner = i < change->op_count ? change->ops[i].owner : change->reads[i - change->op_count];
+		const uint8_t *owner =
+			i < change->op_count ? change->ops[i].owner : change->reads[i - change->op_count];
 		if (last && name_equal(last, owner))
 			continue;
 		last = owner;
@@ -192,8 +193,8 @@ static void
 put_journal(struct etcd_text *body, const struct etcd_zone *at, const char *unique, uint64_t next, bool cleared)
 {
 	char value[128];
-	int size = snprintf(value, sizeof value, "{\"log\":\"%s\",\"next\":%llu,\"cleared\":%s}", unique, (unsigned long long)next,
-	                    cleared ? "true" : "false");
+	int size = snprintf(value, sizeof value, "{\"log\":\"%s\",\"next\":%llu,\"cleared\":%s}", unique,
+			    (unsigned long long)next, cleared ? "true" : "false");
 
 	ETCD_TEXT(body, "{\"request_put\":{");
 	etcd_native_put_key(body, at, "journal");
@@ -231,7 +232,8 @@ build_commit(struct etcd_item *item)
 	struct etcd_zone *at = item->at;
 	struct etcd_text *body = &item->body;
 	size_t names = change->op_count + change->read_count;
-	bool large = change->op_count > COMMIT_NAMES, exclusive = change->exclusive || names > COMMIT_NAMES || sets_serial(change);
+	bool large = change->op_count > COMMIT_NAMES,
+	     exclusive = change->exclusive || names > COMMIT_NAMES || sets_serial(change);
 	bool state = change->frozen >= 0 || change->removed || change->snapshot || exclusive;
 	struct etcd_place base;
 	enum status status = STATUS_OK;
@@ -306,7 +308,8 @@ on_commit(void *context, const struct etcd_answer *answer)
 			commit_failed(item, answer->json);
 		break; /* else its record comes */
 	case ETCD_UNKNOWN: /* the same again: its record is compared */
-		log_limited(LOG_LEVEL_WARNING, "commit not confirmed, sent again", "store=%s reason=%s", item->etcd->store.name, answer->reason);
+		log_limited(LOG_LEVEL_WARNING, "commit not confirmed, sent again", "store=%s reason=%s",
+			    item->etcd->store.name, answer->reason);
 		etcd_client_next(item->etcd->client);
 		item->retry_ms = clock_monotonic_ms() + ETCD_RETRY_MS;
 		break;
@@ -328,7 +331,8 @@ on_commit(void *context, const struct etcd_answer *answer)
 static void
 send_commit(struct etcd_item *item)
 {
-	item->sent = etcd_client_post(item->etcd->client, "/v3/kv/txn", &item->body, ETCD_REQUEST_MS, on_commit, item) == STATUS_OK;
+	item->sent = etcd_client_post(item->etcd->client, "/v3/kv/txn", &item->body, ETCD_REQUEST_MS, on_commit,
+				      item) == STATUS_OK;
 	if (!item->sent)
 		etcd_fail(item, STATUS_NO_MEMORY, "no memory");
 }
@@ -391,7 +395,8 @@ native_barrier(struct etcd_item *item)
 	ETCD_TEXT(&body, "{");
 	etcd_native_put_key(&body, item->at, "count");
 	ETCD_TEXT(&body, "}");
-	item->sent = etcd_client_post(item->etcd->client, "/v3/kv/range", &body, ETCD_REQUEST_MS, on_barrier, item) == STATUS_OK;
+	item->sent = etcd_client_post(item->etcd->client, "/v3/kv/range", &body, ETCD_REQUEST_MS, on_barrier, item) ==
+		     STATUS_OK;
 	etcd_text_free(&body);
 	if (!item->sent)
 		etcd_fail(item, STATUS_NO_MEMORY, "no memory");
@@ -408,7 +413,8 @@ take_record(struct etcd_zone *at, const struct etcd_kv *kv, const char *unique)
 	char reason[CHANGE_JSON_REASON_SIZE] = "";
 
 	if (!item && decoded &&
-	    change_json_decode((const uint8_t *)kv->value, kv->value_size, at->name, &at->etcd->arena, decoded, reason) == STATUS_OK)
+	    change_json_decode((const uint8_t *)kv->value, kv->value_size, at->name, &at->etcd->arena, decoded,
+			       reason) == STATUS_OK)
 		change = decoded;
 	if (change) {
 		at->removed = change->removed || (at->removed && !change->exclusive);
@@ -486,8 +492,8 @@ nest_names(struct etcd_text *body, struct etcd_text *names)
 
 /* The next name of a part; false: the part is full. */
 static bool
-put_part_name(struct etcd_text *body, struct etcd_text *names, unsigned *count, struct etcd_zone *at, const uint8_t *owner,
-              const struct zone_version *version)
+put_part_name(struct etcd_text *body, struct etcd_text *names, unsigned *count, struct etcd_zone *at,
+	      const uint8_t *owner, const struct zone_version *version)
 {
 	put_name(names, at, owner, version);
 	if (++*count % NESTED_NAMES == 0)
@@ -496,7 +502,8 @@ put_part_name(struct etcd_text *body, struct etcd_text *names, unsigned *count, 
 }
 
 static void
-put_part_names(struct etcd_text *body, struct etcd_zone *at, const struct zone_version *version, uint64_t *next, uint64_t *total)
+put_part_names(struct etcd_text *body, struct etcd_zone *at, const struct zone_version *version, uint64_t *next,
+	       uint64_t *total)
 {
 	struct etcd_journal *journal = &at->journal;
 	struct etcd_text names = {0};
@@ -570,7 +577,8 @@ journal_step(struct etcd_zone *at)
 		etcd_text_put(&body, names.text, names.size);
 	ETCD_TEXT(&body, "]}");
 	body.failed = body.failed || names.failed;
-	journal->busy = etcd_client_post(at->etcd->client, "/v3/kv/txn", &body, ETCD_REQUEST_MS, on_part, at) == STATUS_OK;
+	journal->busy =
+		etcd_client_post(at->etcd->client, "/v3/kv/txn", &body, ETCD_REQUEST_MS, on_part, at) == STATUS_OK;
 	at->calls += journal->busy;
 	etcd_text_free(&body);
 	etcd_text_free(&names);
@@ -598,8 +606,10 @@ keep_lease(struct etcd *etcd)
 
 	if (etcd->leasing || (etcd->lease && clock_monotonic_ms() - etcd->lease_ms < LEASE_EVERY_MS))
 		return;
-	etcd_text_printf(&body, "{\"TTL\":\"%llu\"}", (unsigned long long)etcd->settings.keep_history_s + LEASE_EVERY_MS / 1000);
-	etcd->leasing = etcd_client_post(etcd->client, "/v3/lease/grant", &body, ETCD_REQUEST_MS, on_lease, etcd) == STATUS_OK;
+	etcd_text_printf(&body, "{\"TTL\":\"%llu\"}",
+			 (unsigned long long)etcd->settings.keep_history_s + LEASE_EVERY_MS / 1000);
+	etcd->leasing =
+		etcd_client_post(etcd->client, "/v3/lease/grant", &body, ETCD_REQUEST_MS, on_lease, etcd) == STATUS_OK;
 	etcd_text_free(&body);
 }
 
@@ -626,7 +636,14 @@ native_free(struct etcd_zone *at)
 }
 
 const struct etcd_shape etcd_native_shape = {
-	.list = etcd_native_list, .list_free = etcd_native_list_free, .event = native_event, .group = native_group, .commit = native_commit,
-	.barrier = native_barrier, .tick = native_tick, .free_zone = native_free, .kept = etcd_native_kept,
+	.list = etcd_native_list,
+	.list_free = etcd_native_list_free,
+	.event = native_event,
+	.group = native_group,
+	.commit = native_commit,
+	.barrier = native_barrier,
+	.tick = native_tick,
+	.free_zone = native_free,
+	.kept = etcd_native_kept,
 	.work = etcd_native_work,
 };

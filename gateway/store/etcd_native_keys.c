@@ -56,8 +56,10 @@ etcd_native_read_meta(const struct etcd_kv *kv, struct etcd_meta *meta)
 	const char *until = json_string_value(json_object_get(json, "until"));
 
 	*meta = (struct etcd_meta){
-		.serial = (uint32_t)etcd_client_number(json, "serial"), .version = etcd_client_number(json, "version"),
-		.frozen = json_is_true(json_object_get(json, "frozen")), .removed = json_is_true(json_object_get(json, "removed")),
+		.serial = (uint32_t)etcd_client_number(json, "serial"),
+		.version = etcd_client_number(json, "version"),
+		.frozen = json_is_true(json_object_get(json, "frozen")),
+		.removed = json_is_true(json_object_get(json, "removed")),
 		.until_us = until ? clock_from_text(until) : 0,
 	};
 	bool read = json != NULL;
@@ -75,7 +77,8 @@ etcd_native_put_meta(struct etcd_text *out, const struct etcd_zone *at, const st
 		snprintf(member, sizeof member, ",\"until\":\"%s\"", until);
 	}
 	int size = snprintf(value, sizeof value, "{\"serial\":%u,\"version\":%llu,\"frozen\":%s%s%s}", meta->serial,
-	                    (unsigned long long)meta->version, meta->frozen ? "true" : "false", member, meta->removed ? ",\"removed\":true" : "");
+			    (unsigned long long)meta->version, meta->frozen ? "true" : "false", member,
+			    meta->removed ? ",\"removed\":true" : "");
 	ETCD_TEXT(out, "{\"request_put\":{");
 	etcd_native_put_key(out, at, "meta");
 	ETCD_TEXT(out, ",");
@@ -92,7 +95,8 @@ etcd_native_read_anchor(const struct etcd_kv *kv, struct etcd_place *place)
 	place->version = etcd_client_number(json, "version");
 	place->serial = (uint32_t)etcd_client_number(json, "serial");
 	place->revision = etcd_client_number(json, "revision");
-	bool read = json_string_length(id) == 2 * VERSION_ID_SIZE && bytes_from_hex(json_string_value(id), 2 * VERSION_ID_SIZE, place->id);
+	bool read = json_string_length(id) == 2 * VERSION_ID_SIZE &&
+		    bytes_from_hex(json_string_value(id), 2 * VERSION_ID_SIZE, place->id);
 	json_decref(json);
 	return read;
 }

@@ -94,8 +94,10 @@ static void
 head_lost(struct etcd_zone *at)
 {
 	log_limited(LOG_LEVEL_ERROR, "zone is not in etcd any more",
-	            "zone=%s reason=it is served as it was last known, without updates: restore etcd, or check prefix and endpoints; "
-	            "to begin anew, stop the gateways and remove their state-dir", at->zone->text);
+		    "zone=%s reason=it is served as it was last known, without updates: restore etcd, or check prefix "
+		    "and endpoints; "
+		    "to begin anew, stop the gateways and remove their state-dir",
+		    at->zone->text);
 	at->state = ETCD_ZONE_NEW;
 	at->retry_ms = clock_monotonic_ms() + LOST_RETRY_MS;
 }
@@ -156,16 +158,21 @@ on_head(void *context, const struct etcd_answer *answer)
 		etcd_native_read_journal(at, &kv);
 		etcd_kv_free(&kv);
 	}
-	at->list_state = (struct replay_state){.all = at->list.version, .frozen = meta.frozen, .removed = meta.removed, .until_us = meta.until_us,
-	                                       .state_version = at->list.version};
+	at->list_state = (struct replay_state){.all = at->list.version,
+					       .frozen = meta.frozen,
+					       .removed = meta.removed,
+					       .until_us = meta.until_us,
+					       .state_version = at->list.version};
 	at->removed = meta.removed;
 	/* Where no anchor is left, nor the log behind it: the same for all who read. */
 	at->list.serial = meta.serial + (uint32_t)(at->list.version - meta.version);
 	at->place = (struct etcd_place){0};
 	at->anchor_version = 0;
 	if (at->list.version < before)
-		log_error("etcd has gone back", "zone=%s version=%llu before=%llu reason=was it restored from a backup? secondaries may need a retransfer",
-		          at->zone->text, (unsigned long long)at->list.version, (unsigned long long)before);
+		log_error("etcd has gone back",
+			  "zone=%s version=%llu before=%llu reason=was it restored from a backup? secondaries may need "
+			  "a retransfer",
+			  at->zone->text, (unsigned long long)at->list.version, (unsigned long long)before);
 	if (etcd_native_answer(answer->json, 3, &kv)) {
 		if (!etcd_native_read_anchor(&kv, &at->place))
 			at->place = (struct etcd_place){0};
@@ -258,7 +265,8 @@ take_log(struct etcd_zone *at, const struct etcd_kv *kv)
 	change_id(place->id, (const uint8_t *)kv->value, kv->value_size, place->id);
 	place->version++;
 	place->revision = kv->revision;
-	if (change_json_decode((const uint8_t *)kv->value, kv->value_size, at->name, &at->etcd->arena, &change, reason) == STATUS_OK)
+	if (change_json_decode((const uint8_t *)kv->value, kv->value_size, at->name, &at->etcd->arena, &change,
+			       reason) == STATUS_OK)
 		place->serial = change.snapshot ? 0 : etcd_native_serial(place->serial, &change);
 }
 
@@ -293,7 +301,8 @@ list_done(struct etcd_zone *at)
 	}
 	at->revision = at->list.revision;
 	at->state = ETCD_ZONE_LIVE;
-	etcd_note_place(at, at->list.revision); /* not the count's: a journal has written the version's names after that */
+	etcd_note_place(at,
+			at->list.revision); /* not the count's: a journal has written the version's names after that */
 	struct draft draft = at->draft;
 	at->draft = (struct draft){0};
 	renew_copy(at);
@@ -365,14 +374,16 @@ on_journal_record(void *context, const struct etcd_answer *answer)
 		return;
 	}
 	if (first && etcd_client_kv(first, &kv))
-		status = change_json_decode((const uint8_t *)kv.value, kv.value_size, at->name, &at->etcd->arena, &change, reason);
+		status = change_json_decode((const uint8_t *)kv.value, kv.value_size, at->name, &at->etcd->arena,
+					    &change, reason);
 	if (!status) {
 		etcd_native_owners(&at->journal, &change);
 		if (change.snapshot) {
 			draft_drop(&at->draft);
 			status = draft_begin(&at->draft, NULL, at->zone->name);
 			if (!status)
-				status = etcd_history_load_snapshot(&at->etcd->store, at->zone, change.snapshot, &at->draft, reason);
+				status = etcd_history_load_snapshot(&at->etcd->store, at->zone, change.snapshot,
+								    &at->draft, reason);
 		}
 	}
 	for (size_t i = 0; !status && i < change.op_count; i++) {
@@ -384,7 +395,8 @@ on_journal_record(void *context, const struct etcd_answer *answer)
 		if (op->kind == CHANGE_SET)
 			status = draft_set(&at->draft, op->owner, &op->rrset);
 		else if (op->kind == CHANGE_ADD)
-			status = draft_add(&at->draft, op->owner, op->rrset.type, op->rrset.ttl_s, rdata.bytes, rdata.size);
+			status = draft_add(&at->draft, op->owner, op->rrset.type, op->rrset.ttl_s, rdata.bytes,
+					   rdata.size);
 		else if (op->rrset.count)
 			status = draft_delete(&at->draft, op->owner, op->rrset.type, rdata.bytes, rdata.size);
 		else
@@ -513,10 +525,12 @@ list_page(struct etcd_zone *at)
 	} else {
 		etcd_text_range(&body, key);
 	}
-	etcd_text_printf(&body, ",\"limit\":\"%d\",\"revision\":\"%llu\"", PAGE_KEYS, (unsigned long long)at->list.revision);
+	etcd_text_printf(&body, ",\"limit\":\"%d\",\"revision\":\"%llu\"", PAGE_KEYS,
+			 (unsigned long long)at->list.revision);
 	if (at->phase == PHASE_LOG)
-		etcd_text_printf(&body, ",\"sort_order\":\"ASCEND\",\"sort_target\":\"MOD\",\"min_mod_revision\":\"%llu\"",
-		                 (unsigned long long)at->place.revision + 1);
+		etcd_text_printf(&body,
+				 ",\"sort_order\":\"ASCEND\",\"sort_target\":\"MOD\",\"min_mod_revision\":\"%llu\"",
+				 (unsigned long long)at->place.revision + 1);
 	ETCD_TEXT(&body, "}");
 	if (etcd_client_post(at->etcd->client, "/v3/kv/range", &body, ETCD_LONG_MS, on_page, at) == STATUS_OK)
 		at->calls++;
@@ -533,7 +547,8 @@ etcd_native_kept(struct etcd_zone *at, struct etcd_kept *kept)
 	const struct zone_version *version = kept->draft.version;
 	struct replay_state state;
 
-	at->place = (struct etcd_place){.version = version->version, .serial = version->serial, .revision = kept->revision};
+	at->place =
+		(struct etcd_place){.version = version->version, .serial = version->serial, .revision = kept->revision};
 	memcpy(at->place.id, version->id, VERSION_ID_SIZE);
 	replay_get(kept->replay, &state);
 	at->removed = state.removed;

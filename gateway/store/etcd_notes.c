@@ -124,13 +124,16 @@ etcd_note_bad(struct etcd_zone *at, const char *key, const char *reason)
 	stat_add_shared(&at->etcd->store.unusable_records, 1);
 	log_escape(key, strlen(key), printable, sizeof printable);
 	if (remembered) /* so it is said once */
-		log_warning("record in etcd is not served", "zone=%s key=%s reason=%s", at->zone->text, printable, reason);
+		log_warning("record in etcd is not served", "zone=%s key=%s reason=%s", at->zone->text, printable,
+			    reason);
 	else
-		log_limited(LOG_LEVEL_WARNING, "record in etcd is not served", "zone=%s key=%s reason=%s", at->zone->text, printable, reason);
+		log_limited(LOG_LEVEL_WARNING, "record in etcd is not served", "zone=%s key=%s reason=%s",
+			    at->zone->text, printable, reason);
 }
 
 void
-etcd_check(struct store *store, struct zone *zone, bool (*each)(void *context, const char *key, const char *reason), void *context)
+etcd_check(struct store *store, struct zone *zone, bool (*each)(void *context, const char *key, const char *reason),
+	   void *context)
 {
 	struct etcd *etcd = (struct etcd *)store;
 

@@ -36,7 +36,8 @@ etcd_free_settings(struct etcd_settings *settings)
 {
 	for (size_t i = 0; settings->endpoints && i < settings->endpoint_count; i++)
 		free((char *)(uintptr_t)settings->endpoints[i]);
-	const char *texts[] = {settings->prefix, settings->ca, settings->certificate, settings->key, settings->user, settings->password_file};
+	const char *texts[] = {settings->prefix, settings->ca,   settings->certificate,
+			       settings->key,    settings->user, settings->password_file};
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free((char *)(uintptr_t)texts[i]);
 	free((void *)(uintptr_t)settings->endpoints);

@@ -177,7 +177,9 @@ add_txt(const struct etcd_entry *entry, uint32_t ttl_s, struct etcd_records *out
 		text += part;
 		left -= part;
 	} while (left);
-	enum status status = writer_size(&writer) <= RDATA_MAX_SIZE ? etcd_records_add(out, TYPE_TXT, ttl_s, rdata, writer_size(&writer)) : STATUS_OK;
+	enum status status = writer_size(&writer) <= RDATA_MAX_SIZE
+				     ? etcd_records_add(out, TYPE_TXT, ttl_s, rdata, writer_size(&writer))
+				     : STATUS_OK;
 	free(rdata);
 	return status;
 }
@@ -185,7 +187,8 @@ add_txt(const struct etcd_entry *entry, uint32_t ttl_s, struct etcd_records *out
 static bool
 is_reverse(const uint8_t *name)
 {
-	return name_is_within(name, (const uint8_t *)"\7in-addr\4arpa") || name_is_within(name, (const uint8_t *)"\3ip6\4arpa");
+	return name_is_within(name, (const uint8_t *)"\7in-addr\4arpa") ||
+	       name_is_within(name, (const uint8_t *)"\3ip6\4arpa");
 }
 
 /* A name and nothing else: a CNAME (in reverse zones a PTR). */
@@ -205,7 +208,8 @@ find_alias(const struct services *services, const uint8_t *name, bool *clash)
 	for (size_t i = 0; i < services->count; i++) {
 		const struct etcd_entry *entry = services->items[i];
 		if (!is_alias(&entry->service) || name_equal(entry->service.host, name))
-			others = others || entry->service.kind == ETCD_HOST_A || entry->service.kind == ETCD_HOST_AAAA || entry->service.mail;
+			others = others || entry->service.kind == ETCD_HOST_A ||
+				 entry->service.kind == ETCD_HOST_AAAA || entry->service.mail;
 		else if (!alias)
 			alias = entry;
 		else if (!name_equal(alias->service.host, entry->service.host))
@@ -216,7 +220,8 @@ find_alias(const struct services *services, const uint8_t *name, bool *clash)
 }
 
 static enum status
-add_service(const struct services *services, const struct etcd_entry *entry, const uint8_t *name, uint32_t ttl_s, struct etcd_records *out)
+add_service(const struct services *services, const struct etcd_entry *entry, const uint8_t *name, uint32_t ttl_s,
+	    struct etcd_records *out)
 {
 	const struct etcd_service *service = &entry->service;
 	enum status status = STATUS_OK;
@@ -266,7 +271,8 @@ take_alias(struct etcd_mirror *mirror, const struct etcd_owner *owner, const str
 {
 	char text[NAME_TEXT_SIZE], reason[NAME_TEXT_SIZE + 64];
 	bool apex = name_equal(owner->name, mirror->at->name), clash = false;
-	const struct etcd_entry *alias = apex || is_reverse(owner->name) ? NULL : find_alias(services, owner->name, &clash);
+	const struct etcd_entry *alias =
+		apex || is_reverse(owner->name) ? NULL : find_alias(services, owner->name, &clash);
 
 	snprintf(reason, sizeof reason, "a CNAME beside other records at %s", name_to_text(owner->name, text));
 	for (size_t i = 0; i < services->count; i++) {
@@ -292,9 +298,11 @@ add_servers(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct e
 	const struct etcd_owner *below = etcd_mirror_owner(mirror, servers);
 	for (size_t i = 0; below && i < below->entry_count && !status; i++) {
 		const struct etcd_entry *entry = below->entries[i];
-		const uint8_t *target = entry->service.kind == ETCD_HOST_NAME ? entry->service.host : entry->owner->name;
+		const uint8_t *target =
+			entry->service.kind == ETCD_HOST_NAME ? entry->service.host : entry->owner->name;
 		if (!entry->bad && entry->service.kind != ETCD_HOST_NONE)
-			status = etcd_records_add(out, TYPE_NS, ttl_of(mirror, entry, now_ms), target, name_size(target));
+			status = etcd_records_add(out, TYPE_NS, ttl_of(mirror, entry, now_ms), target,
+						  name_size(target));
 	}
 	return status;
 }
@@ -314,7 +322,8 @@ etcd_skydns_compose(struct etcd_mirror *mirror, const struct etcd_owner *owner, 
 	status = add_servers(mirror, owner, out);
 	const struct etcd_entry *alias = take_alias(mirror, owner, &hosts);
 	if (alias && !out->size)
-		return etcd_records_add(out, TYPE_CNAME, ttl_of(mirror, alias, now_ms), alias->service.host, name_size(alias->service.host));
+		return etcd_records_add(out, TYPE_CNAME, ttl_of(mirror, alias, now_ms), alias->service.host,
+					name_size(alias->service.host));
 	for (size_t i = 0; i < hosts.count && !status; i++)
 		status = add_service(&hosts, hosts.items[i], owner->name, ttl_of(mirror, hosts.items[i], now_ms), out);
 	for (size_t i = 0; i < texts.count && !status; i++)

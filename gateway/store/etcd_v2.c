@@ -42,11 +42,14 @@ zone_directory(const struct etcd_zone *at, char *out)
 static bool
 read_node(const json_t *node, struct etcd_kv *kv)
 {
-	const char *key = json_string_value(json_object_get(node, "key")), *value = json_string_value(json_object_get(node, "value"));
+	const char *key = json_string_value(json_object_get(node, "key")),
+		   *value = json_string_value(json_object_get(node, "value"));
 	json_int_t ttl_s = json_integer_value(json_object_get(node, "ttl"));
 
-	*kv = (struct etcd_kv){.key = key ? strdup(key) : NULL, .value = strdup(value ? value : ""),
-	                       .revision = etcd_client_number(node, "modifiedIndex"), .directory = json_is_true(json_object_get(node, "dir"))};
+	*kv = (struct etcd_kv){.key = key ? strdup(key) : NULL,
+			       .value = strdup(value ? value : ""),
+			       .revision = etcd_client_number(node, "modifiedIndex"),
+			       .directory = json_is_true(json_object_get(node, "dir"))};
 	if (!kv->key || !kv->value) {
 		etcd_kv_free(kv);
 		return false;
@@ -115,7 +118,8 @@ is_in_prefix(const struct etcd_zone *at, const char *key)
 {
 	size_t size = strlen(at->etcd->settings.prefix);
 
-	return key && strncmp(key, at->etcd->settings.prefix, size) == 0 && (key[size] == '/' || strncmp(key + size, ".frozen/", 8) == 0);
+	return key && strncmp(key, at->etcd->settings.prefix, size) == 0 &&
+	       (key[size] == '/' || strncmp(key + size, ".frozen/", 8) == 0);
 }
 
 /* Each write again: one that is in already, or that another has overwritten since, fails its compare and stays. */
@@ -135,7 +139,8 @@ repair_next(struct repair *repair)
 	if (write) {
 		const json_t *value = json_object_get(write, "value");
 		const char *name = json_string_value(json_object_get(write, "key"));
-		write_path(is_in_prefix(at, name) ? name : key, json_is_string(value) ? value : NULL, etcd_client_number(write, "prevIndex"), path, &form);
+		write_path(is_in_prefix(at, name) ? name : key, json_is_string(value) ? value : NULL,
+			   etcd_client_number(write, "prevIndex"), path, &form);
 		method = json_is_string(value) ? "PUT" : "DELETE";
 	} else {
 		key_path(key, "", path);
@@ -355,7 +360,8 @@ take_directory(struct etcd *etcd, const struct etcd_kv *kv)
 
 	for (struct etcd_zone *at = etcd->zones; at; at = at->next) {
 		zone_directory(at, key);
-		if (strncmp(key, kv->key, kv->key_size) == 0 && (key[kv->key_size] == '\0' || key[kv->key_size] == '/')) {
+		if (strncmp(key, kv->key, kv->key_size) == 0 &&
+		    (key[kv->key_size] == '\0' || key[kv->key_size] == '/')) {
 			etcd_relist(at);
 			any = true;
 		}
@@ -400,7 +406,8 @@ on_event(void *context, const struct etcd_answer *answer)
 	} else {
 		etcd->watch_retry_ms = clock_monotonic_ms() + 50;
 		if (answer->outcome == ETCD_REFUSED)
-			log_limited(LOG_LEVEL_ERROR, "watch refused", "store=%s reason=%s", etcd->store.name, answer->reason);
+			log_limited(LOG_LEVEL_ERROR, "watch refused", "store=%s reason=%s", etcd->store.name,
+				    answer->reason);
 	}
 	etcd_v2_watch(etcd);
 }
@@ -416,7 +423,8 @@ etcd_v2_watch(struct etcd *etcd)
 		return;
 	snprintf(parent, sizeof parent, "%.1024s", etcd->settings.prefix);
 	strrchr(parent, '/')[1] = '\0'; /* the journal lies beside the prefix */
-	snprintf(query, sizeof query, "?wait=true&recursive=true&waitIndex=%llu", (unsigned long long)etcd->watched + 1);
+	snprintf(query, sizeof query, "?wait=true&recursive=true&waitIndex=%llu",
+		 (unsigned long long)etcd->watched + 1);
 	key_path(parent, query, path);
 	etcd->polling = etcd_client_v2(etcd->client, "GET", path, NULL, LONG_POLL_MS, on_event, etcd) == STATUS_OK;
 }
@@ -442,8 +450,8 @@ journal_text(const struct etcd_writes *writes)
 	bytes_to_hex(unique, sizeof unique, unique_text);
 	for (size_t i = 0; list && i < writes->count; i++) {
 		const struct etcd_write *write = &writes->items[i];
-		json_array_append_new(list, json_pack("{s:s, s:s?, s:I}", "key", write->key, "value", write->value, "prevIndex",
-		                                      (json_int_t)write->revision));
+		json_array_append_new(list, json_pack("{s:s, s:s?, s:I}", "key", write->key, "value", write->value,
+						      "prevIndex", (json_int_t)write->revision));
 	}
 	json_t *journal = list ? json_pack("{s:s, s:o}", "unique", unique_text, "writes", list) : NULL;
 	char *text = journal ? json_dumps(journal, JSON_COMPACT) : NULL;
@@ -500,7 +508,8 @@ on_closed(void *context, const struct etcd_answer *answer)
 	if (writes->phase == ETCD_V2_ABANDON) {
 		etcd_lost(item);
 	} else if (writes->refused == writes->count) {
-		etcd_fail(item, STATUS_REFUSED, "etcd takes none of its keys: is there a directory, or a key, in their way?");
+		etcd_fail(item, STATUS_REFUSED,
+			  "etcd takes none of its keys: is there a directory, or a key, in their way?");
 	} else {
 		item->written = etcd_client_number(json_object_get(answer->json, "node"), "modifiedIndex");
 		if (answer->outcome != ETCD_DONE || item->written <= item->at->revision)
@@ -513,7 +522,8 @@ close_journal(struct etcd_item *item)
 {
 	char query[40];
 
-	snprintf(query, sizeof query, "?prevIndex=%llu", (unsigned long long)((struct etcd_writes *)item->writes)->journal);
+	snprintf(query, sizeof query, "?prevIndex=%llu",
+		 (unsigned long long)((struct etcd_writes *)item->writes)->journal);
 	send_journal(item, "DELETE", query, NULL, on_closed);
 }
 
@@ -543,7 +553,8 @@ send_write(struct etcd_item *item, const struct etcd_write *write)
 
 	write_path(write->key, value, write->revision, path, &form);
 	json_decref(value);
-	bool sent = etcd_client_v2(item->etcd->client, write->value ? "PUT" : "DELETE", path, form, ETCD_REQUEST_MS, on_written, item) == STATUS_OK;
+	bool sent = etcd_client_v2(item->etcd->client, write->value ? "PUT" : "DELETE", path, form, ETCD_REQUEST_MS,
+				   on_written, item) == STATUS_OK;
 	free(form);
 	return sent;
 }
@@ -553,7 +564,8 @@ send_writes(struct etcd_item *item)
 {
 	struct etcd_writes *writes = item->writes;
 
-	while (writes->next < writes->count && writes->under_way < WRITES_AT_ONCE && send_write(item, &writes->items[writes->next])) {
+	while (writes->next < writes->count && writes->under_way < WRITES_AT_ONCE &&
+	       send_write(item, &writes->items[writes->next])) {
 		writes->next++;
 		writes->under_way++;
 		item->sent = true;
@@ -584,7 +596,8 @@ check_reads(struct etcd_item *item)
 		again_in(item, 1);
 		return;
 	}
-	if (live && (at->revision >= writes->journal || at->etcd->taken >= writes->journal) && etcd_foreign_unchanged(item)) {
+	if (live && (at->revision >= writes->journal || at->etcd->taken >= writes->journal) &&
+	    etcd_foreign_unchanged(item)) {
 		writes->phase = ETCD_V2_WRITE;
 		send_writes(item);
 		return;

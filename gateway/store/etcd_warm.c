@@ -61,7 +61,8 @@ load_copy(struct etcd_warm *warm, struct copy *copy)
 	struct warm_place place;
 
 	bool known = warm_history(warm->warm) && warm_add(warm->warm, copy->zone) == STATUS_OK;
-	if (kept && known && copy->load && warm_load(warm->warm, copy->zone, &kept->draft, &kept->replay, &place) == STATUS_OK) {
+	if (kept && known && copy->load &&
+	    warm_load(warm->warm, copy->zone, &kept->draft, &kept->replay, &place) == STATUS_OK) {
 		kept->revision = (uint64_t)place.offset;
 	} else {
 		free(kept);
@@ -275,7 +276,8 @@ etcd_warm_note(struct etcd_warm *warm, const struct store_fate *fate, uint64_t r
 	pthread_mutex_lock(&warm->mutex);
 	struct copy *copy = find_copy(warm, fate->record->zone);
 	if (copy && copy->noted && !removed) {
-		copy->noted = !(change && change->snapshot) && warm_note(warm->warm, fate, &place, false, copy->beginning);
+		copy->noted =
+			!(change && change->snapshot) && warm_note(warm->warm, fate, &place, false, copy->beginning);
 		copy->changes++;
 		if (!warm->flush_ms) {
 			warm->flush_ms = clock_monotonic_ms() + FLUSH_MS;
@@ -289,8 +291,8 @@ etcd_warm_note(struct etcd_warm *warm, const struct store_fate *fate, uint64_t r
 }
 
 void
-etcd_warm_checkpoint(struct etcd_warm *warm, struct zone *zone, const struct zone_version *version, const struct replay *replay,
-                     uint64_t revision, bool idle)
+etcd_warm_checkpoint(struct etcd_warm *warm, struct zone *zone, const struct zone_version *version,
+		     const struct replay *replay, uint64_t revision, bool idle)
 {
 	struct warm_place place = {.offset = (int64_t)revision, .version = version->version};
 	bool keep = false;
@@ -358,7 +360,8 @@ etcd_warm_close(struct etcd_warm *warm)
 }
 
 enum status
-etcd_warm_open(const char *name, struct kv *kv, void (*woken)(void *context), void *context, struct etcd_warm **out, char *reason)
+etcd_warm_open(const char *name, struct kv *kv, void (*woken)(void *context), void *context, struct etcd_warm **out,
+	       char *reason)
 {
 	struct etcd_warm *warm = calloc(1, sizeof *warm);
 

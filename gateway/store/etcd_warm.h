@@ -19,8 +19,8 @@ struct etcd_kept { struct draft draft; struct replay *replay; uint64_t revision;
  * kv NULL: nothing is ever kept. `woken` is called from another thread when something was loaded, or a copy has begun, which wants a
  * checkpoint.
  */
-MUST_USE enum status etcd_warm_open(const char *name, struct kv *kv, void (*woken)(void *context), void *context, struct etcd_warm **warm,
-                                    char *reason);
+MUST_USE enum status etcd_warm_open(const char *name, struct kv *kv, void (*woken)(void *context), void *context,
+				    struct etcd_warm **warm, char *reason);
 void etcd_warm_close(struct etcd_warm *warm);
 
 /* A zone to keep; load: what is kept of it is wanted. */
@@ -37,8 +37,8 @@ void etcd_warm_forget(struct etcd_warm *warm, struct zone *zone);
 /* An applied change, copied; one whose content is elsewhere begins the copy anew. */
 void etcd_warm_note(struct etcd_warm *warm, const struct store_fate *fate, uint64_t revision);
 /* store_ops.checkpoint. `revision`: etcd has been read up to it, in this version. */
-void etcd_warm_checkpoint(struct etcd_warm *warm, struct zone *zone, const struct zone_version *version, const struct replay *replay,
-                          uint64_t revision, bool idle);
+void etcd_warm_checkpoint(struct etcd_warm *warm, struct zone *zone, const struct zone_version *version,
+			  const struct replay *replay, uint64_t revision, bool idle);
 /* The store that has the zone's history, on disk up to now; NULL: there is none at the moment. */
 struct store *etcd_warm_history(struct etcd_warm *warm, const struct zone *zone);
 

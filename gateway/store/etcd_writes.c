@@ -104,7 +104,8 @@ add_write(struct etcd_item *item, struct etcd_writes *writes, const char *key, c
 }
 
 static enum status
-write_helix_rrset(struct etcd_item *item, struct etcd_writes *writes, const struct zone_version *version, const uint8_t *owner, uint16_t type)
+write_helix_rrset(struct etcd_item *item, struct etcd_writes *writes, const struct zone_version *version,
+		  const uint8_t *owner, uint16_t type)
 {
 	char key[ETCD_FOREIGN_KEY_SIZE], type_text[RRTYPE_TEXT_SIZE];
 	struct rrset rrset;
@@ -143,13 +144,15 @@ helix_writes(struct etcd_item *item, struct etcd_writes *writes)
 	struct draft draft;
 
 	rcu_thread_online();
-	enum status status = draft_begin(&draft, atomic_load_explicit(&item->zone->current, memory_order_acquire), item->zone->name);
+	enum status status =
+		draft_begin(&draft, atomic_load_explicit(&item->zone->current, memory_order_acquire), item->zone->name);
 	if (!status) {
 		for (size_t i = 0; i < change->op_count && status != STATUS_NO_MEMORY; i++)
 			status = apply_op(&draft, &change->ops[i]);
 		status = status == STATUS_NO_MEMORY ? status : STATUS_OK;
 		for (size_t i = 0; i < change->op_count && !status; i++)
-			status = write_helix_rrset(item, writes, draft.version, change->ops[i].owner, change->ops[i].rrset.type);
+			status = write_helix_rrset(item, writes, draft.version, change->ops[i].owner,
+						   change->ops[i].rrset.type);
 		draft_drop(&draft);
 	}
 	rcu_thread_offline();
@@ -177,16 +180,20 @@ makes(const struct etcd_entry *entry, const uint8_t *owner, uint16_t type, const
 		return service->kind == ETCD_HOST_AAAA && (!rdata || memcmp(rdata->bytes, service->address, 16) == 0);
 	case TYPE_CNAME:
 	case TYPE_PTR:
-		return service->kind == ETCD_HOST_NAME && service->port == 0 && !service->mail && (!rdata || name_equal(rdata->bytes, service->host));
+		return service->kind == ETCD_HOST_NAME && service->port == 0 && !service->mail &&
+		       (!rdata || name_equal(rdata->bytes, service->host));
 	case TYPE_MX:
-		return service->mail && (!rdata || service->kind != ETCD_HOST_NAME || name_equal(rdata->bytes + 2, service->host));
+		return service->mail &&
+		       (!rdata || service->kind != ETCD_HOST_NAME || name_equal(rdata->bytes + 2, service->host));
 	case TYPE_SRV:
 		return service->kind == ETCD_HOST_NAME && service->port != 0 &&
-		       (!rdata || (bytes_get_u16(rdata->bytes + 4) == service->port && name_equal(rdata->bytes + 6, service->host)));
+		       (!rdata || (bytes_get_u16(rdata->bytes + 4) == service->port &&
+				   name_equal(rdata->bytes + 6, service->host)));
 	case TYPE_TXT:
 		return service->text && service->kind == ETCD_HOST_NONE &&
-		       (!rdata || (rdata->size == service->text_size + (service->text_size + 254) / 255 && memcmp(rdata->bytes + 1, service->text,
-		        service->text_size < 255 ? service->text_size : 255) == 0));
+		       (!rdata || (rdata->size == service->text_size + (service->text_size + 254) / 255 &&
+				   memcmp(rdata->bytes + 1, service->text,
+					  service->text_size < 255 ? service->text_size : 255) == 0));
 	default:
 		return false;
 	}
@@ -194,7 +201,8 @@ makes(const struct etcd_entry *entry, const uint8_t *owner, uint16_t type, const
 
 /* Keys of the records that go; those that only follow from others (a SRV of an address) go with them. */
 static enum status
-skydns_delete(struct etcd_item *item, struct etcd_writes *writes, const uint8_t *owner, uint16_t type, const struct rdata *rdata, char *reason)
+skydns_delete(struct etcd_item *item, struct etcd_writes *writes, const uint8_t *owner, uint16_t type,
+	      const struct rdata *rdata, char *reason)
 {
 	struct etcd_owner *known = etcd_mirror_owner(item->at->mirror, owner);
 	char text[NAME_TEXT_SIZE], type_text[RRTYPE_TEXT_SIZE];
@@ -208,8 +216,9 @@ skydns_delete(struct etcd_item *item, struct etcd_writes *writes, const uint8_t 
 		}
 	if (any || status || type == TYPE_SRV || type == TYPE_TXT)
 		return status;
-	snprintf(reason, STORE_REASON_SIZE, "%.150s %s comes from keys of names below it, or cannot be deleted in skydns", name_to_text(owner, text),
-	         rrtype_to_text(type, type_text));
+	snprintf(reason, STORE_REASON_SIZE,
+		 "%.150s %s comes from keys of names below it, or cannot be deleted in skydns",
+		 name_to_text(owner, text), rrtype_to_text(type, type_text));
 	return STATUS_REFUSED;
 }
 
@@ -236,15 +245,18 @@ move_own(struct etcd_item *item, struct etcd_writes *writes, const char *key)
 }
 
 static enum status
-skydns_add(struct etcd_item *item, struct etcd_writes *writes, const uint8_t *owner, const struct rrset *rrset, struct rdata rdata, char *reason)
+skydns_add(struct etcd_item *item, struct etcd_writes *writes, const uint8_t *owner, const struct rrset *rrset,
+	   struct rdata rdata, char *reason)
 {
 	char key[ETCD_FOREIGN_KEY_SIZE], child[ETCD_FOREIGN_KEY_SIZE + 16], id[9], *value;
 	uint8_t sum[DIGEST_SHA256_SIZE], both[2 + RDATA_MAX_SIZE], servers[NAME_MAX_SIZE];
-	enum status status = etcd_layout_write_service(rrset->type, rrset->ttl_s, rdata.bytes, rdata.size, &value, reason);
+	enum status status =
+		etcd_layout_write_service(rrset->type, rrset->ttl_s, rdata.bytes, rdata.size, &value, reason);
 
 	if (status)
 		return status;
-	etcd_foreign_key(item->at, rrset->type == TYPE_NS && etcd_skydns_servers(owner, servers) ? servers : owner, key);
+	etcd_foreign_key(item->at, rrset->type == TYPE_NS && etcd_skydns_servers(owner, servers) ? servers : owner,
+			 key);
 	if (rrset->type == TYPE_CNAME || rrset->type == TYPE_PTR) /* looked up by the exact key */
 		return add_write(item, writes, key, value);
 	memcpy(both, &rrset->type, 2);
@@ -265,8 +277,10 @@ skydns_writes(struct etcd_item *item, struct etcd_writes *writes, char *reason)
 	for (size_t i = 0; i < change->op_count && !status; i++) {
 		const struct change_op *op = &change->ops[i];
 		const uint8_t *at = op->rrset.packed;
-		if (op->rrset.type == TYPE_SOA || (op->rrset.type == TYPE_NS && name_equal(op->owner, item->at->name))) {
-			snprintf(reason, STORE_REASON_SIZE, "skydns takes the zone's SOA and NS from the configuration");
+		if (op->rrset.type == TYPE_SOA ||
+		    (op->rrset.type == TYPE_NS && name_equal(op->owner, item->at->name))) {
+			snprintf(reason, STORE_REASON_SIZE,
+				 "skydns takes the zone's SOA and NS from the configuration");
 			return STATUS_REFUSED;
 		}
 		if (op->kind == CHANGE_DEL && op->rrset.count) {
@@ -334,7 +348,8 @@ etcd_foreign_writes(struct etcd_item *item, struct etcd_writes *writes, char *re
 		const struct etcd_zone *owner = etcd_closest(item->etcd, change->ops[i].owner);
 		if (owner == item->at)
 			continue;
-		snprintf(reason, STORE_REASON_SIZE, "%.250s is served from the same keys: update that zone", owner ? owner->text : "no zone");
+		snprintf(reason, STORE_REASON_SIZE, "%.250s is served from the same keys: update that zone",
+			 owner ? owner->text : "no zone");
 		return STATUS_REFUSED;
 	}
 	if (item->etcd->settings.layout == ETCD_HELIX)

@@ -40,7 +40,8 @@ more(void *array, size_t *count, size_t *room, size_t size)
 static struct follower_event *
 new_event(struct follower *follower, enum event_kind kind, struct zone *zone)
 {
-	struct follower_event *event = more(&follower->events, &follower->event_count, &follower->event_room, sizeof *event);
+	struct follower_event *event =
+		more(&follower->events, &follower->event_count, &follower->event_room, sizeof *event);
 	event->kind = kind;
 	event->zone = zone;
 	return event;
@@ -118,8 +119,8 @@ is_empty(const struct draft *draft)
 static void
 note_place(struct follower_zone *at, const struct zone_version *version)
 {
-	struct follower_place place = {.version = version->version, .serial = version->serial, .time_us = version->time_us,
-	                               .known = true};
+	struct follower_place place = {
+		.version = version->version, .serial = version->serial, .time_us = version->time_us, .known = true};
 
 	memcpy(place.id, version->id, VERSION_ID_SIZE);
 	pthread_mutex_lock(&at->follower->mutex);
@@ -207,16 +208,19 @@ tell_fate(struct follower *follower, const struct follower_event *event, const c
 
 	if (event->fate == REPLAY_SKIPPED && !event->change) {
 		stat_add(&follower->store->skipped, 1);
-		log_limited(LOG_LEVEL_WARNING, "record is no change", "zone=%s position=%llu reason=%s", zone, position, reason);
+		log_limited(LOG_LEVEL_WARNING, "record is no change", "zone=%s position=%llu reason=%s", zone, position,
+			    reason);
 	} else if (event->fate == REPLAY_SKIPPED) {
 		stat_add(&follower->store->skipped, 1);
-		log_limited(LOG_LEVEL_INFO, "change skipped", "zone=%s position=%llu reason=%s", zone, position, reason);
+		log_limited(LOG_LEVEL_INFO, "change skipped", "zone=%s position=%llu reason=%s", zone, position,
+			    reason);
 	} else if (event->fate == REPLAY_DIVERGED) {
 		stat_add(&follower->store->unusable_records, 1);
-		log_limited(LOG_LEVEL_ERROR, "change of another history", "zone=%s position=%llu reason=%s", zone, position, reason);
+		log_limited(LOG_LEVEL_ERROR, "change of another history", "zone=%s position=%llu reason=%s", zone,
+			    position, reason);
 	} else if (event->fate == REPLAY_UNKNOWN) {
-		log_limited(LOG_LEVEL_ERROR, "change not understood, the zone stays as it is", "zone=%s position=%llu reason=%s",
-		            zone, position, reason);
+		log_limited(LOG_LEVEL_ERROR, "change not understood, the zone stays as it is",
+			    "zone=%s position=%llu reason=%s", zone, position, reason);
 	}
 }
 
@@ -245,10 +249,12 @@ judge(struct follower *follower, struct follower_event *event)
 		return;
 	}
 	if (!at->in_batch) {
-		*(struct follower_zone **)more(&follower->batch, &follower->batch_count, &follower->batch_room, sizeof at) = at;
+		*(struct follower_zone **)more(&follower->batch, &follower->batch_count, &follower->batch_room,
+					       sizeof at) = at;
 		at->in_batch = true;
 	}
-	event->fate = follower_replay(follower->store, at->replay, &at->draft, &event->record, &follower->arena, &event->change, reason);
+	event->fate = follower_replay(follower->store, at->replay, &at->draft, &event->record, &follower->arena,
+				      &event->change, reason);
 	if (event->fate == REPLAY_UNKNOWN)
 		at->stopped = true;
 	if (event->fate == REPLAY_LATER) {
@@ -258,8 +264,8 @@ judge(struct follower *follower, struct follower_event *event)
 	}
 	if (event->fate == REPLAY_DIVERGED && follower->store->ops->diverged &&
 	    follower->store->ops->diverged(follower->store, &event->record) == REPLAY_DIVERGED) {
-		log_limited(LOG_LEVEL_WARNING, "zone compared with the log", "zone=%s position=%llu reason=%s", at->zone->text,
-		            (unsigned long long)event->record.position, reason);
+		log_limited(LOG_LEVEL_WARNING, "zone compared with the log", "zone=%s position=%llu reason=%s",
+			    at->zone->text, (unsigned long long)event->record.position, reason);
 		at->held = true;
 		event->kind = EVENT_HELD;
 		return;
@@ -366,7 +372,8 @@ take_ready(struct follower *follower, struct follower_event *event)
 	at->new_version = true;
 	if (!event->again)
 		return;
-	log_info("zone built anew", "zone=%s version=%llu serial=%u", at->zone->text, (unsigned long long)version->version, version->serial);
+	log_info("zone built anew", "zone=%s version=%llu serial=%u", at->zone->text,
+		 (unsigned long long)version->version, version->serial);
 }
 
 /* First pass: drafts change, nothing that anybody sees but loaded content. */
@@ -518,13 +525,16 @@ tell(struct follower *follower, const struct follower_event *event)
 			hooks->absent(hooks->context, event->zone);
 		break;
 	case EVENT_UNUSABLE:
-		log_error("zone not usable", "zone=%s reason=%s", event->zone->text, event->reason ? event->reason : "");
+		log_error("zone not usable", "zone=%s reason=%s", event->zone->text,
+			  event->reason ? event->reason : "");
 		set_state(zone_of(event->zone), event->state);
 		break;
 	case EVENT_READY: /* content that was published before the store was ready; a removed zone is new to who adds it again */
-		if (!event->again && zone_of(event->zone)->replay && replay_removed(zone_of(event->zone)->replay) && hooks->absent)
+		if (!event->again && zone_of(event->zone)->replay && replay_removed(zone_of(event->zone)->replay) &&
+		    hooks->absent)
 			hooks->absent(hooks->context, event->zone);
-		else if (atomic_load_explicit(&event->zone->current, memory_order_relaxed) && !zone_of(event->zone)->stopped)
+		else if (atomic_load_explicit(&event->zone->current, memory_order_relaxed) &&
+			 !zone_of(event->zone)->stopped)
 			set_state(zone_of(event->zone), ZONE_READY);
 		break;
 	case EVENT_LOADED:

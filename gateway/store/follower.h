@@ -15,7 +15,8 @@
 struct follower_hooks {
 	void *context;
 	/* A record of the log has been judged; where applied, `version` is already published (served). tag 0: not ours. */
-	void (*judged)(void *context, struct zone *zone, const struct change *change, uint64_t tag, enum replay_fate fate, uint64_t version);
+	void (*judged)(void *context, struct zone *zone, const struct change *change, uint64_t tag,
+		       enum replay_fate fate, uint64_t version);
 	void (*failed)(void *context, uint64_t tag, enum status status, const char *reason);
 	void (*barrier)(void *context, uint64_t tag, enum status status);
 	/* The zone has a new version (once for each publish): NOTIFY. */
@@ -33,7 +34,8 @@ struct follower_hooks {
 
 struct follower;
 
-MUST_USE enum status follower_start(struct store *store, struct table *table, const struct follower_hooks *hooks, struct follower **follower);
+MUST_USE enum status follower_start(struct store *store, struct table *table, const struct follower_hooks *hooks,
+				    struct follower **follower);
 /* Everything accepted is committed; the thread is joined; the store is closed. */
 void follower_stop(struct follower *follower);
 /* The zone must be in the table, with zone->store set. */
@@ -56,7 +58,8 @@ bool follower_base(struct zone *zone, uint64_t *version, uint8_t id[VERSION_ID_S
  * REPLAY_LATER: the store hands the record out again, once it has its content; until then none of the zone is to be judged
  * reason   STORE_REASON_SIZE
  */
-enum replay_fate follower_replay(struct store *store, struct replay *replay, struct draft *draft, const struct store_record *record,
-                                 struct arena *arena, const struct change **change, char *reason);
+enum replay_fate follower_replay(struct store *store, struct replay *replay, struct draft *draft,
+				 const struct store_record *record, struct arena *arena, const struct change **change,
+				 char *reason);
 
 #endif

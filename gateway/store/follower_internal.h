@@ -40,7 +40,17 @@ struct follower_zone {
 	struct follower_zone *next_changed;
 };
 
-enum event_kind { EVENT_LOADED, EVENT_ABSENT, EVENT_RECORD, EVENT_HELD, EVENT_LOST, EVENT_FAILED, EVENT_READY, EVENT_BARRIER, EVENT_UNUSABLE };
+enum event_kind {
+	EVENT_LOADED,
+	EVENT_ABSENT,
+	EVENT_RECORD,
+	EVENT_HELD,
+	EVENT_LOST,
+	EVENT_FAILED,
+	EVENT_READY,
+	EVENT_BARRIER,
+	EVENT_UNUSABLE
+};
 
 /* What a poll handed out, in order. */
 struct follower_event {

@@ -24,8 +24,8 @@ decode(const struct store_record *record, struct arena *arena, const struct chan
 
 /* The content of a snapshot change, from the store. */
 static enum replay_fate
-fetch_content(struct store *store, const struct store_record *record, const struct change *change, struct draft *content,
-              char *reason)
+fetch_content(struct store *store, const struct store_record *record, const struct change *change,
+	      struct draft *content, char *reason)
 {
 	if (draft_begin(content, NULL, record->zone->name) != STATUS_OK)
 		return REPLAY_FAILED;

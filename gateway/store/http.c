@@ -127,7 +127,8 @@ static bool
 buffer_add(struct http_buffer *buffer, const char *bytes, size_t size)
 {
 	if (buffer->size + size + 1 > buffer->room) {
-		size_t room = buffer->room * 2 > buffer->size + size + 1 ? buffer->room * 2 : buffer->size + size + 1024;
+		size_t room =
+			buffer->room * 2 > buffer->size + size + 1 ? buffer->room * 2 : buffer->size + size + 1024;
 		char *bigger = room <= ANSWER_MAX ? realloc(buffer->bytes, room) : NULL;
 		if (!bigger)
 			return false;
@@ -251,9 +252,12 @@ set_headers(struct http_call *call)
 
 	call->headers = list;
 	if (request->grpc)
-		return list && add_header(call, "Content-Type", "application/grpc") && add_header(call, "TE", "trailers") &&
+		return list && add_header(call, "Content-Type", "application/grpc") &&
+		       add_header(call, "TE", "trailers") &&
 		       (!request->authorization || add_header(call, "token", request->authorization));
-	return list && (!call->body || add_header(call, "Content-Type", request->content_type ? request->content_type : "application/json")) &&
+	return list &&
+	       (!call->body ||
+		add_header(call, "Content-Type", request->content_type ? request->content_type : "application/json")) &&
 	       (!request->authorization || add_header(call, "Authorization", request->authorization));
 }
 
@@ -378,8 +382,9 @@ static bool
 is_unsent(CURLcode code)
 {
 	static const CURLcode codes[] = {
-		CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,
-		CURLE_SSL_CIPHER, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR,
+		CURLE_COULDNT_CONNECT,          CURLE_COULDNT_RESOLVE_HOST, CURLE_SSL_CONNECT_ERROR,
+		CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,      CURLE_SSL_CIPHER,
+		CURLE_SSL_CACERT_BADFILE,       CURLE_SSL_ISSUER_ERROR,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
@@ -393,11 +398,18 @@ static const char *
 advice(CURLcode code)
 {
 	switch (code) {
-	case CURLE_PEER_FAILED_VERIFICATION: return " (the server's certificate is not trusted: check tls.ca, and that the endpoint's name is in the certificate)";
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return " (the server's certificate is not trusted: check tls.ca, and that the endpoint's name is in "
+		       "the certificate)";
 	case CURLE_SSL_CACERT_BADFILE: return " (tls.ca cannot be read, or holds no certificate)";
-	case CURLE_SSL_CERTPROBLEM: return " (tls.certificate or tls.key cannot be used: check that they are PEM files and belong together)";
-	case CURLE_SSL_CONNECT_ERROR: return " (TLS failed: check http or https in endpoints, and tls.certificate, if the server wants one)";
-	case CURLE_RECV_ERROR: case CURLE_SEND_ERROR: return " (where the server wants a client certificate: check tls.certificate, and who signed it)";
+	case CURLE_SSL_CERTPROBLEM:
+		return " (tls.certificate or tls.key cannot be used: check that they are PEM files and belong "
+		       "together)";
+	case CURLE_SSL_CONNECT_ERROR:
+		return " (TLS failed: check http or https in endpoints, and tls.certificate, if the server wants one)";
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR:
+		return " (where the server wants a client certificate: check tls.certificate, and who signed it)";
 	case CURLE_GOT_NOTHING: case CURLE_WEIRD_SERVER_REPLY: return " (is it https?)";
 	default: return "";
 	}
@@ -489,7 +501,8 @@ http_escape(const char *text, size_t size, char *out)
 {
 	for (size_t i = 0; i < size; i++) {
 		unsigned char c = (unsigned char)text[i];
-		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || strchr("-._~/", c ? c : ' '))
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    strchr("-._~/", c ? c : ' '))
 			*out++ = (char)c;
 		else
 			out += sprintf(out, "%%%02X", c);

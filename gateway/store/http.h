@@ -22,7 +22,7 @@ struct http_call;
 
 struct http_settings {
 	const char *const *endpoints; size_t endpoint_count; /* http://host:port, https://host:port; copied */
-	const char *ca, *certificate, *key;                  /* files; NULL: the system's CAs, no client certificate; copied */
+	const char *ca, *certificate, *key; /* files; NULL: the system's CAs, no client certificate; copied */
 };
 
 struct http_result {

@@ -56,7 +56,8 @@ struct intake_map {
 	size_t count, room;
 };
 void *intake_map_get(const struct intake_map *map, const struct zone *zone);
-MUST_USE enum status intake_map_put(struct intake_map *map, const struct zone *zone, void *value); /* STATUS_EXISTS, STATUS_NO_MEMORY */
+MUST_USE enum status intake_map_put(struct intake_map *map, const struct zone *zone,
+				    void *value); /* STATUS_EXISTS, STATUS_NO_MEMORY */
 void *intake_map_remove(struct intake_map *map, const struct zone *zone);
 
 #endif

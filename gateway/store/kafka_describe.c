@@ -42,7 +42,10 @@ zones_of(const struct kafka *kafka, int32_t partition)
 static struct store_partition
 look_at(const struct kafka *kafka, const struct rd_kafka_metadata *metadata, int32_t number)
 {
-	struct store_partition out = {.number = number, .leader = leader_of(metadata, number), .position = -1, .end = -1,
+	struct store_partition out = {.number = number,
+				      .leader = leader_of(metadata, number),
+				      .position = -1,
+				      .end = -1,
 				      .zones = zones_of(kafka, number)};
 
 	if (number < kafka->partition_room) {
@@ -61,7 +64,8 @@ kafka_describe(struct store *store, const struct store_view *view)
 	const struct rd_kafka_metadata *metadata = NULL;
 
 	pthread_rwlock_rdlock(&kafka->producer_lock);
-	if (rd_kafka_metadata(kafka->producer, 0, kafka->updates, &metadata, KAFKA_ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (rd_kafka_metadata(kafka->producer, 0, kafka->updates, &metadata, KAFKA_ASK_MS) !=
+	    RD_KAFKA_RESP_ERR_NO_ERROR)
 		metadata = NULL;
 	pthread_rwlock_unlock(&kafka->producer_lock);
 	if (metadata)

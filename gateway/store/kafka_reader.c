@@ -185,7 +185,8 @@ take_first(void *context, const rd_kafka_message_t *message)
 	if (message->key_len != length || memcmp(message->key, first->zone->text, length) != 0 || !message->payload)
 		return STATUS_OK;
 	arena_reset(&first->arena);
-	if (change_json_decode(message->payload, message->len, first->zone->name, &first->arena, &change, reason) != STATUS_OK)
+	if (change_json_decode(message->payload, message->len, first->zone->name, &first->arena, &change, reason) !=
+	    STATUS_OK)
 		return STATUS_OK;
 	first->base = change.base;
 	return STATUS_EXISTS; /* enough */

@@ -334,7 +334,8 @@ has_prefix(MDB_val key, struct kv_bytes prefix)
 }
 
 enum status
-kv_each(struct kv_txn *txn, enum kv_table table, struct kv_bytes from, size_t prefix_size, kv_each_fn *each, void *context)
+kv_each(struct kv_txn *txn, enum kv_table table, struct kv_bytes from, size_t prefix_size, kv_each_fn *each,
+	void *context)
 {
 	MDB_cursor *cursor;
 	MDB_val k = val(from), v;

@@ -38,11 +38,15 @@ MUST_USE enum status kv_put_last(struct kv_txn *txn, enum kv_table table, struct
 MUST_USE enum status kv_delete(struct kv_txn *txn, enum kv_table table, struct kv_bytes key);
 /* Walk keys from the first >= `from` that begin with `prefix_size` octets of it. `each` returns false to stop. */
 typedef bool kv_each_fn(void *context, struct kv_bytes key, struct kv_bytes value);
-MUST_USE enum status kv_each(struct kv_txn *txn, enum kv_table table, struct kv_bytes from, size_t prefix_size, kv_each_fn *each, void *context);
+MUST_USE enum status kv_each(struct kv_txn *txn, enum kv_table table, struct kv_bytes from, size_t prefix_size,
+			     kv_each_fn *each, void *context);
 /* The first and the last key with that prefix. */
-MUST_USE enum status kv_first(struct kv_txn *txn, enum kv_table table, struct kv_bytes prefix, struct kv_bytes *key, struct kv_bytes *value);
-MUST_USE enum status kv_last(struct kv_txn *txn, enum kv_table table, struct kv_bytes prefix, struct kv_bytes *key, struct kv_bytes *value);
-MUST_USE enum status kv_delete_prefix(struct kv_txn *txn, enum kv_table table, struct kv_bytes prefix, size_t at_most, size_t *deleted);
+MUST_USE enum status kv_first(struct kv_txn *txn, enum kv_table table, struct kv_bytes prefix, struct kv_bytes *key,
+			      struct kv_bytes *value);
+MUST_USE enum status kv_last(struct kv_txn *txn, enum kv_table table, struct kv_bytes prefix, struct kv_bytes *key,
+			     struct kv_bytes *value);
+MUST_USE enum status kv_delete_prefix(struct kv_txn *txn, enum kv_table table, struct kv_bytes prefix, size_t at_most,
+				      size_t *deleted);
 /* The calling thread's last error in words. */
 const char *kv_reason(const struct kv *kv);
 /* Give mapped pages back to the system: they count in the process's memory although the file has them. */

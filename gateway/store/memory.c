@@ -164,8 +164,10 @@ hand_out_zone(struct memory_zone *at, struct zone *zone, const struct store_sink
 		}
 		sink->loaded(sink->context, zone, &draft, replay);
 		for (size_t i = 0; i < at->count; i++)
-			sink->record(sink->context, &(struct store_record){
-				.zone = zone, .record = at->records[i].bytes, .size = at->records[i].size, .position = i});
+			sink->record(sink->context, &(struct store_record){.zone = zone,
+									   .record = at->records[i].bytes,
+									   .size = at->records[i].size,
+									   .position = i});
 	}
 	sink->ready(sink->context, zone);
 }
@@ -218,8 +220,10 @@ keep_record(struct memory_zone *at, const struct store_fate *fate)
 		return false;
 	memcpy(bytes, fate->record->record, fate->record->size);
 	struct memory_record *record = &at->records[at->count++];
-	*record = (struct memory_record){.bytes = bytes, .size = fate->record->size, .applied = fate->fate == REPLAY_APPLIED};
-	record->entry = (struct store_entry){.version = fate->version, .serial = fate->serial, .record = bytes, .size = record->size};
+	*record = (struct memory_record){
+		.bytes = bytes, .size = fate->record->size, .applied = fate->fate == REPLAY_APPLIED};
+	record->entry = (struct store_entry){
+		.version = fate->version, .serial = fate->serial, .record = bytes, .size = record->size};
 	memcpy(record->entry.id, fate->id, VERSION_ID_SIZE);
 	return true;
 }
@@ -248,8 +252,8 @@ memory_commit(struct store *store, const struct store_fate *fates, size_t count,
 }
 
 static void
-memory_checkpoint(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay,
-                  bool idle)
+memory_checkpoint(struct store *store, struct zone *zone, const struct zone_version *version,
+		  const struct replay *replay, bool idle)
 {
 	(void)store, (void)zone, (void)version, (void)replay, (void)idle;
 }
@@ -268,7 +272,8 @@ memory_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, 
 		status = STATUS_OK;
 		for (size_t i = 0; i < at->count; i++) {
 			const struct store_entry *entry = &at->records[i].entry;
-			if (at->records[i].applied && entry->version > from && entry->version <= to && !each(context, entry))
+			if (at->records[i].applied && entry->version > from && entry->version <= to &&
+			    !each(context, entry))
 				break;
 		}
 	}

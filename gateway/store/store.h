@@ -124,25 +124,30 @@ struct store_ops {
 	 */
 	enum replay_fate (*diverged)(struct store *store, const struct store_record *record);
 	/* After publishing: keep the content lazily, trim history, take snapshots that are due. `replay` is the zone's. `idle`: nothing to do at the moment. */
-	void (*checkpoint)(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle);
+	void (*checkpoint)(struct store *store, struct zone *zone, const struct zone_version *version,
+			   const struct replay *replay, bool idle);
 	/* History: entries with from < version <= to, oldest first. STATUS_NOT_FOUND: `from` is older than what is kept. */
-	enum status (*read)(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each, void *context);
+	enum status (*read)(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each,
+			    void *context);
 	/* UINT64_MAX, a version that there will never be: nothing is kept. Any thread. */
 	void (*oldest)(struct store *store, struct zone *zone, struct store_oldest *oldest);
 	/* Content at an earlier version into an empty draft (draft_begin from nothing). STATUS_NOT_FOUND */
-	enum status (*content_at)(struct store *store, struct zone *zone, uint64_t version, struct draft *draft, char *reason);
+	enum status (*content_at)(struct store *store, struct zone *zone, uint64_t version, struct draft *draft,
+				  char *reason);
 	/*
 	 * The content that a snapshot change refers to, into an empty draft. Follower's thread. STATUS_RETRY: it is on its way; the zone's
 	 * records are handed out again from this one on once it is there, and none of this batch behind it is to be judged.
 	 */
-	enum status (*load_snapshot)(struct store *store, struct zone *zone, const struct change_snapshot *snapshot, struct draft *draft, char *reason);
+	enum status (*load_snapshot)(struct store *store, struct zone *zone, const struct change_snapshot *snapshot,
+				     struct draft *draft, char *reason);
 	/* Put chunks of `version` where a snapshot change can refer to them; fills *out (strings in arena). Any thread. */
-	enum status (*save_snapshot)(struct store *store, struct zone *zone, const struct zone_version *version, struct arena *arena,
-	                             struct change_snapshot *out, char *reason);
+	enum status (*save_snapshot)(struct store *store, struct zone *zone, const struct zone_version *version,
+				     struct arena *arena, struct change_snapshot *out, char *reason);
 	/* zonegatectl snapshot. STATUS_UNSUPPORTED with a reason where the store has none. */
 	enum status (*snapshot_now)(struct store *store, struct zone *zone, char *reason);
 	/* zonegatectl check: what is in the store and cannot be served; `each` returns false to stop. Any thread. NULL: nothing ever. */
-	void (*check)(struct store *store, struct zone *zone, bool (*each)(void *context, const char *key, const char *reason), void *context);
+	void (*check)(struct store *store, struct zone *zone,
+		      bool (*each)(void *context, const char *key, const char *reason), void *context);
 	/* zonegatectl status. Any thread; may ask its servers and wait a second or two. NULL: there is no more to say. */
 	void (*describe)(struct store *store, const struct store_view *view);
 	/* Zones made at run time (zonegatectl add): kept in the state directory: name to a JSON text of its settings; NULL text: removed. */

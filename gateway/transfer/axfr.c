@@ -138,7 +138,8 @@ axfr_release(struct stream *stream)
 }
 
 enum status
-axfr_start(const struct message *msg, const struct tsig *tsig, const struct zone_version *version, struct stream **stream)
+axfr_start(const struct message *msg, const struct tsig *tsig, const struct zone_version *version,
+	   struct stream **stream)
 {
 	struct axfr *axfr = calloc(1, sizeof *axfr);
 

@@ -26,6 +26,7 @@ void transfer_settings_free(struct transfer_settings *settings);
  * msg   the request; its tsig has been verified (or is TSIG_NONE): copied, its key is held until the stream ends
  * OK: *stream gives the whole response. STATUS_REFUSED etc. do not come from here: serve/dispatch.c has checked the acl.
  */
-MUST_USE enum status axfr_start(const struct message *msg, const struct tsig *tsig, const struct zone_version *version, struct stream **stream);
+MUST_USE enum status axfr_start(const struct message *msg, const struct tsig *tsig, const struct zone_version *version,
+				struct stream **stream);
 
 #endif

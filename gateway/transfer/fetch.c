@@ -23,8 +23,8 @@ fail(char *reason, const char *format, ...)
 }
 
 enum status
-fetch_begin(struct fetch *fetch, const uint8_t *zone, struct key *key, struct draft *draft, uint64_t now_s, uint8_t *wire,
-            size_t *size)
+fetch_begin(struct fetch *fetch, const uint8_t *zone, struct key *key, struct draft *draft, uint64_t now_s,
+	    uint8_t *wire, size_t *size)
 {
 	uint8_t *question = wire + MESSAGE_HEADER_SIZE;
 	size_t zone_size = name_size(zone);
@@ -110,7 +110,8 @@ static enum fetch_verdict
 keep_unsigned(struct fetch *fetch, const struct message *msg, char *reason)
 {
 	if (fetch->messages == 1)
-		return fail(reason, "the answer is not signed: the server does not do TSIG, or takes the key for nothing");
+		return fail(reason,
+			    "the answer is not signed: the server does not do TSIG, or takes the key for nothing");
 	if (++fetch->unsigned_count > FETCH_UNSIGNED_MAX)
 		return fail(reason, "%u messages without a signature, behind one that has it", fetch->unsigned_count);
 	if (fetch->before_room - fetch->before_size < msg->size) {
@@ -136,8 +137,11 @@ check_signature(struct fetch *fetch, const struct message *msg, uint64_t now_s, 
 	bool good = fetch->messages == 1 ? tsig_check_response(&fetch->tsig, msg, now_s)
 	                                 : tsig_check_next(&fetch->tsig, msg, fetch->before, fetch->before_size, now_s);
 	if (!good)
-		return fail(reason, "the signature of message %u is wrong: another secret for the key %s, a clock that is off, or "
-		            "the message was changed on its way", fetch->messages, fetch->tsig.key->text);
+		return fail(
+			reason,
+			"the signature of message %u is wrong: another secret for the key %s, a clock that is off, or "
+			"the message was changed on its way",
+			fetch->messages, fetch->tsig.key->text);
 	fetch->before_size = 0;
 	fetch->unsigned_count = 0;
 	return FETCH_MORE;
@@ -162,8 +166,8 @@ add_to_run(struct fetch *fetch, const uint8_t *owner, const struct record *recor
 	struct rrset *set = &fetch->set;
 	uint16_t size16 = (uint16_t)size;
 
-	if (set->count == 0 || set->type != record->type || !name_equal(fetch->owner, owner) || set->count == UINT16_MAX ||
-	    RUN_SIZE - set->packed_size < sizeof size16 + size) {
+	if (set->count == 0 || set->type != record->type || !name_equal(fetch->owner, owner) ||
+	    set->count == UINT16_MAX || RUN_SIZE - set->packed_size < sizeof size16 + size) {
 		enum status status = flush_run(fetch);
 		if (status != STATUS_OK)
 			return status;
@@ -189,8 +193,8 @@ take_soa(struct fetch *fetch, const uint8_t *owner, size_t size, char *reason)
 		return fail(reason, "a SOA at %s, which is not the zone's apex", name_to_text(owner, text));
 	uint32_t serial = rdata_soa_serial(fetch->rdata, size);
 	if (fetch->begun && serial != fetch->serial)
-		return fail(reason, "the zone changed meanwhile: it began with serial %u and ends with %u; try again", fetch->serial,
-		            serial);
+		return fail(reason, "the zone changed meanwhile: it began with serial %u and ends with %u; try again",
+			    fetch->serial, serial);
 	fetch->ended = fetch->begun;
 	fetch->begun = true;
 	fetch->serial = serial;
@@ -215,8 +219,8 @@ take_record(struct fetch *fetch, const struct message *msg, const struct record 
 		return fail(reason, "%s %s cannot be in a zone", text, type);
 	if (!name_is_within(owner, fetch->zone))
 		return fail(reason, "%s %s is not in the zone %s", text, type, name_to_text(fetch->zone, zone));
-	if (rdata_expand(msg->wire, msg->size, record->rdata, record->rdata_size, record->type, fetch->rdata, RDATA_MAX_SIZE,
-	                 &size) != STATUS_OK)
+	if (rdata_expand(msg->wire, msg->size, record->rdata, record->rdata_size, record->type, fetch->rdata,
+			 RDATA_MAX_SIZE, &size) != STATUS_OK)
 		return fail(reason, "%s %s: the data is malformed", text, type);
 	if (record->type == TYPE_SOA) {
 		enum fetch_verdict verdict = take_soa(fetch, owner, size, reason);

@@ -82,7 +82,8 @@ put_merged(struct sequence_build *build, const uint8_t *name, uint8_t own, const
 		struct rdata new_rdata = new_left > 0 ? rrset_next(&new_next) : (struct rdata){0};
 		int order = old_left == 0 ? 1 : -1;
 		if (old_left > 0 && new_left > 0)
-			order = rdata_compare(old_rdata.bytes, old_rdata.size, new_rdata.bytes, new_rdata.size, before->type);
+			order = rdata_compare(old_rdata.bytes, old_rdata.size, new_rdata.bytes, new_rdata.size,
+					      before->type);
 		bool same = order == 0 && memcmp(old_rdata.bytes, new_rdata.bytes, old_rdata.size) == 0;
 		if (order <= 0) {
 			if (!same)

@@ -82,7 +82,8 @@ delete_rrset(struct apply *apply, const struct form_record *record)
 	if (set == NULL || set->live == 0)
 		return;
 	if (is_apex(apply, record) && (record->type == TYPE_SOA || record->type == TYPE_NS))
-		apply->ignored = record->type == TYPE_SOA ? "deletion of the SOA" : "deletion of the NS RRset of the apex";
+		apply->ignored =
+			record->type == TYPE_SOA ? "deletion of the SOA" : "deletion of the NS RRset of the apex";
 	else
 		overlay_clear(apply->overlay, set);
 }
@@ -143,8 +144,8 @@ check_limits(struct overlay *overlay, struct ede *ede)
 		const struct overlay_set *set = overlay_set(overlay, record->name, record->type);
 		if (set == NULL || set->added == 0 || set->live <= record->limit)
 			continue;
-		ede_set(ede, EDE_PROHIBITED, "more than %s(%u) at %.100s", rrtype_to_text(record->type, type), record->limit,
-		        name_to_text(form->names[record->name].name, name));
+		ede_set(ede, EDE_PROHIBITED, "more than %s(%u) at %.100s", rrtype_to_text(record->type, type),
+			record->limit, name_to_text(form->names[record->name].name, name));
 		return RCODE_REFUSED;
 	}
 	return RCODE_NOERROR;
@@ -175,8 +176,9 @@ apply_updates(struct overlay *overlay, bool strict, struct ede *ede)
 			return RCODE_SERVFAIL;
 		if (apply.ignored == NULL || (!strict && ede->code != EDE_NONE))
 			continue;
-		ede_set(ede, strict ? EDE_PROHIBITED : EDE_OTHER, "%s%.70s %s: %s", strict ? "" : "ignored: ",
-		        name_to_text(form->names[record->name].name, name), rrtype_to_text(record->type, type), apply.ignored);
+		ede_set(ede, strict ? EDE_PROHIBITED : EDE_OTHER, "%s%.70s %s: %s",
+			strict ? "" : "ignored: ", name_to_text(form->names[record->name].name, name),
+			rrtype_to_text(record->type, type), apply.ignored);
 		if (strict)
 			return RCODE_REFUSED;
 	}

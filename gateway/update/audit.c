@@ -170,7 +170,8 @@ write_line(struct audit *audit, const char *line, size_t size)
 	uint64_t lost = audit->lost;
 	pthread_mutex_unlock(&audit->mutex);
 	if (!written)
-		log_limited(LOG_LEVEL_ERROR, "audit line not written", "path=%s lost=%llu", audit->path, (unsigned long long)lost);
+		log_limited(LOG_LEVEL_ERROR, "audit line not written", "path=%s lost=%llu", audit->path,
+			    (unsigned long long)lost);
 }
 
 static void
@@ -210,32 +211,47 @@ audit_update(struct audit *audit, const struct update_request *request, const ch
 	if (!to_file && !to_log)
 		return;
 	struct entry entry = {
-		.msg = &request->msg, .key = request->key_text, .verdict = verdict, .transport = request->transport,
+		.msg = &request->msg,
+		.key = request->key_text,
+		.verdict = verdict,
+		.transport = request->transport,
 		.zone = request->zone ? request->zone->text : name_to_text(request->msg.qname, zone),
 		.client = requestor_text((const struct sockaddr *)&request->client, client),
-		.reason = request->ede.code != EDE_NONE ? request->ede.text : NULL, .rcode = request->rcode,
-		.answered = !request->drop, .version = request->version, .serial = request->serial, .duration_ns = duration_ns,
+		.reason = request->ede.code != EDE_NONE ? request->ede.text : NULL,
+		.rcode = request->rcode,
+		.answered = !request->drop,
+		.version = request->version,
+		.serial = request->serial,
+		.duration_ns = duration_ns,
 	};
 	if (to_file)
 		write_json(audit, &entry);
 	if (to_log && entry.reason)
-		log_write(LOG_LEVEL_INFO, "update", "zone=%s requestor=%s key=%s verdict=%s rcode=%s serial=%u reason=%s", entry.zone,
-		          entry.client, entry.key ? entry.key : "none", verdict, entry.answered ? rcode_text(entry.rcode) : "none",
-		          entry.serial, entry.reason);
+		log_write(LOG_LEVEL_INFO, "update",
+			  "zone=%s requestor=%s key=%s verdict=%s rcode=%s serial=%u reason=%s", entry.zone,
+			  entry.client, entry.key ? entry.key : "none", verdict,
+			  entry.answered ? rcode_text(entry.rcode) : "none", entry.serial, entry.reason);
 	else if (to_log)
-		log_write(LOG_LEVEL_INFO, "update", "zone=%s requestor=%s key=%s verdict=%s rcode=%s serial=%u", entry.zone,
-		          entry.client, entry.key ? entry.key : "none", verdict, entry.answered ? rcode_text(entry.rcode) : "none",
-		          entry.serial);
+		log_write(LOG_LEVEL_INFO, "update", "zone=%s requestor=%s key=%s verdict=%s rcode=%s serial=%u",
+			  entry.zone, entry.client, entry.key ? entry.key : "none", verdict,
+			  entry.answered ? rcode_text(entry.rcode) : "none", entry.serial);
 }
 
 void
-audit_refused(struct audit *audit, const struct message *msg, const struct sockaddr *client, enum update_transport transport,
-              const char *key, unsigned rcode, const char *verdict, const char *reason)
+audit_refused(struct audit *audit, const struct message *msg, const struct sockaddr *client,
+	      enum update_transport transport, const char *key, unsigned rcode, const char *verdict, const char *reason)
 {
 	char zone[NAME_TEXT_SIZE], text[REQUESTOR_TEXT_SIZE];
 	struct entry entry = {
-		.msg = msg, .key = key, .verdict = verdict, .transport = transport, .client = requestor_text(client, text),
-		.zone = msg->qname_size > 0 ? name_to_text(msg->qname, zone) : NULL, .reason = reason, .rcode = rcode, .answered = true,
+		.msg = msg,
+		.key = key,
+		.verdict = verdict,
+		.transport = transport,
+		.client = requestor_text(client, text),
+		.zone = msg->qname_size > 0 ? name_to_text(msg->qname, zone) : NULL,
+		.reason = reason,
+		.rcode = rcode,
+		.answered = true,
 	};
 
 	if (audit && audit->fd >= 0)

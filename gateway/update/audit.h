@@ -18,7 +18,8 @@ void audit_close(struct audit *audit);
 /* The outcome of a request that is about to be released; `verdict` in one word ("applied", "nothing", "prerequisite", "policy", "formerr", "timeout", …). */
 void audit_update(struct audit *audit, const struct update_request *request, const char *verdict, uint64_t duration_ns);
 /* The same for one that never became a request (TSIG failed, not our zone, refused at the door). */
-void audit_refused(struct audit *audit, const struct message *msg, const struct sockaddr *client, enum update_transport transport,
-                   const char *key, unsigned rcode, const char *verdict, const char *reason);
+void audit_refused(struct audit *audit, const struct message *msg, const struct sockaddr *client,
+		   enum update_transport transport, const char *key, unsigned rcode, const char *verdict,
+		   const char *reason);
 
 #endif

@@ -68,7 +68,8 @@ rest(struct work *work, uint64_t wait_ms, const struct work_outcome *otherwise, 
 static void
 fail(struct work *work, enum status status, const char *reason, struct work_list *todo)
 {
-	struct work_outcome outcome = {.status = status, .verdict = "store", .reason = reason && *reason ? reason : status_text(status)};
+	struct work_outcome outcome = {
+		.status = status, .verdict = "store", .reason = reason && *reason ? reason : status_text(status)};
 
 	switch (status) {
 	case STATUS_RETRY:
@@ -136,8 +137,12 @@ append(struct work *work, struct draft *content, struct work_list *todo)
 		return;
 	}
 	uint64_t tag = work->tag;
-	struct store_append record = {.zone = work->zone->zone, .record = work->record, .size = work->size, .change = &work->change,
-	                              .tag = tag, .content = content};
+	struct store_append record = {.zone = work->zone->zone,
+				      .record = work->record,
+				      .size = work->size,
+				      .change = &work->change,
+				      .tag = tag,
+				      .content = content};
 	enum status status = store_append(store, &record); /* OK: from here on the work is the follower's */
 	if (status == STATUS_OK)
 		return;
@@ -220,7 +225,8 @@ run_request(struct work *work, struct work_list *todo)
 		work_finish(work, &outcome, todo);
 		return;
 	}
-	if (request->has_mac && retransmit_was_applied(committer->retransmit, zone, request->mac, clock_monotonic_ms())) {
+	if (request->has_mac &&
+	    retransmit_was_applied(committer->retransmit, zone, request->mac, clock_monotonic_ms())) {
 		outcome.verdict = "applied_before";
 		outcome.serial = version->serial;
 		work_finish(work, &outcome, todo);
@@ -230,7 +236,8 @@ run_request(struct work *work, struct work_list *todo)
 	struct arena own = request->arena;
 	request->arena = work->arena;
 	arena_reset(&request->arena);
-	enum update_effect effect = update_evaluate(request, version, work_settings(zone), clock_wall_s(), &work->change);
+	enum update_effect effect =
+		update_evaluate(request, version, work_settings(zone), clock_wall_s(), &work->change);
 	work->arena = request->arena;
 	request->arena = own;
 	if (effect == UPDATE_CHANGE) {
@@ -373,7 +380,8 @@ enter(struct committer *committer, struct update_request *request)
 {
 	struct committer_zone *zone = zone_of(request->zone);
 	struct work *work = zone ? work_new(committer) : NULL;
-	struct work_outcome no_memory = {.rcode = RCODE_SERVFAIL, .verdict = "limit", .ede = EDE_OTHER, .reason = "no memory"};
+	struct work_outcome no_memory = {
+		.rcode = RCODE_SERVFAIL, .verdict = "limit", .ede = EDE_OTHER, .reason = "no memory"};
 	WORK_LIST(todo);
 
 	if (work == NULL || !work_claim(work, request->form)) {
@@ -478,8 +486,10 @@ serial_of(struct committer_zone *zone, const struct change *change, uint64_t ver
 	const struct zone_version *current = atomic_load_explicit(&zone->zone->current, memory_order_acquire);
 	uint32_t serial = current ? current->serial : 0;
 
-	if (current && current->version != version && change && zone->seen_version + 1 == version && !change->snapshot) {
-		serial = change->frozen < 0 && !change->removed ? serial_next(zone->seen_serial, change->serial) : zone->seen_serial;
+	if (current && current->version != version && change && zone->seen_version + 1 == version &&
+	    !change->snapshot) {
+		serial = change->frozen < 0 && !change->removed ? serial_next(zone->seen_serial, change->serial)
+								: zone->seen_serial;
 		for (size_t i = 0; i < change->op_count; i++) {
 			struct rdata soa;
 			if (change->ops[i].rrset.type != TYPE_SOA || change->ops[i].rrset.count == 0)
@@ -510,11 +520,13 @@ skipped(struct work *work, struct work_list *todo)
 }
 
 void
-committer_judged(void *context, struct zone *zone, const struct change *change, uint64_t tag, enum replay_fate fate, uint64_t version)
+committer_judged(void *context, struct zone *zone, const struct change *change, uint64_t tag, enum replay_fate fate,
+		 uint64_t version)
 {
 	struct committer *committer = context;
 	struct committer_zone *own = zone_of(zone);
-	struct work_outcome outcome = {.status = STATUS_OK, .rcode = RCODE_NOERROR, .verdict = "applied", .version = version};
+	struct work_outcome outcome = {
+		.status = STATUS_OK, .rcode = RCODE_NOERROR, .verdict = "applied", .version = version};
 	WORK_LIST(todo);
 
 	if (fate == REPLAY_APPLIED && own)
@@ -579,7 +591,8 @@ struct overdue {
 };
 
 static void
-look_at(struct committer_zone *zone, struct work *work, uint64_t now_ns, struct overdue *overdue, struct work_list *todo)
+look_at(struct committer_zone *zone, struct work *work, uint64_t now_ns, struct overdue *overdue,
+	struct work_list *todo)
 {
 	bool expired = now_ns >= work->deadline_ns && !work_is_orphan(work);
 
@@ -649,7 +662,8 @@ overdue_copies(struct committer_zone *zone, uint64_t now_ns)
 	for (struct work *work = zone->oldest; work; work = work->newer) {
 		if (work->state == WORK_RUNNING || work->entry == NULL || now_ns < work->patience_ns)
 			continue;
-		struct update_request *some = retransmit_overdue(zone->committer->retransmit, work->entry, now_ns - work->patience_ns);
+		struct update_request *some =
+			retransmit_overdue(zone->committer->retransmit, work->entry, now_ns - work->patience_ns);
 		while (some) {
 			struct update_request *next = some->next;
 			some->next = all;
@@ -785,7 +799,8 @@ settings_new(const struct committer_settings *from, struct work_config *before)
 	char *gateway = strdup(from->gateway ? from->gateway : "zonegate");
 
 	invariant(settings && gateway); /* at start and at reload only */
-	*settings = (struct work_config){.before = before, .gateway = gateway, .audit = from->audit, .base = from->base};
+	*settings =
+		(struct work_config){.before = before, .gateway = gateway, .audit = from->audit, .base = from->base};
 	return settings;
 }
 

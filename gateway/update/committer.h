@@ -39,7 +39,8 @@ void committer_submit(struct committer *committer, struct update_request *reques
 void committer_run(struct committer *committer, struct committer_job *job);
 
 /* Follower hooks (store/follower.h). */
-void committer_judged(void *committer, struct zone *zone, const struct change *change, uint64_t tag, enum replay_fate fate, uint64_t version);
+void committer_judged(void *committer, struct zone *zone, const struct change *change, uint64_t tag,
+		      enum replay_fate fate, uint64_t version);
 void committer_failed(void *committer, uint64_t tag, enum status status, const char *reason);
 void committer_barrier(void *committer, uint64_t tag, enum status status);
 void committer_tick(void *committer);

@@ -20,7 +20,8 @@ say(const struct reading *in, unsigned rcode, const struct record *record, const
 	uint8_t owner[NAME_MAX_SIZE];
 
 	message_owner(in->msg, record, owner);
-	ede_set(in->ede, EDE_INVALID_DATA, "%.90s %s: %s", name_to_text(owner, text), rrtype_to_text(record->type, type), why);
+	ede_set(in->ede, EDE_INVALID_DATA, "%.90s %s: %s", name_to_text(owner, text),
+		rrtype_to_text(record->type, type), why);
 	return rcode;
 }
 
@@ -64,8 +65,8 @@ expand(const struct reading *in, const struct record *record, struct form_record
 	size_t size;
 
 	if (rdata_check(msg->wire, msg->size, record->rdata, record->rdata_size, record->type) != STATUS_OK ||
-	    rdata_expand(msg->wire, msg->size, record->rdata, record->rdata_size, record->type, plain, sizeof plain, &size) !=
-	    STATUS_OK)
+	    rdata_expand(msg->wire, msg->size, record->rdata, record->rdata_size, record->type, plain, sizeof plain,
+			 &size) != STATUS_OK)
 		return say(in, RCODE_FORMERR, record, "RDATA does not fit its type");
 	out->rdata = arena_copy(in->arena, plain, size);
 	out->rdata_size = (uint16_t)size;

@@ -41,6 +41,7 @@ struct form {
  * is full); ede says why.
  * zone  the name of the zone section, lower case
  */
-unsigned form_read(const struct message *msg, const uint8_t *zone, struct arena *arena, struct form **form, struct ede *ede);
+unsigned form_read(const struct message *msg, const uint8_t *zone, struct arena *arena, struct form **form,
+		   struct ede *ede);
 
 #endif

@@ -27,11 +27,13 @@ struct committer_job {
 	 * in `arena`. OK: commit it. EXISTS: nothing to do, done is called with OK. Any other: given up, `reason` says why.
 	 * Called with no lock held that a store could want; perhaps more than once (a lost race).
 	 */
-	enum status (*evaluate)(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason);
+	enum status (*evaluate)(struct committer_job *job, const struct zone_version *version, struct arena *arena,
+				struct change *change, char *reason);
 	/* Once: durable and served (version), or why not. On any thread. */
 	void (*done)(struct committer_job *job, enum status status, uint64_t version, const char *reason);
 	void *context;
-	struct draft *content;    /* set by evaluate for a snapshot change whose content is already built: it is taken out of there (given) */
+	struct draft *
+		content; /* set by evaluate for a snapshot change whose content is already built: it is taken out of there (given) */
 	unsigned timeout_ms;      /* 0: none */
 	const char *command, *client; /* for origin and audit: "import", …; client may be NULL */
 	bool when_frozen;         /* goes through although the zone is frozen (thaw, removal, import) */

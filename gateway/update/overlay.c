@@ -12,7 +12,8 @@ overlay_begin(struct overlay *overlay, const struct zone_version *version, const
 {
 	size_t size = form->name_count * sizeof *overlay->names;
 
-	*overlay = (struct overlay){.version = version, .form = form, .arena = arena, .names = arena_alloc(arena, size)};
+	*overlay =
+		(struct overlay){.version = version, .form = form, .arena = arena, .names = arena_alloc(arena, size)};
 	if (overlay->names == NULL)
 		return STATUS_LIMIT;
 	memset(overlay->names, 0, size);
@@ -36,7 +37,8 @@ overlay_node(struct overlay *overlay, uint32_t name)
 
 	require(name < overlay->form->name_count);
 	if (!at->found) {
-		at->node = version_find(overlay->version, overlay->form->names[name].name, overlay->form->names[name].size);
+		at->node = version_find(overlay->version, overlay->form->names[name].name,
+					overlay->form->names[name].size);
 		at->found = true;
 	}
 	return at->node;
@@ -329,8 +331,8 @@ pack(uint8_t *out, const struct rdata *rdata)
 }
 
 static bool
-op_one(struct overlay *overlay, struct change_op *op, enum change_kind kind, const uint8_t *owner, const struct overlay_set *set,
-       const struct rdata *rdata)
+op_one(struct overlay *overlay, struct change_op *op, enum change_kind kind, const uint8_t *owner,
+       const struct overlay_set *set, const struct rdata *rdata)
 {
 	uint8_t *packed = overlay_alloc(overlay, 2u + rdata->size);
 
@@ -345,8 +347,8 @@ op_one(struct overlay *overlay, struct change_op *op, enum change_kind kind, con
 
 /* One op for each picked item. */
 static struct change_op *
-op_each(struct overlay *overlay, struct change_op *op, enum change_kind kind, const uint8_t *owner, const struct overlay_set *set,
-        enum pick pick)
+op_each(struct overlay *overlay, struct change_op *op, enum change_kind kind, const uint8_t *owner,
+	const struct overlay_set *set, enum pick pick)
 {
 	for (uint32_t i = 0; i < set->count; i++)
 		if (is_picked(&set->items[i], pick) && op_one(overlay, op, kind, owner, set, &set->items[i].rdata))
@@ -367,8 +369,13 @@ op_whole(struct overlay *overlay, struct change_op *op, const uint8_t *owner, co
 	for (uint32_t i = 0; i < set->count; i++)
 		if (is_picked(&set->items[i], PICK_LIVE))
 			at = pack(at, &set->items[i].rdata);
-	*op = (struct change_op){.kind = CHANGE_SET, .owner = owner, .rrset = {
-		.type = set->type, .count = (uint16_t)set->live, .ttl_s = set->ttl_s, .packed = packed, .packed_size = (uint32_t)size}};
+	*op = (struct change_op){.kind = CHANGE_SET,
+				 .owner = owner,
+				 .rrset = {.type = set->type,
+					   .count = (uint16_t)set->live,
+					   .ttl_s = set->ttl_s,
+					   .packed = packed,
+					   .packed_size = (uint32_t)size}};
 	return op + 1;
 }
 

@@ -48,7 +48,8 @@ struct overlay {
 	bool failed;
 };
 
-MUST_USE enum status overlay_begin(struct overlay *overlay, const struct zone_version *version, const struct form *form, struct arena *arena);
+MUST_USE enum status overlay_begin(struct overlay *overlay, const struct zone_version *version, const struct form *form,
+				   struct arena *arena);
 
 /* The version's node at a name of the form. */
 const struct node *overlay_node(struct overlay *overlay, uint32_t name);
@@ -56,13 +57,19 @@ const struct node *overlay_node(struct overlay *overlay, uint32_t name);
 struct overlay_set *overlay_sets(struct overlay *overlay, uint32_t name);
 /* The set of a type, NULL: there never was one. It may be empty (live 0). */
 struct overlay_set *overlay_set(struct overlay *overlay, uint32_t name, uint16_t type);
-static inline bool overlay_has(struct overlay *overlay, uint32_t name, uint16_t type) { struct overlay_set *set = overlay_set(overlay, name, type); return set && set->live > 0; }
+static inline bool
+overlay_has(struct overlay *overlay, uint32_t name, uint16_t type)
+{
+	struct overlay_set *set = overlay_set(overlay, name, type);
+	return set && set->live > 0;
+}
 /* The first live RDATA of a set that is not empty. */
 struct rdata overlay_first(const struct overlay_set *set);
 bool overlay_contains(struct overlay *overlay, struct overlay_set *set, const uint8_t *rdata, size_t size);
 
 /* One record; the set takes the TTL. A record that is there already is no second one. rdata: borrowed until overlay_ops. */
-void overlay_add(struct overlay *overlay, uint32_t name, uint16_t type, uint32_t ttl_s, const uint8_t *rdata, size_t size);
+void overlay_add(struct overlay *overlay, uint32_t name, uint16_t type, uint32_t ttl_s, const uint8_t *rdata,
+		 size_t size);
 /* What is not there is not deleted. */
 void overlay_delete(struct overlay *overlay, struct overlay_set *set, const uint8_t *rdata, size_t size);
 void overlay_clear(struct overlay *overlay, struct overlay_set *set);

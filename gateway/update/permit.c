@@ -16,8 +16,8 @@ refuse(const struct permit *permit, unsigned rule, uint32_t name, uint16_t type)
 	if (rule == 0)
 		ede_set(permit->ede, EDE_PROHIBITED, "no rule allows %.90s %s", owner, rrtype_to_text(type, text));
 	else
-		ede_set(permit->ede, EDE_PROHIBITED, "%.80s %s: rule %u: %.50s", owner, rrtype_to_text(type, text), rule,
-		        policy_rule_text(permit->policy, rule));
+		ede_set(permit->ede, EDE_PROHIBITED, "%.80s %s: rule %u: %.50s", owner, rrtype_to_text(type, text),
+			rule, policy_rule_text(permit->policy, rule));
 	return RCODE_REFUSED;
 }
 
@@ -42,7 +42,8 @@ check_delete_name(const struct permit *permit, uint32_t name)
 	bool is_apex = node && node->name_size == 0, any = false;
 
 	while (node && node_next(node, &at, &rrset)) {
-		if (rrtype_info(rrset.type)->dnssec_made || (is_apex && (rrset.type == TYPE_SOA || rrset.type == TYPE_NS)))
+		if (rrtype_info(rrset.type)->dnssec_made ||
+		    (is_apex && (rrset.type == TYPE_SOA || rrset.type == TYPE_NS)))
 			continue;
 		any = true;
 		if (check_type(permit, name, rrset.type, &limit) != RCODE_NOERROR)
@@ -64,8 +65,8 @@ check_dnssec_made(const struct form *form, const struct form_record *record, str
 }
 
 unsigned
-permit_check(struct overlay *overlay, const struct policy *policy, const struct acl *list, const struct policy_requestor *who,
-             struct ede *ede)
+permit_check(struct overlay *overlay, const struct policy *policy, const struct acl *list,
+	     const struct policy_requestor *who, struct ede *ede)
 {
 	struct permit permit = {.overlay = overlay, .policy = policy, .who = who, .ede = ede};
 	const struct form *form = overlay->form;
@@ -79,7 +80,8 @@ permit_check(struct overlay *overlay, const struct policy *policy, const struct 
 		struct form_record *record = &form->updates[i];
 		unsigned rcode = check_dnssec_made(form, record, ede);
 		record->limit = 0;
-		if (rcode == RCODE_NOERROR && policy && before && before->name == record->name && before->type == record->type)
+		if (rcode == RCODE_NOERROR && policy && before && before->name == record->name &&
+		    before->type == record->type)
 			record->limit = before->limit; /* the same question again */
 		else if (rcode == RCODE_NOERROR && policy && record->type == TYPE_ANY)
 			rcode = check_delete_name(&permit, record->name);

@@ -8,8 +8,9 @@ say(const struct overlay *overlay, const struct form_record *record, unsigned rc
 	const char *what = rcode == RCODE_NXDOMAIN ? "is not in use" : rcode == RCODE_YXDOMAIN ? "is in use"
 		: rcode == RCODE_YXRRSET ? "exists" : "is not there, or not like this";
 
-	ede_set(ede, EDE_OTHER, "prerequisite: %.100s %s %s", name_to_text(overlay->form->names[record->name].name, name),
-	        record->type == TYPE_ANY ? "" : rrtype_to_text(record->type, type), what);
+	ede_set(ede, EDE_OTHER, "prerequisite: %.100s %s %s",
+		name_to_text(overlay->form->names[record->name].name, name),
+		record->type == TYPE_ANY ? "" : rrtype_to_text(record->type, type), what);
 	return rcode;
 }
 
@@ -95,7 +96,8 @@ check_dependent(struct overlay *overlay, size_t first, const struct form_record 
 		return RCODE_NXRRSET;
 	if (count == 1 && rrset.count == 1) {
 		struct rdata have = rrset_first(&rrset);
-		return rdata_equal(have.bytes, have.size, lead->rdata, lead->rdata_size, lead->type) ? RCODE_NOERROR : RCODE_NXRRSET;
+		return rdata_equal(have.bytes, have.size, lead->rdata, lead->rdata_size, lead->type) ? RCODE_NOERROR
+												     : RCODE_NXRRSET;
 	}
 	return rrset_is(&rrset, wanted, count) ? RCODE_NOERROR : RCODE_NXRRSET;
 }

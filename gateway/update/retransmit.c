@@ -226,7 +226,8 @@ remember(struct retransmit *retransmit, struct retransmit_entry *entry, uint64_t
 }
 
 struct update_request *
-retransmit_settle(struct retransmit *retransmit, struct retransmit_entry *entry, const struct retransmit_outcome *outcome, uint64_t now_ms)
+retransmit_settle(struct retransmit *retransmit, struct retransmit_entry *entry,
+		  const struct retransmit_outcome *outcome, uint64_t now_ms)
 {
 	struct ede *ede = NULL;
 

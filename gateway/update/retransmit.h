@@ -23,11 +23,12 @@ enum retransmit_verdict {
 	RETRANSMIT_WAITING, /* its first is in work: the request was queued behind it (given), released with its answer */
 	RETRANSMIT_KNOWN,   /* rcode and ede are set: answer */
 };
-enum retransmit_verdict retransmit_check(struct retransmit *retransmit, struct update_request *request, uint64_t now_ms);
+enum retransmit_verdict retransmit_check(struct retransmit *retransmit, struct update_request *request,
+					 uint64_t now_ms);
 /* The first has its answer; returns the requests that waited for it (a list by `next`), their outcome set. A dropped answer and SERVFAIL are
  * forgotten: the trouble will pass. */
-struct update_request *retransmit_answered(struct retransmit *retransmit, struct update_request *request, uint64_t now_ms);
-
+struct update_request *retransmit_answered(struct retransmit *retransmit, struct update_request *request,
+					   uint64_t now_ms);
 
 /* The same where the first request is gone already (its time was out), and its change was still on its way. */
 struct retransmit_outcome {
@@ -41,10 +42,12 @@ struct retransmit_outcome {
 struct update_request *retransmit_settle(struct retransmit *retransmit, struct retransmit_entry *entry,
                                          const struct retransmit_outcome *outcome, uint64_t now_ms);
 /* Take out the waiting ones that arrived before a time (monotonic), oldest first: they wait no more. */
-struct update_request *retransmit_overdue(struct retransmit *retransmit, struct retransmit_entry *entry, uint64_t before_ns);
+struct update_request *retransmit_overdue(struct retransmit *retransmit, struct retransmit_entry *entry,
+					  uint64_t before_ns);
 
 /* A change that was applied, ours or another gateway's, carried this MAC in this zone. */
 void retransmit_applied(struct retransmit *retransmit, const struct zone *zone, const uint8_t mac[8], uint64_t now_ms);
-bool retransmit_was_applied(struct retransmit *retransmit, const struct zone *zone, const uint8_t mac[8], uint64_t now_ms);
+bool retransmit_was_applied(struct retransmit *retransmit, const struct zone *zone, const uint8_t mac[8],
+			    uint64_t now_ms);
 
 #endif

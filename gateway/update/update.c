@@ -19,9 +19,11 @@ update_settings_free(struct update_settings *settings)
 static struct policy_requestor
 requestor_of(const struct update_request *request)
 {
-	return (struct policy_requestor){.key_name = request->key_name, .address = (const struct sockaddr *)&request->client,
-	                                 .tcp = request->transport != UPDATE_UDP, .names = request->names,
-	                                 .names_size = request->names_size};
+	return (struct policy_requestor){.key_name = request->key_name,
+					 .address = (const struct sockaddr *)&request->client,
+					 .tcp = request->transport != UPDATE_UDP,
+					 .names = request->names,
+					 .names_size = request->names_size};
 }
 
 unsigned
@@ -82,8 +84,8 @@ check_before(struct update_request *request, const struct update_settings *setti
 		ede_set(&request->ede, EDE_PROHIBITED, "no rule allows this sender anything");
 		return RCODE_REFUSED;
 	}
-	unsigned rcode = permit_check(overlay, settings ? settings->policy : NULL, settings ? settings->allow_update : NULL,
-	                              &who, &request->ede);
+	unsigned rcode = permit_check(overlay, settings ? settings->policy : NULL,
+				      settings ? settings->allow_update : NULL, &who, &request->ede);
 	return rcode == RCODE_NOERROR ? prereq_check(overlay, &request->ede) : rcode;
 }
 
@@ -121,8 +123,8 @@ sets_soa(const struct change *change)
 
 /* The net effect (updates.md 8) and the serial (7). */
 static enum update_effect
-conclude(struct update_request *request, struct overlay *overlay, const struct update_settings *settings, uint64_t wall_s,
-         struct change *change)
+conclude(struct update_request *request, struct overlay *overlay, const struct update_settings *settings,
+	 uint64_t wall_s, struct change *change)
 {
 	const struct zone_version *version = overlay->version;
 
@@ -142,8 +144,8 @@ conclude(struct update_request *request, struct overlay *overlay, const struct u
 }
 
 enum update_effect
-update_evaluate(struct update_request *request, const struct zone_version *version, const struct update_settings *settings,
-                uint64_t wall_s, struct change *change)
+update_evaluate(struct update_request *request, const struct zone_version *version,
+		const struct update_settings *settings, uint64_t wall_s, struct change *change)
 {
 	struct overlay overlay;
 	unsigned rcode = request->form ? RCODE_NOERROR : update_check_form(request);

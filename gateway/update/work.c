@@ -172,7 +172,8 @@ work_deliver(struct committer *committer, struct update_request *request, const 
 	struct work_config *settings = atomic_load_explicit(&committer->settings, memory_order_acquire);
 	struct zone *zone = request->zone;
 
-	stat_add_shared(&zone->updates[request->rcode < ARRAY_SIZE(zone->updates) ? request->rcode : RCODE_SERVFAIL], 1);
+	stat_add_shared(&zone->updates[request->rcode < ARRAY_SIZE(zone->updates) ? request->rcode : RCODE_SERVFAIL],
+			1);
 	stat_observe(&committer->counters.duration, duration_ns);
 	audit_update(settings->audit, request, verdict, duration_ns);
 	quota_leave(committer->quota, (const struct sockaddr *)&request->client);
@@ -216,7 +217,8 @@ answer_orphan(struct committer *committer, struct retransmit_entry *entry, const
 	struct retransmit_outcome late = {.rcode = failed ? RCODE_SERVFAIL : RCODE_NOERROR, .version = outcome->version,
 	                                  .serial = outcome->serial, .passing = failed};
 
-	work_deliver_waiters(committer, retransmit_settle(committer->retransmit, entry, &late, clock_monotonic_ms()), failed);
+	work_deliver_waiters(committer, retransmit_settle(committer->retransmit, entry, &late, clock_monotonic_ms()),
+			     failed);
 }
 
 static void

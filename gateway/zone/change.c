@@ -139,7 +139,8 @@ add_each_missing(struct change_diff *diff, enum change_kind kind, const uint8_t 
 static bool
 same_rrset(const struct rrset *a, const struct rrset *b)
 {
-	return a->ttl_s == b->ttl_s && a->packed_size == b->packed_size && memcmp(a->packed, b->packed, a->packed_size) == 0;
+	return a->ttl_s == b->ttl_s && a->packed_size == b->packed_size &&
+	       memcmp(a->packed, b->packed, a->packed_size) == 0;
 }
 
 /*
@@ -214,7 +215,8 @@ change_soa(struct change_diff *diff)
 		return;
 	}
 	rdata_soa_set_serial(copy + 2, after.size, serial);
-	if (old_soa.ttl_s == new_soa.ttl_s && before.size == after.size && memcmp(before.bytes, copy + 2, after.size) == 0)
+	if (old_soa.ttl_s == new_soa.ttl_s && before.size == after.size &&
+	    memcmp(before.bytes, copy + 2, after.size) == 0)
 		return;
 	uint32_t wanted = rdata_soa_serial(after.bytes, after.size);
 	rdata_soa_set_serial(copy + 2, after.size, serial_greater(wanted, serial) ? wanted : serial_next(serial, 0));
@@ -223,8 +225,8 @@ change_soa(struct change_diff *diff)
 }
 
 enum status
-change_between(const struct zone_version *from, const struct zone_version *to, struct arena *arena, struct change_op **ops,
-               size_t *count)
+change_between(const struct zone_version *from, const struct zone_version *to, struct arena *arena,
+	       struct change_op **ops, size_t *count)
 {
 	struct change_diff diff = {.from = from, .to = to, .arena = arena};
 

@@ -18,7 +18,7 @@ enum change_kind { CHANGE_ADD, CHANGE_SET, CHANGE_DEL };
 struct change_op {
 	enum change_kind kind;
 	const uint8_t *owner;   /* absolute, lower case, within the zone */
-	struct rrset rrset;     /* ADD: one RDATA. SET: the list. DEL: one RDATA, or count 0: the RRset. ttl_s 0 for DEL */
+	struct rrset rrset; /* ADD: one RDATA. SET: the list. DEL: one RDATA, or count 0: the RRset. ttl_s 0 for DEL */
 };
 
 struct change_origin {

@@ -44,7 +44,8 @@ need_string(struct decoder *in, const struct json_node *object, const char *key)
 }
 
 static bool
-need_integer(struct decoder *in, const struct json_node *object, const char *key, uint64_t least, uint64_t most, uint64_t *out)
+need_integer(struct decoder *in, const struct json_node *object, const char *key, uint64_t least, uint64_t most,
+	     uint64_t *out)
 {
 	const struct json_node *value = json_tree_get(object, key);
 
@@ -310,7 +311,8 @@ static bool
 is_snapshot_id(const char *text)
 {
 	size_t size = strlen(text);
-	return size > 0 && size <= 64 && strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.") == size;
+	return size > 0 && size <= 64 &&
+	       strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.") == size;
 }
 
 static bool
@@ -347,8 +349,8 @@ read_optional(struct decoder *in, const struct json_node *root, struct change *c
 	if (json_tree_get(root, "serial") && !need_integer(in, root, "serial", 1, UINT32_MAX, &serial))
 		return false;
 	change->serial = (uint32_t)serial;
-	if (!may_be_true(in, root, "exclusive", &change->exclusive) || !may_be_true(in, root, "removed", &change->removed) ||
-	    !may_be_true(in, root, "frozen", &frozen))
+	if (!may_be_true(in, root, "exclusive", &change->exclusive) ||
+	    !may_be_true(in, root, "removed", &change->removed) || !may_be_true(in, root, "frozen", &frozen))
 		return false;
 	change->frozen = json_tree_get(root, "frozen") ? frozen : -1;
 	if (json_tree_get(root, "until") && !need_time(in, root, "until", &change->until_us))
@@ -368,8 +370,8 @@ read_head(struct decoder *in, const struct json_node *root, struct change *chang
 		return fail(in, STATUS_MALFORMED, "\"zone\" is another zone");
 	change->zone = in->zone;
 	return need_integer(in, root, "base", 0, INT64_MAX, &change->base) &&
-	       need_hex(in, root, "base_id", change->base_id, VERSION_ID_SIZE) && need_time(in, root, "time", &change->time_us) &&
-	       read_origin(in, root, &change->origin);
+	       need_hex(in, root, "base_id", change->base_id, VERSION_ID_SIZE) &&
+	       need_time(in, root, "time", &change->time_us) && read_origin(in, root, &change->origin);
 }
 
 static bool
@@ -382,7 +384,8 @@ read_change(struct decoder *in, const struct json_node *root, struct change *cha
 	    !read_ops(in, root, change))
 		return false;
 	if ((change->op_count > 0) + (change->snapshot != NULL) + (change->frozen >= 0) + change->removed != 1)
-		return fail(in, STATUS_MALFORMED, "neither \"ops\" nor one of \"snapshot\", \"frozen\", \"removed\", or more than one");
+		return fail(in, STATUS_MALFORMED,
+			    "neither \"ops\" nor one of \"snapshot\", \"frozen\", \"removed\", or more than one");
 	if (change->until_us && change->frozen != 1)
 		return fail(in, STATUS_MALFORMED, "\"until\" without a freeze");
 	return true;

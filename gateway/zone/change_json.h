@@ -15,7 +15,8 @@
 
 /* Into the arena. STATUS_LIMIT: over CHANGE_MAX_SIZE (take the snapshot form), or the arena is full. Does not go through jansson: it is on
  * the path of every UPDATE. */
-MUST_USE enum status change_json_encode(const struct change *change, struct arena *arena, const uint8_t **record, size_t *size);
+MUST_USE enum status change_json_encode(const struct change *change, struct arena *arena, const uint8_t **record,
+					size_t *size);
 /* Any bytes. `zone`: whose record it must be. */
 MUST_USE enum status change_json_decode(const uint8_t *record, size_t size, const uint8_t *zone, struct arena *arena,
                                         struct change *change, char *reason);

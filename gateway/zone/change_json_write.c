@@ -156,7 +156,8 @@ put_content(struct text *out, uint16_t type, struct rdata rdata)
 	for (size_t room = 64 + 2u * rdata.size;; room *= 4) {
 		if (!text_room(out, room))
 			return;
-		enum status status = present_rdata(type, rdata.bytes, rdata.size, out->at, (size_t)(out->end - out->at), &length);
+		enum status status =
+			present_rdata(type, rdata.bytes, rdata.size, out->at, (size_t)(out->end - out->at), &length);
 		if (status == STATUS_OK)
 			break;
 		if (status != STATUS_LIMIT || !out->arena || room > PRESENT_TEXT_SIZE) {
@@ -500,7 +501,8 @@ chunk_node(void *context, const struct node *node)
 }
 
 enum status
-change_json_chunks(const struct zone_version *version, change_json_chunk_fn *emit, void *context, struct change_snapshot *out)
+change_json_chunks(const struct zone_version *version, change_json_chunk_fn *emit, void *context,
+		   struct change_snapshot *out)
 {
 	struct chunker chunker = {.emit = emit, .context = context, .version = version, .digest = digest_new()};
 	/* Room beyond the end: the brackets that close an entry and the chunk. */

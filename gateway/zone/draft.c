@@ -187,7 +187,8 @@ unlink_parent(struct draft *draft, const uint8_t *name, size_t size)
 			parent->flags &= (uint8_t)~NODE_WILDCARD_CHILD;
 		break;
 	}
-	if (status == STATUS_OK && version->tree.count == 1 && version->apex_node && version->apex_node->rrset_count == 0) {
+	if (status == STATUS_OK && version->tree.count == 1 && version->apex_node &&
+	    version->apex_node->rrset_count == 0) {
 		version->apex_node = NULL;
 		status = tree_remove(&draft->edit, &version->tree, apex_name, 0, tree_hash(apex_name, 0));
 	}

@@ -16,7 +16,7 @@
 #include "zone/version.h"
 
 struct draft {
-	struct zone_version *version;    /* under construction: readable with all functions for versions, by this thread */
+	struct zone_version *version; /* under construction: readable with all functions for versions, by this thread */
 	const struct zone_version *base; /* pinned; NULL: from nothing */
 	struct tree_edit edit;
 };
@@ -26,13 +26,16 @@ MUST_USE enum status draft_begin(struct draft *draft, const struct zone_version 
 
 /* All names: absolute, lower case, within the zone. RDATA: plain, checked. They may lie in the draft itself. */
 /* One record; the RRset takes ttl_s. STATUS_EXISTS: it is there with that TTL already. */
-MUST_USE enum status draft_add(struct draft *draft, const uint8_t *name, uint16_t type, uint32_t ttl_s, const uint8_t *rdata, size_t size);
+MUST_USE enum status draft_add(struct draft *draft, const uint8_t *name, uint16_t type, uint32_t ttl_s,
+			       const uint8_t *rdata, size_t size);
 /* The whole RRset, sorted here; duplicates are dropped. count 0 deletes it. */
 MUST_USE enum status draft_set(struct draft *draft, const uint8_t *name, const struct rrset *rrset);
 /* All of these too; the RRset keeps the TTL that it has. *ttl_differs (may be NULL): another than the given one. */
-MUST_USE enum status draft_merge(struct draft *draft, const uint8_t *name, const struct rrset *rrset, bool *ttl_differs);
+MUST_USE enum status draft_merge(struct draft *draft, const uint8_t *name, const struct rrset *rrset,
+				 bool *ttl_differs);
 /* STATUS_NOT_FOUND. */
-MUST_USE enum status draft_delete(struct draft *draft, const uint8_t *name, uint16_t type, const uint8_t *rdata, size_t size);
+MUST_USE enum status draft_delete(struct draft *draft, const uint8_t *name, uint16_t type, const uint8_t *rdata,
+				  size_t size);
 MUST_USE enum status draft_delete_rrset(struct draft *draft, const uint8_t *name, uint16_t type);
 /* All RRsets at the name. */
 MUST_USE enum status draft_delete_name(struct draft *draft, const uint8_t *name);

@@ -76,7 +76,8 @@ lookup_found(const struct zone_version *version, const uint8_t *name, size_t siz
 	}
 	lookup->node = node;
 	lookup->closest_encloser = node;
-	if (version->dnames != 0 && labels > 0 && version->apex_node != NULL && (version->apex_node->flags & NODE_DNAME))
+	if (version->dnames != 0 && labels > 0 && version->apex_node != NULL &&
+	    (version->apex_node->flags & NODE_DNAME))
 		lookup->dname = version->apex_node;
 	if (node == NULL)
 		probe_up(version, name, size, labels, lookup);
@@ -85,7 +86,8 @@ lookup_found(const struct zone_version *version, const uint8_t *name, size_t siz
 }
 
 void
-lookup_name(const struct zone_version *version, const uint8_t *name, size_t size, unsigned labels, struct lookup *lookup)
+lookup_name(const struct zone_version *version, const uint8_t *name, size_t size, unsigned labels,
+	    struct lookup *lookup)
 {
 	lookup_found(version, name, size, labels, version_find(version, name, size), lookup);
 }

@@ -11,15 +11,16 @@
 #include "zone/version.h"
 
 struct lookup {
-	const struct node *node;               /* at the name itself; NULL: it does not exist (an ENT does, with no RRsets) */
+	const struct node *node; /* at the name itself; NULL: it does not exist (an ENT does, with no RRsets) */
 	const struct node *zone_cut;           /* highest cut at or above the name, below the apex; NULL: none */
-	const struct node *dname;              /* highest node strictly above the name with a DNAME, not below a cut; NULL: none */
+	const struct node *dname; /* highest node strictly above the name with a DNAME, not below a cut; NULL: none */
 	const struct node *closest_encloser;   /* the node itself, if it exists; NULL only in a draft without an apex */
 	const struct node *source_of_synthesis; /* "*" below the closest encloser, if node is NULL and it exists */
 };
 
 /* name: absolute, lower case, within the zone; `size` octets, `labels` labels without the root. */
-void lookup_name(const struct zone_version *version, const uint8_t *name, size_t size, unsigned labels, struct lookup *lookup);
+void lookup_name(const struct zone_version *version, const uint8_t *name, size_t size, unsigned labels,
+		 struct lookup *lookup);
 /* The same for who has found the name's own node already (NULL: there is none). */
 void lookup_found(const struct zone_version *version, const uint8_t *name, size_t size, unsigned labels,
 		  const struct node *node, struct lookup *lookup);

@@ -133,8 +133,9 @@ insert_entry(struct load *load, const struct source *source, const struct master
 	if (status != STATUS_OK)
 		return fail_at(load, source, entry->at, status, status_text(status));
 	if (ttl_differs)
-		log_limited(LOG_LEVEL_WARNING, "master", "file=%s owner=%s reason=\"TTL differs in the RRset, the first is taken\"",
-		            source->path, name_to_text(entry->owner, owner));
+		log_limited(LOG_LEVEL_WARNING, "master",
+			    "file=%s owner=%s reason=\"TTL differs in the RRset, the first is taken\"", source->path,
+			    name_to_text(entry->owner, owner));
 	return STATUS_OK;
 }
 
@@ -316,7 +317,8 @@ guess_was_right(const struct crew *crew, const struct master_piece *piece, const
 {
 	const struct master_state *guess = crew->state;
 
-	if (piece->begin != at || guess->has_default != state->has_default || memcmp(guess->origin, state->origin, name_size(state->origin)) != 0)
+	if (piece->begin != at || guess->has_default != state->has_default ||
+	    memcmp(guess->origin, state->origin, name_size(state->origin)) != 0)
 		return false;
 	if (guess->has_default)
 		return guess->default_ttl_s == state->default_ttl_s;
@@ -386,7 +388,8 @@ load_together(struct load *load, struct source *source, struct master_state *sta
 	pthread_cond_init(&crew->changed, NULL);
 	for (int i = 0; i < AHEAD; i++)
 		piece_init(&crew->ring[i].piece, load, source);
-	while (started < threads && started < MAX_THREADS && pthread_create(&thread[started], NULL, crew_main, crew) == 0)
+	while (started < threads && started < MAX_THREADS &&
+	       pthread_create(&thread[started], NULL, crew_main, crew) == 0)
 		started++;
 	enum status status = crew_run(crew, load, state, at);
 	while (started-- > 0)

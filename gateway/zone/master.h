@@ -26,6 +26,7 @@ MUST_USE enum status master_write_digested(const struct zone_version *version, c
  */
 MUST_USE enum status master_write(const struct zone_version *version, FILE *out);
 /* One record as a line without newline (for diff and log); `out` has `room`. STATUS_LIMIT */
-MUST_USE enum status master_record(const uint8_t *owner, uint16_t type, uint32_t ttl_s, const uint8_t *rdata, size_t size, char *out, size_t room);
+MUST_USE enum status master_record(const uint8_t *owner, uint16_t type, uint32_t ttl_s, const uint8_t *rdata,
+				   size_t size, char *out, size_t room);
 
 #endif

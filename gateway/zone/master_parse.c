@@ -174,7 +174,12 @@ ttl_from_token(struct token token, uint64_t *ttl_s)
 			continue;
 		}
 		c |= 0x20;
-		uint64_t unit = c == 's' ? 1 : c == 'm' ? 60 : c == 'h' ? 3600 : c == 'd' ? 86400 : c == 'w' ? 604800 : 0;
+		uint64_t unit = c == 's'   ? 1
+				: c == 'm' ? 60
+				: c == 'h' ? 3600
+				: c == 'd' ? 86400
+				: c == 'w' ? 604800
+					   : 0;
 		if (unit == 0 || !digits)
 			return false;
 		sum += number * unit;
@@ -389,7 +394,8 @@ batch_add(struct master_piece *piece, uint16_t type, uint32_t ttl_s, size_t size
 	if (piece->may_join) {
 		memcpy(&head, piece->batch + piece->last_entry, sizeof head);
 		/* A second SOA or CNAME is a fault, with a line of its own. */
-		if (head.type == type && head.ttl_s == ttl_s && head.count < UINT16_MAX && !rrtype_info(type)->singleton) {
+		if (head.type == type && head.ttl_s == ttl_s && head.count < UINT16_MAX &&
+		    !rrtype_info(type)->singleton) {
 			memcpy(piece->batch + piece->batch_used, &size16, 2);
 			memmove(piece->batch + piece->batch_used + 2, rdata, size);
 			piece->batch_used += size + 2;
@@ -502,7 +508,8 @@ read_directive(struct master_piece *piece, struct line *line)
 		return fail(piece, STATUS_MALFORMED, "%s is no directive", escaped(word, text));
 	}
 	if (line->at < line->end)
-		return fail(piece, STATUS_MALFORMED, "something follows the %.*s directive", (int)word.length, word.text);
+		return fail(piece, STATUS_MALFORMED, "something follows the %.*s directive", (int)word.length,
+			    word.text);
 	return true;
 }
 

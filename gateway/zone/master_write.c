@@ -20,7 +20,8 @@ write_rrset(const struct output *output, const char *owner, const struct rrset *
 	for (unsigned i = 0; i < rrset->count; i++) {
 		struct rdata rdata = rrset_next(&at);
 		size_t length;
-		enum status status = present_rdata(rrset->type, rdata.bytes, rdata.size, output->text, PRESENT_TEXT_SIZE, &length);
+		enum status status =
+			present_rdata(rrset->type, rdata.bytes, rdata.size, output->text, PRESENT_TEXT_SIZE, &length);
 		if (status != STATUS_OK)
 			return status;
 		if (fprintf(output->out, "%s %u IN %s %s\n", owner, rrset->ttl_s, type, output->text) < 0)
@@ -91,11 +92,13 @@ done:
 }
 
 enum status
-master_record(const uint8_t *owner, uint16_t type, uint32_t ttl_s, const uint8_t *rdata, size_t size, char *out, size_t room)
+master_record(const uint8_t *owner, uint16_t type, uint32_t ttl_s, const uint8_t *rdata, size_t size, char *out,
+	      size_t room)
 {
 	char name[NAME_TEXT_SIZE], type_text[RRTYPE_TEXT_SIZE];
 	size_t length;
-	int used = snprintf(out, room, "%s %u IN %s ", name_to_text(owner, name), ttl_s, rrtype_to_text(type, type_text));
+	int used =
+		snprintf(out, room, "%s %u IN %s ", name_to_text(owner, name), ttl_s, rrtype_to_text(type, type_text));
 
 	if (used < 0 || (size_t)used >= room || room - (size_t)used < 64)
 		return STATUS_LIMIT;

@@ -316,7 +316,8 @@ replay_get(const struct replay *replay, struct replay_state *state)
 }
 
 void
-replay_each_name(const struct replay *replay, void (*each)(void *context, const uint8_t *name, uint64_t version), void *context)
+replay_each_name(const struct replay *replay, void (*each)(void *context, const uint8_t *name, uint64_t version),
+		 void *context)
 {
 	uint64_t start = window_start(replay->state.state_version), version;
 	const uint8_t *packed;
@@ -429,10 +430,11 @@ judge_place(struct judge *judge)
 		           (unsigned long long)change->base, (unsigned long long)version->version);
 	bool in_window = version->version - change->base <= REPLAY_WINDOW;
 	if (in_window && replay_id_at(replay, change->base, id) && memcmp(id, change->base_id, VERSION_ID_SIZE) != 0)
-		return say(judge, REPLAY_DIVERGED, "made on another version %llu than ours", (unsigned long long)change->base);
+		return say(judge, REPLAY_DIVERGED, "made on another version %llu than ours",
+			   (unsigned long long)change->base);
 	if (!in_window)
-		return say(judge, REPLAY_SKIPPED, "made on version %llu, more than %d back", (unsigned long long)change->base,
-		           REPLAY_WINDOW);
+		return say(judge, REPLAY_SKIPPED, "made on version %llu, more than %d back",
+			   (unsigned long long)change->base, REPLAY_WINDOW);
 	if (change->exclusive && change->base != version->version)
 		return say(judge, REPLAY_SKIPPED, "exclusive, and the zone has changed since version %llu",
 		           (unsigned long long)change->base);
@@ -699,8 +701,8 @@ replay_judge(const struct replay *replay, const struct draft *draft, const struc
 }
 
 enum replay_fate
-replay_change(struct replay *replay, struct draft *draft, const struct change *change, const uint8_t *record, size_t size,
-              struct draft *content, char *reason)
+replay_change(struct replay *replay, struct draft *draft, const struct change *change, const uint8_t *record,
+	      size_t size, struct draft *content, char *reason)
 {
 	struct judge judge = {.replay = replay, .draft = draft, .change = change, .reason = reason};
 	uint8_t id[VERSION_ID_SIZE];

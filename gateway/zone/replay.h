@@ -41,7 +41,8 @@ enum replay_fate replay_change(struct replay *replay, struct draft *draft, const
                                const uint8_t *record, size_t size, struct draft *content, char *reason);
 
 /* The first half of that, without the content: APPLIED where the place of the change in the log is no reason against it. */
-enum replay_fate replay_judge(const struct replay *replay, const struct draft *draft, const struct change *change, char *reason);
+enum replay_fate replay_judge(const struct replay *replay, const struct draft *draft, const struct change *change,
+			      char *reason);
 
 /* What was applied since the last of these two calls is kept, or taken out of the window again (the draft was dropped). */
 void replay_keep(struct replay *replay);
@@ -56,7 +57,8 @@ bool replay_thaw(struct replay *replay, uint64_t now_us);
  * the walkers below). */
 struct replay_state { uint64_t all; bool frozen, removed; uint64_t until_us; uint64_t state_version; };
 void replay_get(const struct replay *replay, struct replay_state *state);
-void replay_each_name(const struct replay *replay, void (*each)(void *context, const uint8_t *name, uint64_t version), void *context);
+void replay_each_name(const struct replay *replay, void (*each)(void *context, const uint8_t *name, uint64_t version),
+		      void *context);
 /* Id of a version in the window; false if it is not there. */
 bool replay_id_at(const struct replay *replay, uint64_t version, uint8_t out[VERSION_ID_SIZE]);
 /* Restore: version and id are those of the content; then names and ids, in any order; then replay_restored. */

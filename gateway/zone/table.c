@@ -22,7 +22,8 @@ struct table_index {
 	struct reclaim_item item;
 	size_t room, taken;      /* room: a power of two; taken: zones and GONE */
 	_Atomic uint64_t labels; /* label counts that zones have */
-	_Atomic(struct zone *) only; /* set while there was never another: found without a hash, 60 instructions for 105 */
+	_Atomic(struct zone *)
+		only; /* set while there was never another: found without a hash, 60 instructions for 105 */
 	struct table_slot slot[];
 };
 

@@ -40,7 +40,11 @@ _Static_assert(LEVELS < ARRAY_SIZE(((struct tree_walk *)0)->branch), "a walk hol
 
 static inline bool is_inner(uintptr_t slot) { return (slot & (TAG_BRANCH | TAG_LIST)) != 0; }
 static inline void *at_of(uintptr_t slot) { return (void *)(slot & ~TAGS); }
-static inline unsigned count_of(const struct tree_branch *branch) { return (unsigned)__builtin_popcountll(branch->map); }
+static inline unsigned
+count_of(const struct tree_branch *branch)
+{
+	return (unsigned)__builtin_popcountll(branch->map);
+}
 /* Counted from the top: see find. */
 static inline uint64_t bit_of(uint64_t hash) { return UINT64_C(1) << (~hash & 63); }
 
@@ -518,7 +522,8 @@ diff_alone(struct diff *diff, uintptr_t alone, uintptr_t many, bool alone_is_old
 		return false;
 	if (diff->alone == NULL || diff->met)
 		return true;
-	return alone_is_old ? diff->each(diff->context, diff->alone, NULL) : diff->each(diff->context, NULL, diff->alone);
+	return alone_is_old ? diff->each(diff->context, diff->alone, NULL)
+			    : diff->each(diff->context, NULL, diff->alone);
 }
 
 static bool

@@ -71,7 +71,8 @@ tree_share(const struct tree *tree)
  */
 MUST_USE enum status tree_put(struct tree_edit *edit, struct tree *tree, struct node *node, uint64_t hash);
 /* STATUS_NOT_FOUND */
-MUST_USE enum status tree_remove(struct tree_edit *edit, struct tree *tree, const uint8_t *name, size_t size, uint64_t hash);
+MUST_USE enum status tree_remove(struct tree_edit *edit, struct tree *tree, const uint8_t *name, size_t size,
+				 uint64_t hash);
 /* The node, which exists, made the edit's own so that its header may be changed in place; NULL: no memory. */
 struct node *tree_modify(struct tree_edit *edit, struct tree *tree, const uint8_t *name, size_t size, uint64_t hash);
 

@@ -10,7 +10,8 @@
 static bool
 is_excluded(uint16_t type, struct rdata rdata)
 {
-	return type == TYPE_ZONEMD || (type == TYPE_RRSIG && rdata.size >= 2 && bytes_get_u16(rdata.bytes) == TYPE_ZONEMD);
+	return type == TYPE_ZONEMD ||
+	       (type == TYPE_RRSIG && rdata.size >= 2 && bytes_get_u16(rdata.bytes) == TYPE_ZONEMD);
 }
 
 /* owner | type | class | TTL | RDATA length | RDATA (RFC 8976 3.3.2, RFC 4034 3.1.8.1) */

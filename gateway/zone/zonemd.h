@@ -19,6 +19,7 @@ struct zonemd {
 };
 
 /* algorithm: DIGEST_SHA384 or DIGEST_SHA512. The version has a SOA. A ZONEMD at its apex is not part of the digest. */
-MUST_USE enum status zonemd_compute(const struct zone_version *version, enum digest_algorithm algorithm, struct zonemd *zonemd);
+MUST_USE enum status zonemd_compute(const struct zone_version *version, enum digest_algorithm algorithm,
+				    struct zonemd *zonemd);
 
 #endif
