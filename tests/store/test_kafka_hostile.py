@@ -116,7 +116,7 @@ def test_an_op_that_is_not_known_stops_its_zone_alone(bus):
         until(lambda: "not understood" in g.log())
         assert g.short("before.example.test.") == ["192.0.2.1"]
         assert add(g, "after", "example.test.", check=False).returncode        # nobody can know what it would be made on
-        add(g, g.dir[-4:].replace("_", "-").lower(), "other.test.")
+        add(g, "after-%d" % (g is two), "other.test.")
     until(lambda: versions(one)["other.test."] == versions(two)["other.test."] == 4)
     two.restart()
     assert two.short("before.example.test.") == ["192.0.2.1"] and versions(two) == versions(one)

@@ -40,7 +40,7 @@ zones:
 """
 
 
-def eventually(what, seconds=90):
+def eventually(what, seconds=200):   # see Secondary.wait in test_secondaries.py
     end = time.monotonic() + seconds
     while True:
         try:
