@@ -67,8 +67,8 @@ class Secondary:
         with open(self.log_path, errors="replace") as f:
             return f.read()
 
-    def wait(self, serial, seconds=200):
-        """Until it serves this serial. A question that a killed gateway has taken with it costs BIND all its time-outs."""
+    def wait(self, serial, seconds=30):
+        """Until it serves this serial."""
         end, seen = time.monotonic() + seconds, None
         while time.monotonic() < end:
             seen = soa_serial(self.port)
