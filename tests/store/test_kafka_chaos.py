@@ -4,7 +4,6 @@ import ctypes
 import os
 import random
 import re
-import tempfile
 import time
 
 import pytest
@@ -12,12 +11,6 @@ import pytest
 from conftest import LONG, run
 from histories import Clients, Timeline, now, probes, replayed
 from kafka_cluster import CONFIG, Cluster, Kafka, dump, newest_id, same, shared, state, until, zone_of
-
-
-@pytest.fixture
-def folder():
-    with tempfile.TemporaryDirectory(prefix="zg-") as path:
-        yield path
 
 
 def served(g):
