@@ -8,6 +8,7 @@ libzonegate_a_SOURCES += \
 	gateway/base/hash.c gateway/base/hash.h \
 	gateway/base/json_tree.c gateway/base/json_tree.h \
 	gateway/base/log.c gateway/base/log.h \
+	gateway/base/must.h \
 	gateway/base/queue.c gateway/base/queue.h \
 	gateway/base/random.c gateway/base/random.h \
 	gateway/base/rcu.h \

@@ -1,7 +1,7 @@
 /* The address and key lists of policy.h. */
 #include "keys/policy.h"
+#include "base/must.h"
 #include "keys/address.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +21,6 @@ struct acl {
 	size_t count;
 };
 
-/* Lists are made at start and at reload, before anything of them is in use: no memory for that ends the program. */
-static void *
-must(void *allocated)
-{
-	if (!allocated)
-		abort();
-	return allocated;
-}
-
 struct acl *
 acl_new(void)
 {
@@ -45,21 +36,7 @@ acl_free(struct acl *acl)
 	free(acl);
 }
 
-static enum status say(char *reason, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static enum status
-say(char *reason, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(reason, POLICY_REASON_SIZE, format, args);
-	va_end(args);
-	for (char *c = reason; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	return STATUS_MALFORMED;
-}
+#define say(reason, ...) status_say(reason, POLICY_REASON_SIZE, STATUS_MALFORMED, __VA_ARGS__)
 
 /* After "key" or "cert:": the name, bare or quoted; one without a final dot is absolute too. */
 static enum status

@@ -1,9 +1,9 @@
 #include "keys/keyring.h"
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/must.h"
 #include "base/random.h"
 #include "keys/keyfile.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,30 +18,7 @@ struct keyring {
 	atomic_uint shares;
 };
 
-static enum status say(char *reason, enum status status, const char *format, ...) PRINTF_LIKE(3, 4);
-
-static enum status
-say(char *reason, enum status status, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(reason, KEYRING_REASON_SIZE, format, args);
-	va_end(args);
-	for (char *c = reason; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	return status;
-}
-
-/* Keyrings are made at start and at reload, before anything of them is in use: no memory for that ends the program. */
-static void *
-must(void *allocated)
-{
-	if (!allocated)
-		abort();
-	return allocated;
-}
+#define say(reason, ...) status_say(reason, KEYRING_REASON_SIZE, __VA_ARGS__)
 
 struct keyring *
 keyring_new(void)

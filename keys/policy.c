@@ -1,8 +1,8 @@
 #include "keys/policy.h"
-#include "keys/address.h"
 #include "base/bytes.h"
+#include "base/must.h"
+#include "keys/address.h"
 #include "wire/rrtype.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -42,15 +42,6 @@ struct policy {
 
 static const uint8_t root_name[1] = {0};
 
-/* Policies are made at start and at reload, before anything of them is in use: no memory for that ends the program. */
-static void *
-must(void *allocated)
-{
-	if (!allocated)
-		abort();
-	return allocated;
-}
-
 struct policy *
 policy_new(const uint8_t *zone)
 {
@@ -88,21 +79,7 @@ struct words {
 	char *reason;
 };
 
-static enum status words_say(const struct words *words, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static enum status
-words_say(const struct words *words, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(words->reason, POLICY_REASON_SIZE, format, args);
-	va_end(args);
-	for (char *c = words->reason; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	return STATUS_MALFORMED;
-}
+#define words_say(words, ...) status_say((words)->reason, POLICY_REASON_SIZE, STATUS_MALFORMED, __VA_ARGS__)
 
 static void
 words_next(struct words *words)

@@ -1,4 +1,5 @@
 #include "base/status.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,6 +26,20 @@ status_text(enum status status)
 	if ((unsigned)status >= STATUS_COUNT)
 		return "unknown status";
 	return texts[status];
+}
+
+enum status
+status_say(char *reason, size_t size, enum status status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, size, format, args);
+	va_end(args);
+	for (char *c = reason; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	return status;
 }
 
 void

@@ -8,6 +8,8 @@
 #ifndef ZONEGATE_BASE_STATUS_H
 #define ZONEGATE_BASE_STATUS_H
 
+#include <stddef.h>
+
 #define MUST_USE __attribute__((warn_unused_result))
 #define PRINTF_LIKE(text, args) __attribute__((format(printf, text, args)))
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -32,6 +34,12 @@ enum status {
 
 /* "malformed", "limit reached", …: for logs and error messages; never NULL. */
 const char *status_text(enum status status);
+
+/*
+ * Writes why into reason[size] and returns `status`. Octets that a terminal or a log would obey become "?": what is quoted
+ * there may come from anybody.
+ */
+enum status status_say(char *reason, size_t size, enum status status, const char *format, ...) PRINTF_LIKE(4, 5);
 
 /* The caller broke the contract. Stays on in release builds; never on what a packet can cause. */
 #define require(condition) ((condition) ? (void)0 : status_broken("require", #condition, __FILE__, __LINE__))

@@ -1,5 +1,6 @@
 #include "control/added.h"
 #include "base/log.h"
+#include "base/must.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +11,6 @@
  *   ADDED_MEMBER, the label of the member node, the name of the catalog zone
  */
 #define ADDED_MEMBER 1
-
-static void *
-must(void *allocated)
-{
-	if (!allocated)
-		abort();
-	return allocated;
-}
 
 struct added *
 added_of(const struct config_zone *config)

@@ -1,37 +1,18 @@
 #include "control/gateway.h"
 #include "base/clock.h"
+#include "base/must.h"
 #include "base/rcu.h"
 #include "control/added.h"
 #include "control/jobs.h"
 #include "control/settings.h"
 #include <malloc.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LOADER_THREADS 2
 
-static void *
-must(void *allocated)
-{
-	if (!allocated)
-		abort();
-	return allocated;
-}
-
-static enum status say(char *reason, enum status status, const char *format, ...) PRINTF_LIKE(3, 4);
-
-static enum status
-say(char *reason, enum status status, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(reason, GATEWAY_REASON_SIZE, format, args);
-	va_end(args);
-	return status;
-}
+#define say(reason, ...) status_say(reason, GATEWAY_REASON_SIZE, __VA_ARGS__)
 
 /* ---- what is known of zones that are not served ---- */
 

@@ -1,16 +1,9 @@
 #include "control/settings.h"
+#include "base/must.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static void *
-must(void *allocated)
-{
-	if (!allocated)
-		abort();
-	return allocated;
-}
 
 static struct acl *
 settings_acl(const struct config_list *list)

@@ -6,7 +6,6 @@
 #include "base/random.h"
 #include "wire/name.h"
 #include "zone/change_json.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,16 +13,7 @@
 #define CHUNKS_IN_ONE 4 /* chunks of one transaction, 2 MiB: commits of updates wait for no longer than that takes */
 #define DELETE_IN_ONE 64      /* the same for deleting */
 
-static enum status PRINTF_LIKE(3, 4)
-refuse(char *reason, enum status status, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(reason, STORE_REASON_SIZE, format, args);
-	va_end(args);
-	return status;
-}
+#define refuse(reason, ...) status_say(reason, STORE_REASON_SIZE, __VA_ARGS__)
 
 /* ---- kept content ---- */
 

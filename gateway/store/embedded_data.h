@@ -142,6 +142,8 @@ MUST_USE enum status embedded_keep_start(struct embedded *embedded);
 void embedded_keep_stop(struct embedded *embedded);
 /* The zone has something to be kept, tidied or trimmed. The mutex is held. */
 void embedded_keep_queue(struct embedded *embedded, struct embedded_zone *at);
+/* All rows whose key begins so, a piece a transaction. */
+MUST_USE enum status embedded_keep_delete(struct embedded *embedded, enum kv_table table, struct kv_bytes prefix);
 /* It is going: out of the queue. The mutex is held. */
 void embedded_keep_unqueue(struct embedded *embedded, struct embedded_zone *at);
 /* Wait until nothing of the zone waits. The mutex is held. */

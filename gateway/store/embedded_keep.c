@@ -105,8 +105,8 @@ gather(void *context, const struct node *node)
 }
 
 /* Rows of a table that begin with a prefix, a transaction at a time. */
-static enum status
-delete_rows(struct embedded *embedded, enum kv_table table, struct kv_bytes prefix)
+enum status
+embedded_keep_delete(struct embedded *embedded, enum kv_table table, struct kv_bytes prefix)
 {
 	size_t deleted = ROWS_IN_ONE;
 	enum status status = STATUS_OK;
@@ -132,7 +132,7 @@ delete_generation(struct embedded *embedded, uint32_t number, uint32_t generatio
 
 	bytes_put_u32(prefix, number);
 	bytes_put_u32(prefix + 4, generation);
-	return delete_rows(embedded, KV_CONTENT, (struct kv_bytes){prefix, 8});
+	return embedded_keep_delete(embedded, KV_CONTENT, (struct kv_bytes){prefix, 8});
 }
 
 static enum status
@@ -334,7 +334,7 @@ tidy(struct embedded *embedded, struct embedded_zone *at, const struct embedded_
 	bytes_put_u32(number, record->number);
 	enum status status = STATUS_OK;
 	if (record->removed)
-		status = delete_rows(embedded, KV_CONTENT, (struct kv_bytes){number, 4});
+		status = embedded_keep_delete(embedded, KV_CONTENT, (struct kv_bytes){number, 4});
 	if (!status)
 		status = delete_entries(embedded, record);
 	if (!status)

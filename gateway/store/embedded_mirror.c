@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROWS_IN_ONE 10000
 
 static struct embedded_zone *
 take_zone(struct embedded *embedded, const struct zone *zone)
@@ -29,28 +28,6 @@ give_back(struct embedded *embedded, struct embedded_zone *at)
 	embedded_keep_queue(embedded, at);
 	pthread_cond_broadcast(&embedded->done);
 	pthread_mutex_unlock(&embedded->mutex);
-}
-
-static enum status
-delete_rows(struct embedded *embedded, enum kv_table table, uint32_t number)
-{
-	size_t deleted = ROWS_IN_ONE;
-	enum status status = STATUS_OK;
-	struct kv_txn *txn;
-	uint8_t prefix[4];
-
-	bytes_put_u32(prefix, number);
-	while (!status && deleted == ROWS_IN_ONE) {
-		status = kv_begin_write(embedded->kv, &txn);
-		if (status)
-			break;
-		status = kv_delete_prefix(txn, table, (struct kv_bytes){prefix, 4}, ROWS_IN_ONE, &deleted);
-		if (status || deleted == 0)
-			kv_abort(txn);
-		else
-			status = kv_commit(txn);
-	}
-	return status;
 }
 
 /* The record of a zone that begins with this version, and nothing else of it. */
@@ -96,10 +73,12 @@ embedded_begin_at(struct store *store, struct zone *zone, const struct zone_vers
 	struct embedded *embedded = embedded_of(store);
 	struct embedded_zone *at = take_zone(embedded, zone);
 	enum status status = at ? STATUS_OK : STATUS_NOT_FOUND;
+	uint8_t number[4];
 
 	reason[0] = '\0';
+	bytes_put_u32(number, at ? at->record.number : 0);
 	for (size_t i = 0; i < ARRAY_SIZE(tables) && !status; i++)
-		status = delete_rows(embedded, tables[i], at->record.number);
+		status = embedded_keep_delete(embedded, tables[i], (struct kv_bytes){number, sizeof number});
 	if (!status)
 		status = put_base(embedded, at, version, reason);
 	if (status && !reason[0])

@@ -4,7 +4,6 @@
 #include "wire/rdata.h"
 #include <arpa/inet.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -13,16 +12,7 @@
 
 static const uint8_t root_name[1];
 
-static enum status PRINTF_LIKE(3, 4)
-say(char *reason, enum status status, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(reason, ETCD_LAYOUT_REASON_SIZE, format, args);
-	va_end(args);
-	return status;
-}
+#define say(reason, ...) status_say(reason, ETCD_LAYOUT_REASON_SIZE, __VA_ARGS__)
 
 /* ---- records ---- */
 

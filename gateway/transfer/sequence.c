@@ -249,25 +249,10 @@ collect_touched(const struct draft *draft, const struct change *change, struct a
 }
 
 static enum status
-edit(struct draft *draft, const struct change_op *op)
-{
-	struct rdata rdata;
-
-	if (op->kind == CHANGE_SET)
-		return draft_set(draft, op->owner, &op->rrset);
-	if (op->rrset.count == 0)
-		return draft_delete_rrset(draft, op->owner, op->rrset.type);
-	rdata = rrset_first(&op->rrset);
-	if (op->kind == CHANGE_DEL)
-		return draft_delete(draft, op->owner, op->rrset.type, rdata.bytes, rdata.size);
-	return draft_add(draft, op->owner, op->rrset.type, op->rrset.ttl_s, rdata.bytes, rdata.size);
-}
-
-static enum status
 edit_all(struct draft *draft, const struct change *change)
 {
 	for (size_t i = 0; i < change->op_count; i++) {
-		enum status status = edit(draft, &change->ops[i]);
+		enum status status = replay_op(draft, &change->ops[i]);
 		if (status == STATUS_NO_MEMORY)
 			return status;
 		if (status != STATUS_OK && status != STATUS_EXISTS)

@@ -9,8 +9,7 @@
 #ifndef ZONEGATE_TRANSFER_SEQUENCE_H
 #define ZONEGATE_TRANSFER_SEQUENCE_H
 
-#include "zone/change.h"
-#include "zone/draft.h"
+#include "zone/replay.h"
 
 struct sequence {
 	_Atomic uint32_t holders;

@@ -535,8 +535,8 @@ remember(struct judge *judge, const struct change_op *op)
 	return true;
 }
 
-static enum status
-edit(struct draft *draft, const struct change_op *op)
+enum status
+replay_op(struct draft *draft, const struct change_op *op)
 {
 	struct rdata rdata;
 
@@ -591,7 +591,7 @@ apply_ops(struct judge *judge)
 			break;
 		if ((first || i + 1 < change->op_count) && !remember(judge, op))
 			return no_memory(judge);
-		enum status status = edit(judge->draft, op);
+		enum status status = replay_op(judge->draft, op);
 		if (status == STATUS_NO_MEMORY)
 			return no_memory(judge);
 		if (status != STATUS_OK && !(op->kind == CHANGE_SET && status == STATUS_EXISTS))

@@ -48,6 +48,9 @@ enum replay_fate replay_judge(const struct replay *replay, const struct draft *d
 void replay_keep(struct replay *replay);
 void replay_undo(struct replay *replay);
 
+/* One op of a change that was judged already; what draft.h says of draft_add, draft_set and the deletions. */
+MUST_USE enum status replay_op(struct draft *draft, const struct change_op *op);
+
 bool replay_removed(const struct replay *replay);
 uint64_t replay_frozen_until(const struct replay *replay); /* 0: no end */
 /* A freeze whose end has come is over: true, and the caller publishes the version again without `frozen`. Version, id and serial stay. */
