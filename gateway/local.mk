@@ -142,6 +142,8 @@ libzonegate_a_SOURCES += \
 	gateway/serve/cookie.c gateway/serve/cookie.h \
 	gateway/serve/dial.c gateway/serve/dial.h \
 	gateway/serve/dispatch.c gateway/serve/dispatch.h \
+	gateway/serve/dnstap.c gateway/serve/dnstap.h \
+	gateway/serve/dnstap_frame.c gateway/serve/dnstap_frame.h \
 	gateway/serve/listener.c gateway/serve/listener.h \
 	gateway/serve/ratelimit.c gateway/serve/ratelimit.h \
 	gateway/serve/request.h \

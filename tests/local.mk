@@ -19,6 +19,7 @@ UNIT_TESTS = \
 	tests/unit/test_cookie \
 	tests/unit/test_digest \
 	tests/unit/test_dispatch \
+	tests/unit/test_dnstap_frame \
 	tests/unit/test_draft \
 	tests/unit/test_edns \
 	tests/unit/test_embedded \

@@ -38,6 +38,13 @@ struct config_tls {
 
 struct config_rate_limit { uint64_t rate, slip; };
 
+/* socket and file NULL: off. */
+struct config_dnstap {
+	const char *socket, *file;
+	const char *identity, *version;   /* "none": left out; NULL: ours */
+	unsigned types;                   /* as in struct dnstap_settings */
+};
+
 struct config_kafka {
 	struct config_list brokers;
 	const char *updates_topic, *snapshots_topic;
@@ -109,6 +116,7 @@ struct config_server {
 	uint64_t udp_size, tcp_clients, tcp_clients_address, tcp_idle_ms;
 	const char *cookie_secret;        /* a file; NULL: random */
 	struct config_rate_limit rate_limit;
+	struct config_dnstap dnstap; unsigned dnstap_line;
 };
 
 struct config {

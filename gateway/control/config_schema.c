@@ -1,8 +1,10 @@
 #include "control/config_schema.h"
 #include "control/config_zone.h"
+#include "serve/dnstap.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #define DAY_MS UINT64_C(86400000)
 #define DEFAULT_HISTORY_MS (90 * DAY_MS)
@@ -34,6 +36,50 @@ static const struct config_field rate_limit_fields[] = {
 };
 MAP(rate_limit_map, rate_limit_fields);
 
+/* BIND's words for what is copied. */
+static bool
+schema_read_messages(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		     void *target)
+{
+	static const struct {
+		const char *words;
+		unsigned types;
+	} rows[] = {
+		{"all", DNSTAP_ALL},
+		{"auth", 1u << DNSTAP_AUTH_QUERY | 1u << DNSTAP_AUTH_RESPONSE},
+		{"auth query", 1u << DNSTAP_AUTH_QUERY},
+		{"auth response", 1u << DNSTAP_AUTH_RESPONSE},
+		{"update", 1u << DNSTAP_UPDATE_QUERY | 1u << DNSTAP_UPDATE_RESPONSE},
+		{"update query", 1u << DNSTAP_UPDATE_QUERY},
+		{"update response", 1u << DNSTAP_UPDATE_RESPONSE},
+	};
+	struct config_list list = {0};
+
+	if (!config_read_strings(in, field, node, &list))
+		return false;
+	for (size_t i = 0; i < list.count; i++) {
+		size_t row = 0;
+		while (row < ARRAY_SIZE(rows) && strcmp(list.items[i], rows[row].words) != 0)
+			row++;
+		if (row == ARRAY_SIZE(rows))
+			return config_read_fail(in, list.lines[i],
+						"%s: \"%.100s\" is not all, auth, auth query, auth response, update, "
+						"update query or update response",
+						field->name, list.items[i]);
+		*(unsigned *)target |= rows[row].types;
+	}
+	return list.count > 0 || config_read_fail(in, node->line, "%s is empty", field->name);
+}
+
+static const struct config_field dnstap_fields[] = {
+	FIELD(config_dnstap, socket, "socket", config_read_path),
+	FIELD(config_dnstap, file, "file", config_read_path),
+	FIELD(config_dnstap, identity, "identity", config_read_string, .min = 1, .max = 255),
+	FIELD(config_dnstap, version, "version", config_read_string, .min = 1, .max = 255),
+	FIELD(config_dnstap, types, "messages", schema_read_messages),
+};
+MAP(dnstap_map, dnstap_fields);
+
 static const struct config_field server_fields[] = {
 	FIELD(config_server, listen, "listen", config_read_addresses, .min = DNS_PORT),
 	FIELD(config_server, listen_tls, "listen-tls", config_read_addresses, .min = DNS_TLS_PORT),
@@ -51,6 +97,7 @@ static const struct config_field server_fields[] = {
 	FIELD(config_server, tcp_idle_ms, "tcp-idle", config_read_duration, .min = 100, .max = 3600000),
 	FIELD(config_server, cookie_secret, "cookie-secret", config_read_path),
 	FIELD(config_server, rate_limit, "rate-limit", config_read_submap, .detail = &rate_limit_map),
+	FIELD(config_server, dnstap, "dnstap", config_read_submap, .detail = &dnstap_map),
 };
 MAP(server_map, server_fields);
 
@@ -481,6 +528,8 @@ schema_read_server(struct config_reader *in, const struct config_field *field, c
 			config->server.user_line = node->items[i].line;
 		else if (strcmp(node->items[i].text, "tls") == 0)
 			config->server.tls_line = node->items[i].line;
+		else if (strcmp(node->items[i].text, "dnstap") == 0)
+			config->server.dnstap_line = node->items[i].line;
 	return true;
 }
 
@@ -540,6 +589,24 @@ schema_set_defaults(struct config_reader *in, struct config *config)
 	invariant(fine);
 }
 
+static bool
+schema_check_dnstap(struct config_reader *in, struct config_server *server)
+{
+	struct config_dnstap *dnstap = &server->dnstap;
+	const size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+
+	if (server->dnstap_line == 0)
+		return true;
+	if (!dnstap->socket == !dnstap->file)
+		return config_read_fail(in, server->dnstap_line, "dnstap: either socket or file is needed");
+	if (dnstap->socket && strlen(dnstap->socket) > most)
+		return config_read_fail(in, server->dnstap_line, "dnstap: the path of the socket is over %zu octets: %s",
+					most, dnstap->socket);
+	if (dnstap->types == 0)
+		dnstap->types = DNSTAP_ALL;
+	return true;
+}
+
 /* What holds between keys of the server. */
 static bool
 schema_check_server(struct config_reader *in, struct config *config)
@@ -551,6 +618,8 @@ schema_check_server(struct config_reader *in, struct config *config)
 		return config_read_fail(in, server->listen_tls.line, "listen-tls: tls: {certificate, key} is missing");
 	if (server->tls.client_required && !server->tls.client_ca)
 		return config_read_fail(in, server->tls_line, "tls: client-required needs client-ca");
+	if (!schema_check_dnstap(in, server))
+		return false;
 	if (server->listen.count == 0) {
 		server->listen.items = config_read_alloc(in, ARRAY_SIZE(everywhere), sizeof *server->listen.items);
 		for (; server->listen.count < ARRAY_SIZE(everywhere); server->listen.count++) {

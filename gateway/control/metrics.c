@@ -1,6 +1,7 @@
 #include "control/metrics.h"
 #include "base/clock.h"
 #include "base/rcu.h"
+#include "serve/dnstap.h"
 #include "store/kafka.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -183,6 +184,23 @@ metrics_clients(struct gateway *gateway, FILE *out)
 			metrics_head(out, rows[i].name, "counter", rows[i].help);
 		metrics_sample(out, rows[i].name, rows[i].label, rows[i].value, sum_of(gateway, rows[i].offset));
 	}
+}
+
+/* Only where it is on: the counters are those of one reader's settings. */
+static void
+metrics_dnstap(struct gateway *gateway, FILE *out)
+{
+	struct dnstap *dnstap = atomic_load(&gateway->serve.settings)->dnstap;
+	struct dnstap_counters counters;
+
+	if (!dnstap)
+		return;
+	dnstap_count(dnstap, &counters);
+	metrics_head(out, "dnstap_messages_total", "counter", "Messages copied by dnstap, or dropped.");
+	metrics_sample(out, "dnstap_messages_total", "result", "sent", counters.sent);
+	metrics_sample(out, "dnstap_messages_total", "result", "dropped", counters.dropped);
+	metrics_head(out, "dnstap_connected", "gauge", "1: dnstap has its reader, or its file is open.");
+	fprintf(out, "zonegate_dnstap_connected %d\n", counters.connected);
 }
 
 /* ---- zones ---- */
@@ -377,6 +395,7 @@ metrics_write(struct gateway *gateway, FILE *out)
 	metrics_connections(gateway, out);
 	metrics_clients(gateway, out);
 	metrics_tsig(gateway, out);
+	metrics_dnstap(gateway, out);
 	metrics_updates(gateway, out);
 	metrics_secondaries(gateway, out);
 	metrics_zones(gateway, out);

@@ -1,5 +1,6 @@
 #include "control/settings.h"
 #include "base/must.h"
+#include "serve/dnstap.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,32 @@ settings_transfer(const struct config_zone *zone, const struct config_zone *quer
 	return settings;
 }
 
+/* What is said in each frame: `text`, nothing where it is "none", or else what we are called. */
+static const char *
+settings_dnstap_word(const char *text, const char *ours)
+{
+	return !text ? ours : strcmp(text, "none") == 0 ? NULL : text;
+}
+
+/* The old one goes on where nothing has changed; NULL: off. */
+static struct dnstap *
+settings_dnstap(const struct config *config, struct dnstap *old)
+{
+	const struct config_dnstap *dnstap = &config->server.dnstap;
+	char name[SETTINGS_NAME_SIZE];
+	const struct dnstap_settings wanted = {
+		.socket = dnstap->socket,
+		.file = dnstap->file,
+		.identity = settings_dnstap_word(dnstap->identity, settings_gateway_name(config, name)),
+		.version = settings_dnstap_word(dnstap->version, "zonegate " PACKAGE_VERSION),
+		.types = dnstap->types,
+	};
+
+	if (!dnstap->socket && !dnstap->file)
+		return NULL;
+	return old && dnstap_fits(old, &wanted) ? dnstap_hold(old) : must(dnstap_new(&wanted));
+}
+
 struct serve_settings *
 settings_serve(const struct config *config, const struct serve_settings *old)
 {
@@ -151,6 +178,7 @@ settings_serve(const struct config *config, const struct serve_settings *old)
 	settings->tls = tls_hold(config->tls);
 	if (config->tls && old && old->tls)
 		tls_inherit(config->tls, old->tls);
+	settings->dnstap = settings_dnstap(config, old ? old->dnstap : NULL);
 	return settings;
 }
 
@@ -159,6 +187,7 @@ settings_serve_free(struct serve_settings *settings)
 {
 	keyring_free(settings->keys);
 	tls_free(settings->tls);
+	dnstap_free(settings->dnstap);
 	free(settings->identity);
 	free(settings->version_text);
 	free(settings);

@@ -16,10 +16,18 @@ struct dispatch {
 	const struct serve *serve;
 	struct serve_counters *counters;
 	struct worker *worker;                /* for pending.worker */
+	unsigned worker_number;
 	struct ratelimit *ratelimit;          /* of the worker; used where the settings have a rate */
 	/* Called on any thread when a pending's outcome stands: puts it into the worker's mailbox. */
 	void (*give_back)(struct pending *pending);
 };
+
+/* Where a copy of each message goes; NULL: nowhere. In one RCU section. */
+static inline struct dnstap *
+dispatch_dnstap(const struct dispatch *dispatch)
+{
+	return atomic_load_explicit(&dispatch->serve->settings, memory_order_acquire)->dnstap;
+}
 
 /*
  * A message on its way through, in three steps, so that what a large zone keeps far away in memory is on its way for

@@ -14,6 +14,7 @@
 #include "update/committer.h"
 #include "zone/table.h"
 
+struct dnstap;
 struct tls;
 
 enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_COUNT };
@@ -29,6 +30,7 @@ struct serve_settings {
 	struct ratelimit_settings ratelimit;
 	uint16_t keepalive_100ms;      /* idle time of a TCP connection (RFC 7828) */
 	struct tls *tls;               /* shared; NULL: none */
+	struct dnstap *dnstap;         /* shared; NULL: off */
 };
 
 /* What all workers share; lives as long as the process. */
@@ -59,7 +61,7 @@ struct worker_limits {
 
 /* Where an answer goes. */
 struct peer {
-	struct sockaddr_storage remote, local; /* local: address asked, for UDP (RFC 2181 4) */
+	struct sockaddr_storage remote, local; /* local: address asked, where it is known (RFC 2181 4) */
 	socklen_t remote_size;
 	enum transport transport;
 	/* TLS: of a verified client certificate, as in struct policy_requestor; lent by the connection. */

@@ -1,6 +1,8 @@
 #include "serve/tcp.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "serve/dnstap.h"
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -344,10 +346,43 @@ scratch_add(struct tcp *tcp, size_t size)
 	tcp->scratch_used += LENGTH_SIZE + size;
 }
 
+/* ---- dnstap ---- */
+
+/* The address asked, once for a connection, and only where somebody wants to know it. */
+static const struct sockaddr_storage *
+local_of(struct tcp_connection *connection)
+{
+	struct peer *peer = &connection->peer;
+	socklen_t size = sizeof peer->local;
+
+	if (peer->local.ss_family == AF_UNSPEC)
+		getsockname(connection->fd, (struct sockaddr *)&peer->local, &size);
+	return &peer->local;
+}
+
+/* response_us 0: a query. */
+static __attribute__((noinline)) void
+tap(struct tcp_connection *connection, struct dnstap *dnstap, uint64_t query_us, uint64_t response_us,
+    const uint8_t *message, size_t size)
+{
+	struct dnstap_event event = {
+		.peer = &connection->peer,
+		.local = local_of(connection),
+		.query_us = query_us,
+		.response_us = response_us,
+		.message = message,
+		.size = size,
+	};
+
+	dnstap_add(dnstap, connection->tcp->dispatch->worker_number, &event);
+}
+
 /* ---- requests ---- */
 
+/* dnstap: NULL, or where a copy of the answer goes. */
 static void
-take_request(struct tcp_connection *connection, struct dispatch_request *request)
+take_request(struct tcp_connection *connection, struct dispatch_request *request, struct dnstap *dnstap,
+	     uint64_t query_us)
 {
 	struct tcp *tcp = connection->tcp;
 	uint8_t *out = scratch_room(connection);
@@ -360,6 +395,8 @@ take_request(struct tcp_connection *connection, struct dispatch_request *request
 	request->connection_serial = connection->serial;
 	switch (dispatch_answer(tcp->dispatch, request, out, MESSAGE_MAX_SIZE, &answer_size, &connection->stream)) {
 	case DISPATCH_ANSWER:
+		if (dnstap != NULL)
+			tap(connection, dnstap, query_us, clock_wall_us(), out, answer_size);
 		scratch_add(tcp, answer_size);
 		break;
 	case DISPATCH_LATER:
@@ -388,6 +425,8 @@ take_group(struct tcp_connection *connection, const uint8_t *bytes, size_t size)
 	struct dispatch_request requests[DISPATCH_GROUP];
 	size_t end[DISPATCH_GROUP], at = 0, length;
 	unsigned count = 0, taken = 0;
+	struct dnstap *dnstap = dispatch_dnstap(connection->tcp->dispatch);
+	uint64_t query_us = dnstap != NULL ? clock_wall_us() : 0;
 
 	while (count < DISPATCH_GROUP && (length = whole_message(bytes + at, size - at)) > 0) {
 		dispatch_prepare(connection->tcp->dispatch, bytes + at + LENGTH_SIZE, length - LENGTH_SIZE,
@@ -397,8 +436,12 @@ take_group(struct tcp_connection *connection, const uint8_t *bytes, size_t size)
 	for (unsigned i = 0; i < count; i++)
 		dispatch_approach(&requests[i]);
 	/* One may start a transfer, or be one UPDATE too many: those behind it are prepared again later. */
-	while (taken < count && may_take(connection))
-		take_request(connection, &requests[taken++]);
+	while (taken < count && may_take(connection)) {
+		const struct message *msg = &requests[taken].msg;
+		if (dnstap != NULL)
+			tap(connection, dnstap, query_us, 0, msg->wire, msg->size);
+		take_request(connection, &requests[taken++], dnstap, query_us);
+	}
 	return taken > 0 ? end[taken - 1] : 0;
 }
 
@@ -697,6 +740,10 @@ tcp_answer(struct tcp *tcp, struct pending *pending)
 		connection->pending--;
 		if (dispatch_pending(tcp->dispatch, pending, tcp->scratch + LENGTH_SIZE, MESSAGE_MAX_SIZE, &size) ==
 		    DISPATCH_ANSWER) {
+			struct dnstap *dnstap = dispatch_dnstap(tcp->dispatch);
+			if (dnstap != NULL)
+				dnstap_add_pending(dnstap, tcp->dispatch->worker_number, pending, local_of(connection),
+						   tcp->scratch + LENGTH_SIZE, size);
 			bytes_put_u16(tcp->scratch, (uint16_t)size);
 			if (!keep_unsent(connection, tcp->scratch, LENGTH_SIZE + size))
 				close_connection(connection);

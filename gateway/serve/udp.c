@@ -1,5 +1,7 @@
 #include "serve/udp.h"
+#include "base/clock.h"
 #include "base/rcu.h"
+#include "serve/dnstap.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -241,15 +243,42 @@ answer_group(struct udp *udp, const struct udp_socket *socket, unsigned first, u
 	return answers;
 }
 
+/* A copy of what came, then of what goes: after send_all the buffers are the next batch's. */
+static __attribute__((noinline)) void
+tap_batch(struct udp *udp, const struct udp_socket *socket, struct dnstap *dnstap, uint64_t query_us, unsigned count,
+	  unsigned answers)
+{
+	struct dnstap_event event = {.local = &socket->local, .query_us = query_us};
+
+	for (unsigned i = 0; i < count; i++) {
+		event.peer = &udp->peers[i];
+		event.message = udp->in_iov[i].iov_base;
+		event.size = udp->in[i].msg_len;
+		dnstap_add(dnstap, udp->dispatch->worker_number, &event);
+	}
+	event.response_us = clock_wall_us();
+	for (unsigned i = 0; i < answers; i++) {
+		/* The address is the peer's first member. */
+		event.peer = (const struct peer *)udp->out[i].msg_hdr.msg_name;
+		event.message = udp->out_iov[i].iov_base;
+		event.size = udp->out_iov[i].iov_len;
+		dnstap_add(dnstap, udp->dispatch->worker_number, &event);
+	}
+}
+
 static void
 answer_batch(struct udp *udp, const struct udp_socket *socket, unsigned count)
 {
+	struct dnstap *dnstap = dispatch_dnstap(udp->dispatch);
+	uint64_t query_us = dnstap != NULL ? clock_wall_us() : 0;
 	unsigned answers = 0;
 
 	for (unsigned first = 0, end; first < count; first = end) {
 		end = count - first > DISPATCH_GROUP ? first + DISPATCH_GROUP : count;
 		answers = answer_group(udp, socket, first, end, answers);
 	}
+	if (dnstap != NULL)
+		tap_batch(udp, socket, dnstap, query_us, count, answers);
 	send_all(udp, socket->fd, answers);
 }
 
@@ -272,6 +301,16 @@ udp_receive(struct source *source, uint32_t events)
 
 /* ---- answers that waited ---- */
 
+static void
+tap_pending(const struct udp *udp, const struct pending *pending, const struct iovec *answer)
+{
+	struct dnstap *dnstap = dispatch_dnstap(udp->dispatch);
+
+	if (dnstap != NULL)
+		dnstap_add_pending(dnstap, udp->dispatch->worker_number, pending,
+				   &udp->sockets[pending->connection_serial].local, answer->iov_base, answer->iov_len);
+}
+
 void
 udp_answer(struct udp *udp, struct pending *list)
 {
@@ -279,6 +318,7 @@ udp_answer(struct udp *udp, struct pending *list)
 		struct pending *batch[BATCH];
 		uint64_t index = list->connection_serial;
 		unsigned taken = 0, answers = 0;
+		invariant(index < udp->socket_count);
 		/* As many as go to one socket. */
 		while (list != NULL && taken < BATCH && list->connection_serial == index) {
 			struct pending *pending = list;
@@ -286,10 +326,11 @@ udp_answer(struct udp *udp, struct pending *list)
 			list = list->next;
 			batch[taken++] = pending;
 			if (dispatch_pending(udp->dispatch, pending, udp->out_iov[answers].iov_base, UDP_OUT_SIZE,
-					     &size) == DISPATCH_ANSWER)
-				put_answer(udp, answers++, &pending->peer, size);
+					     &size) != DISPATCH_ANSWER)
+				continue;
+			put_answer(udp, answers, &pending->peer, size);
+			tap_pending(udp, pending, &udp->out_iov[answers++]);
 		}
-		invariant(index < udp->socket_count);
 		send_all(udp, udp->sockets[index].fd, answers);
 		for (unsigned i = 0; i < taken; i++)
 			dispatch_pending_free(batch[i]);

@@ -220,7 +220,8 @@ worker_start(const struct serve *serve, unsigned number, struct listener_sockets
 	started->epoll_fd = -1;
 	started->mailbox = (struct mailbox){.source.ready = mailbox_ready, .worker = started, .fd = -1};
 	started->dispatch = (struct dispatch){
-		.serve = serve, .counters = &started->counters, .worker = started, .give_back = give_back,
+		.serve = serve, .counters = &started->counters, .worker = started, .worker_number = number,
+		.give_back = give_back,
 	};
 	enum status status = worker_open(started, limits);
 	if (status == STATUS_OK && pthread_create(&started->thread, NULL, worker_run, started) != 0)

@@ -34,6 +34,7 @@ LIBRARIES = [
 	("jansson.h", ["store/etcd*.[ch]", "store/kafka_snapshot.c", "control/*.c"]),
 	("yaml.h", ["control/config*.c"]),
 	("microhttpd.h", ["control/http.c"]),
+	("fstrm.h", ["serve/dnstap.c"]),
 	("xxhash.h", ["base/hash.c", "zone/tree.c"]),
 ]
 
