@@ -1,4 +1,4 @@
-"""What it may do: as root it becomes another user; the unit of contrib, as far as systemd's own tools judge it without a running systemd."""
+"""What it may do: as root it becomes another user; the unit of contrib, as systemd's own tools judge it (test_systemd.py runs it)."""
 import os
 import pwd
 import re
