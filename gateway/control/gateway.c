@@ -533,6 +533,23 @@ gateway_open_audit(struct gateway *gateway, char *reason)
 	return status == STATUS_OK ? STATUS_OK : say(reason, status, "%s: %m", gateway->config->audit);
 }
 
+static struct notify *
+gateway_notify(const struct config *config)
+{
+	const struct config_addresses *lists[] = {&config->server.listen, &config->server.listen_tls};
+	struct notify_settings settings = {.again_ms = NOTIFY_AGAIN_MS};
+	struct sockaddr_storage *addresses =
+		must(calloc(lists[0]->count + lists[1]->count + 1, sizeof *addresses));
+
+	for (size_t list = 0; list < ARRAY_SIZE(lists); list++)
+		for (size_t i = 0; i < lists[list]->count; i++)
+			addresses[settings.address_count++] = lists[list]->items[i].address;
+	settings.addresses = addresses;
+	struct notify *notify = must(notify_new(config->keys, &settings));
+	free(addresses);
+	return notify;
+}
+
 enum status
 gateway_open(struct gateway *gateway, struct config *config, char *reason)
 {
@@ -559,7 +576,7 @@ gateway_open(struct gateway *gateway, struct config *config, char *reason)
 	gateway->serve.version_text = "zonegate " PACKAGE_VERSION;
 	atomic_store(&gateway->serve.settings, settings_serve(config, NULL));
 	gateway->ixfr = must(ixfr_new(hook_history_read, gateway));
-	gateway->notify = must(notify_new(config->keys));
+	gateway->notify = gateway_notify(config);
 	gateway->loader = loader_new(LOADER_THREADS, gateway_load_zones, gateway);
 	for (size_t i = 0; i < config->store_count && status == STATUS_OK; i++)
 		status = gateway_open_store(gateway, &config->stores[i], reason);

@@ -22,7 +22,8 @@
 #define ADDRESS_TEXT_SIZE 60
 #define LATE_TRIES 4        /* then the log says that nobody answers */
 
-enum target_state { TARGET_IDLE, TARGET_QUEUED, TARGET_WAITING };
+/* RESTING: it has acknowledged, and is told once more at its deadline. */
+enum target_state { TARGET_IDLE, TARGET_QUEUED, TARGET_WAITING, TARGET_RESTING };
 
 struct target {
 	struct notify_zone *zone;
@@ -35,6 +36,7 @@ struct target {
 	unsigned tries;
 	uint16_t id;
 	uint64_t deadline_ms;
+	uint64_t since_ms;      /* it answers at once; 0: it has never answered */
 	size_t heap_at;
 	struct target *next;    /* in the queue, or in a list of ids */
 };
@@ -48,6 +50,13 @@ struct notify_zone {
 	size_t count;
 };
 
+/* From one of our addresses, or (any) from where the system likes. */
+struct notify_socket {
+	int fd;
+	bool any;
+	struct sockaddr_storage address;
+};
+
 struct notify {
 	struct notify_counters counters;
 	pthread_t thread;
@@ -55,10 +64,15 @@ struct notify {
 	struct keyring *keys;
 	struct target *queue, **queue_end;
 	struct target *ids[IDS];
-	struct target **heap;   /* those that wait, the earliest deadline first */
+	struct target **heap;   /* those that wait or rest, the earliest deadline first */
 	size_t heap_count, heap_room, target_count;
-	int event, udp4, udp6;
 	bool stop;
+	/* From here on as made. */
+	uint32_t again_ms[NOTIFY_AGAIN];
+	int event;
+	struct notify_socket *sockets;
+	size_t socket_count;
+	struct pollfd *fds;     /* the event, then each socket's */
 };
 
 /* ---- deadlines: a binary heap ---- */
@@ -172,13 +186,45 @@ count_waiting(struct notify *notify, bool more)
 static void
 leave(struct notify *notify, struct target *target)
 {
-	if (target->state != TARGET_IDLE)
+	if (target->state == TARGET_QUEUED || target->state == TARGET_WAITING)
 		count_waiting(notify, false);
 	if (target->state == TARGET_QUEUED)
 		leave_queue(notify, target);
 	else if (target->state == TARGET_WAITING)
 		stop_waiting(notify, target);
+	else if (target->state == TARGET_RESTING)
+		heap_remove(notify, target);
 	target->state = TARGET_IDLE;
+}
+
+/* It was idle or resting. */
+static void
+tell_target(struct notify *notify, struct target *target)
+{
+	if (target->state == TARGET_RESTING)
+		heap_remove(notify, target);
+	target->tries = 0;
+	count_waiting(notify, true);
+	enqueue(notify, target);
+}
+
+/* It has acknowledged: to be told once more, or done with. */
+static void
+rest(struct notify *notify, struct target *target)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	count_waiting(notify, false);
+	if (target->since_ms == 0 || target->tries > 1)
+		target->since_ms = now_ms;
+	for (unsigned i = 0; i < NOTIFY_AGAIN; i++) {
+		target->deadline_ms = target->since_ms + notify->again_ms[i];
+		if (target->deadline_ms <= now_ms)
+			continue;
+		target->state = TARGET_RESTING;
+		heap_add(notify, target);
+		return;
+	}
 }
 
 /* ---- a message ---- */
@@ -248,15 +294,89 @@ make_message(struct notify *notify, struct target *target, uint8_t *out, size_t 
 	return true;
 }
 
+/* ---- where it leaves from ---- */
+
+static socklen_t
+address_size(const struct sockaddr_storage *address)
+{
+	return address->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+static bool
+same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
+	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
+
+	if (a->ss_family != b->ss_family)
+		return false;
+	if (a->ss_family == AF_INET)
+		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+	return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0;
+}
+
+static bool
+is_loopback(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 ==
+		       IN_LOOPBACKNET;
+	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
+/* The address that the system would choose on the way there. */
+static bool
+usual_source(const struct sockaddr_storage *to, struct sockaddr_storage *source)
+{
+	int fd = socket(to->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof *source;
+
+	if (fd < 0)
+		return false;
+	bool known = connect(fd, (const struct sockaddr *)to, address_size(to)) == 0 &&
+		     getsockname(fd, (struct sockaddr *)source, &size) == 0;
+	close(fd);
+	return known;
+}
+
+static bool
+leads_to(const struct notify_socket *from, const struct sockaddr_storage *to)
+{
+	return from->address.ss_family == to->ss_family && (from->any || is_loopback(to) || !is_loopback(&from->address));
+}
+
+/* Of our addresses that lead there the usual one, else the first; where none does, it leaves from anywhere. */
+static int
+socket_for(const struct notify *notify, const struct sockaddr_storage *to)
+{
+	const struct notify_socket *first = NULL, *any = NULL;
+	struct sockaddr_storage usual;
+	unsigned count = 0;
+
+	for (size_t i = 0; i < notify->socket_count; i++) {
+		const struct notify_socket *from = &notify->sockets[i];
+		if (!leads_to(from, to))
+			continue;
+		if (from->any)
+			any = from;
+		else if (count++ == 0)
+			first = from;
+	}
+	if (count > 1 && usual_source(to, &usual))
+		for (size_t i = 0; i < notify->socket_count; i++)
+			if (!notify->sockets[i].any && same_host(&notify->sockets[i].address, &usual))
+				return notify->sockets[i].fd;
+	return first != NULL ? first->fd : any != NULL ? any->fd : -1;
+}
+
 static bool
 send_message(struct notify *notify, const struct target *target, const uint8_t *bytes, size_t size)
 {
-	bool ipv4 = target->address.ss_family == AF_INET;
-	socklen_t address_size = ipv4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-
-	return sendto(ipv4 ? notify->udp4 : notify->udp6, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL,
-		      (const struct sockaddr *)&target->address, address_size) == (ssize_t)size;
+	return sendto(socket_for(notify, &target->address), bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL,
+		      (const struct sockaddr *)&target->address, address_size(&target->address)) == (ssize_t)size;
 }
+
+/* ---- sending ---- */
 
 static uint64_t
 retry_ms(unsigned tries)
@@ -330,6 +450,10 @@ expire(struct notify *notify)
 
 	while (notify->heap_count > 0 && notify->heap[0]->deadline_ms <= now_ms) {
 		struct target *target = notify->heap[0];
+		if (target->state == TARGET_RESTING) {
+			tell_target(notify, target);
+			continue;
+		}
 		stop_waiting(notify, target);
 		enqueue(notify, target);
 	}
@@ -338,14 +462,9 @@ expire(struct notify *notify)
 static bool
 same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
-	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
-	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
-
-	if (a->ss_family != b->ss_family)
-		return false;
-	if (a->ss_family == AF_INET)
-		return a4->sin_port == b4->sin_port && a4->sin_addr.s_addr == b4->sin_addr.s_addr;
-	return a6->sin6_port == b6->sin6_port && memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0;
+	/* the port is at the same place in both */
+	return same_host(a, b) &&
+	       ((const struct sockaddr_in *)(const void *)a)->sin_port == ((const struct sockaddr_in *)(const void *)b)->sin_port;
 }
 
 static struct target *
@@ -391,11 +510,11 @@ take_answer(struct notify *notify, const uint8_t *bytes, size_t size, const stru
 	}
 	stat_add(&notify->counters.acknowledged, 1);
 	stop_waiting(notify, target);
-	target->tries = 0;
 	if (target->again)
 		enqueue(notify, target);
 	else
-		count_waiting(notify, false);
+		rest(notify, target);
+	target->tries = 0;
 }
 
 static void
@@ -431,22 +550,21 @@ static void *
 run(void *context)
 {
 	struct notify *notify = context;
-	struct pollfd fds[] = {{notify->event, POLLIN, 0}, {notify->udp4, POLLIN, 0}, {notify->udp6, POLLIN, 0}};
+	struct pollfd *fds = notify->fds;
 
 	pthread_mutex_lock(&notify->mutex);
 	while (!notify->stop) {
 		send_queued(notify);
 		int timeout_ms = time_left(notify);
 		pthread_mutex_unlock(&notify->mutex);
-		poll(fds, ARRAY_SIZE(fds), timeout_ms);
+		poll(fds, 1 + notify->socket_count, timeout_ms);
 		pthread_mutex_lock(&notify->mutex);
 		uint64_t count;
 		if (fds[0].revents != 0 && read(notify->event, &count, sizeof count) < 0 && errno != EAGAIN)
 			break;
-		if (fds[1].revents != 0)
-			read_answers(notify, notify->udp4);
-		if (fds[2].revents != 0)
-			read_answers(notify, notify->udp6);
+		for (size_t i = 0; i < notify->socket_count; i++)
+			if (fds[1 + i].revents != 0)
+				read_answers(notify, notify->sockets[i].fd);
 		expire(notify);
 	}
 	pthread_mutex_unlock(&notify->mutex);
@@ -597,11 +715,9 @@ tell(struct notify *notify, struct notify_zone *at)
 	for (size_t i = 0; i < at->count; i++) {
 		struct target *target = &at->targets[i];
 		target->again = true;
-		if (target->state != TARGET_IDLE)
+		if (target->state != TARGET_IDLE && target->state != TARGET_RESTING)
 			continue;
-		target->tries = 0;
-		count_waiting(notify, true);
-		enqueue(notify, target);
+		tell_target(notify, target);
 		sends = true;
 	}
 	return sends;
@@ -660,31 +776,90 @@ close_all(struct notify *notify)
 {
 	if (notify->event >= 0)
 		close(notify->event);
-	if (notify->udp4 >= 0)
-		close(notify->udp4);
-	if (notify->udp6 >= 0)
-		close(notify->udp6);
+	for (size_t i = 0; i < notify->socket_count; i++)
+		close(notify->sockets[i].fd);
+	free(notify->sockets);
+	free(notify->fds);
 	keyring_free(notify->keys);
 	free(notify->heap);
 	free(notify);
 }
 
+/* Without: NOTIFY leaves from another address. */
+static void
+open_socket(struct notify *notify, const struct sockaddr_storage *address, bool any)
+{
+	struct sockaddr_storage from = *address;
+	int fd = socket(from.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	((struct sockaddr_in *)(void *)&from)->sin_port = 0; /* at the same place in both */
+	if (fd < 0)
+		return;
+	if (!any && bind(fd, (const struct sockaddr *)&from, address_size(&from)) != 0) {
+		char text[ADDRESS_TEXT_SIZE];
+		log_warning("notify", "no socket from=%s reason=%s", address_text(address, text), strerror(errno));
+		close(fd);
+		return;
+	}
+	notify->sockets[notify->socket_count++] = (struct notify_socket){fd, any, from};
+	notify->fds[notify->socket_count] = (struct pollfd){fd, POLLIN, 0};
+}
+
+static bool
+is_wildcard(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
+/* Where we listen on every address of a family, or on this one with another port, there is no need of another socket. */
+static bool
+is_needed(const struct notify_settings *settings, size_t at)
+{
+	const struct sockaddr_storage *address = &settings->addresses[at];
+
+	for (size_t i = 0; i < settings->address_count; i++) {
+		const struct sockaddr_storage *other = &settings->addresses[i];
+		if ((other->ss_family == address->ss_family && is_wildcard(other)) ||
+		    (i < at && same_host(other, address)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+open_sockets(struct notify *notify, const struct notify_settings *settings)
+{
+	struct sockaddr_storage any4 = {.ss_family = AF_INET}, any6 = {.ss_family = AF_INET6};
+
+	notify->sockets = calloc(settings->address_count + 2, sizeof *notify->sockets);
+	notify->fds = calloc(settings->address_count + 3, sizeof *notify->fds);
+	if (notify->sockets == NULL || notify->fds == NULL)
+		return false;
+	notify->fds[0] = (struct pollfd){notify->event, POLLIN, 0};
+	open_socket(notify, &any4, true);
+	open_socket(notify, &any6, true); /* none on a host without IPv6 */
+	for (size_t i = 0; i < settings->address_count; i++)
+		if (is_needed(settings, i))
+			open_socket(notify, &settings->addresses[i], false);
+	return notify->socket_count > 0;
+}
+
 struct notify *
-notify_new(struct keyring *keys)
+notify_new(struct keyring *keys, const struct notify_settings *settings)
 {
 	struct notify *notify = calloc(1, sizeof *notify);
 
 	if (notify == NULL)
 		return NULL;
+	memcpy(notify->again_ms, settings->again_ms, sizeof notify->again_ms);
 	notify->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	notify->udp4 = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* -1 on a host without IPv6: poll passes it over */
-	notify->udp6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	notify->queue_end = &notify->queue;
 	notify->keys = keys;
 	keyring_hold(keys);
 	pthread_mutex_init(&notify->mutex, NULL);
-	if (notify->event >= 0 && (notify->udp4 >= 0 || notify->udp6 >= 0) &&
+	if (notify->event >= 0 && open_sockets(notify, settings) &&
 	    pthread_create(&notify->thread, NULL, run, notify) == 0)
 		return notify;
 	close_all(notify);

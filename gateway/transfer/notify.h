@@ -6,6 +6,14 @@
  * up to NOTIFY_RETRY_MOST_MS, until there is one. An answer that says no is treated as none: a secondary that does not
  * know the zone yet may know it later.
  *
+ * Who has acknowledged the first one, or one that had to be sent again, is told some more times (again_ms): BIND 9.18
+ * says yes to a NOTIFY while a refresh is under way, and forgets it where that fails (`cancel_refresh` in its zone.c),
+ * as it does when a gateway is killed and started; and where two connections were refused, it does not transfer from
+ * this primary for ten minutes, whatever NOTIFY says. A secondary that is up to date answers and does nothing.
+ *
+ * It leaves from an address that we listen on, as secondaries take NOTIFY from the address of their primary; from a port
+ * of its own, so that nobody can acknowledge in a secondary's name without guessing it, nor disturb who answers queries.
+ *
  * Threads:   one thread for all zones and targets; notify_zone, notify_forget, notify_set_keys: any.
  * Memory:    some 250 octets a zone and a target, 700 more where it has a key.
  * Errors:    counted and logged; nobody waits for a NOTIFY.
@@ -19,6 +27,14 @@
 
 #define NOTIFY_RETRY_MS 500
 #define NOTIFY_RETRY_MOST_MS 60000 /* RFC 1996 3.6 */
+#define NOTIFY_AGAIN 3
+#define NOTIFY_AGAIN_MS {3000, 60000, 610000} /* BIND: a refresh fails; its time-outs end; its cache of the unreachable */
+
+struct notify_settings {
+	const struct sockaddr_storage *addresses; /* that we listen on */
+	size_t address_count;
+	uint32_t again_ms[NOTIFY_AGAIN];          /* rising, after a first acknowledgement */
+};
 
 struct notify;
 
@@ -31,8 +47,8 @@ struct notify_counters {
 	stat_counter waiting;       /* a gauge: targets that have not acknowledged the newest yet */
 };
 
-/* keys: shared. NULL: no memory, no thread or no socket (errno). */
-struct notify *notify_new(struct keyring *keys);
+/* keys: shared. settings: borrowed. NULL: no memory, no thread or no socket (errno). */
+struct notify *notify_new(struct keyring *keys, const struct notify_settings *settings);
 void notify_free(struct notify *notify);
 /* At reload. */
 void notify_set_keys(struct notify *notify, struct keyring *keys);

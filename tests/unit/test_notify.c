@@ -12,6 +12,8 @@
 
 static const uint8_t com[] = "\7example\3com", key_name[] = "\3xfr";
 
+static const struct notify_settings once; /* from anywhere, and not again */
+
 struct fixture {
 	struct keyring *keys;
 	struct notify *notify;
@@ -45,7 +47,7 @@ listen_udp(struct sockaddr_storage *address)
 }
 
 static void
-start(struct fixture *fixture, size_t targets, bool is_signed)
+start_with(struct fixture *fixture, size_t targets, bool is_signed, const struct notify_settings *settings)
 {
 	char reason[KEYRING_REASON_SIZE];
 
@@ -53,7 +55,7 @@ start(struct fixture *fixture, size_t targets, bool is_signed)
 	fixture->keys = keyring_new();
 	assert_int_equal(keyring_add(fixture->keys, "xfr.", "hmac-sha256", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", reason),
 			 STATUS_OK);
-	fixture->notify = notify_new(fixture->keys);
+	fixture->notify = notify_new(fixture->keys, settings);
 	fixture->zone = table_zone_new(com);
 	assert_true(fixture->notify != NULL && fixture->zone != NULL);
 	for (size_t i = 0; i < targets; i++) {
@@ -63,6 +65,12 @@ start(struct fixture *fixture, size_t targets, bool is_signed)
 	fixture->settings.notify = fixture->targets;
 	fixture->settings.notify_count = targets;
 	atomic_store(&fixture->zone->transfer_settings, &fixture->settings);
+}
+
+static void
+start(struct fixture *fixture, size_t targets, bool is_signed)
+{
+	start_with(fixture, targets, is_signed, &once);
 }
 
 static void
@@ -220,6 +228,110 @@ the_same_serial_is_told_once(void **state)
 	end(&fixture);
 }
 
+/* BIND 9.18 acknowledges, and forgets, a NOTIFY that comes while a refresh is under way which then fails. */
+static void
+who_has_acknowledged_is_told_some_more_times(void **state)
+{
+	static const struct notify_settings settings = {.again_ms = {200, 600, 1000}};
+	struct fixture fixture;
+	struct got got;
+
+	(void)state;
+	start_with(&fixture, 1, false, &settings);
+	publish(&fixture, 1);
+	for (unsigned i = 0; i < 1 + NOTIFY_AGAIN; i++) {
+		assert_true(receive(fixture.fd[0], 4000, &got));
+		assert_int_equal(serial_of(&got), 1);
+		answer(fixture.fd[0], &got, RCODE_NOERROR);
+		wait_for(&notify_counters(fixture.notify)->waiting, 0);
+	}
+	assert_false(receive(fixture.fd[0], 400, &got));
+	/* News are told once: the secondary is known to answer. */
+	publish(&fixture, 2);
+	assert_true(receive(fixture.fd[0], 4000, &got));
+	answer(fixture.fd[0], &got, RCODE_NOERROR);
+	assert_false(receive(fixture.fd[0], 400, &got));
+	/* Until it did not: it is told again from then on. */
+	publish(&fixture, 3);
+	assert_true(receive(fixture.fd[0], 4000, &got));
+	for (unsigned i = 0; i < 1 + NOTIFY_AGAIN; i++) {
+		assert_true(receive(fixture.fd[0], NOTIFY_RETRY_MS + 4000, &got));
+		answer(fixture.fd[0], &got, RCODE_NOERROR);
+	}
+	wait_for(&notify_counters(fixture.notify)->waiting, 0);
+	assert_int_equal(stat_read(&notify_counters(fixture.notify)->retries), 1);
+	assert_false(receive(fixture.fd[0], 400, &got));
+	end(&fixture);
+}
+
+static void
+news_do_not_wait_for_that(void **state)
+{
+	static const struct notify_settings settings = {.again_ms = {60000, 120000, 180000}};
+	struct fixture fixture;
+	struct got got;
+
+	(void)state;
+	start_with(&fixture, 2, false, &settings);
+	for (unsigned serial = 1; serial < 4; serial++) {
+		publish(&fixture, serial);
+		for (unsigned i = 0; i < 2; i++) {
+			assert_true(receive(fixture.fd[i], 4000, &got));
+			assert_int_equal(serial_of(&got), serial);
+			answer(fixture.fd[i], &got, RCODE_NOERROR);
+		}
+		wait_for(&notify_counters(fixture.notify)->waiting, 0);
+	}
+	assert_int_equal(stat_read(&notify_counters(fixture.notify)->sent), 6);
+	end(&fixture);
+}
+
+static struct sockaddr_storage
+loopback(unsigned last)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + last)};
+	struct sockaddr_storage address = {0};
+
+	memcpy(&address, &in, sizeof in);
+	return address;
+}
+
+/* The last octet of where NOTIFY comes from if we listen there. */
+static unsigned
+source_if_we_listen_on(const struct sockaddr_storage *addresses, size_t count)
+{
+	const struct notify_settings settings = {.addresses = addresses, .address_count = count};
+	struct fixture fixture;
+	struct got got;
+
+	start_with(&fixture, 1, false, &settings);
+	publish(&fixture, 1);
+	assert_true(receive(fixture.fd[0], 4000, &got));
+	answer(fixture.fd[0], &got, RCODE_NOERROR);
+	wait_for(&notify_counters(fixture.notify)->acknowledged, 1);
+	end(&fixture);
+	const struct sockaddr_in *from = (const struct sockaddr_in *)(const void *)&got.from;
+	assert_int_not_equal(ntohs(from->sin_port), 53);
+	return ntohl(from->sin_addr.s_addr) & 255;
+}
+
+/* A secondary takes NOTIFY from the address that it has for its primary (RFC 1996 3.10). */
+static void
+it_leaves_from_an_address_that_we_listen_on(void **state)
+{
+	struct sockaddr_storage all = {.ss_family = AF_INET}, ipv6 = {.ss_family = AF_INET6};
+
+	(void)state;
+	assert_int_equal(source_if_we_listen_on(NULL, 0), 1);
+	assert_int_equal(source_if_we_listen_on((struct sockaddr_storage[]){loopback(9)}, 1), 9);
+	assert_int_equal(source_if_we_listen_on((struct sockaddr_storage[]){loopback(9), loopback(9)}, 2), 9);
+	/* The one that the system would take, the first. */
+	assert_int_equal(source_if_we_listen_on((struct sockaddr_storage[]){loopback(9), loopback(1)}, 2), 1);
+	assert_int_equal(source_if_we_listen_on((struct sockaddr_storage[]){loopback(9), loopback(8)}, 2), 9);
+	assert_int_equal(source_if_we_listen_on((struct sockaddr_storage[]){loopback(9), all}, 2), 1);
+	assert_int_equal(source_if_we_listen_on(&ipv6, 1), 1);
+}
+
 static void
 a_target_with_a_key_gets_and_must_give_a_signature(void **state)
 {
@@ -276,6 +388,9 @@ main(void)
 		cmocka_unit_test(changes_while_one_is_on_its_way_leave_as_one),
 		cmocka_unit_test(it_is_sent_again_until_it_is_acknowledged),
 		cmocka_unit_test(the_same_serial_is_told_once),
+		cmocka_unit_test(who_has_acknowledged_is_told_some_more_times),
+		cmocka_unit_test(news_do_not_wait_for_that),
+		cmocka_unit_test(it_leaves_from_an_address_that_we_listen_on),
 		cmocka_unit_test(a_target_with_a_key_gets_and_must_give_a_signature),
 		cmocka_unit_test(new_targets_are_told_what_the_old_ones_know),
 	};
