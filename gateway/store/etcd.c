@@ -458,8 +458,8 @@ keep_watch(struct etcd *etcd)
 	struct etcd_text body = {0};
 	char prefix[1100];
 
-	if (etcd->watch_over)
-		end_watch(etcd);
+	if (etcd->watch_over || (etcd->watch && !etcd_watch_is_current(etcd->watch)))
+		end_watch(etcd); /* requests go on its connection */
 	if (etcd->watch || !etcd->watched || clock_monotonic_ms() < etcd->watch_retry_ms)
 		return;
 	ETCD_TEXT(&body, "{\"create_request\":{");

@@ -419,6 +419,13 @@ as_grpc(const struct etcd_request *request, struct etcd_text *body)
 	return call && etcd_grpc_encode(call, request->body, request->size, body) ? call : NULL;
 }
 
+/* A connection of HTTP/1.1 that stays would get requests of gRPC's, too. */
+static bool
+leaves_room(const struct etcd_client *client)
+{
+	return !client->no_grpc && !client->settings->v2;
+}
+
 static bool
 send_request(struct etcd_request *request)
 {
@@ -430,6 +437,7 @@ send_request(struct etcd_request *request)
 		.content_type = request->form ? "application/x-www-form-urlencoded" : NULL,
 		.authorization = request->client->authorization,
 		.timeout_ms = request->timeout_ms,
+		.once = leaves_room(request->client),
 		.done = on_done,
 		.context = request,
 	};
@@ -608,6 +616,7 @@ login(struct etcd_client *client)
 										    .body = body,
 										    .size = strlen(body),
 										    .timeout_ms = ETCD_REQUEST_MS,
+										    .once = leaves_room(client),
 										    .done = on_login,
 										    .context = client});
 	if (body)
@@ -683,6 +692,12 @@ etcd_client_watch(struct etcd_client *client, const struct etcd_text *body, etcd
 		return NULL;
 	}
 	return watch;
+}
+
+bool
+etcd_watch_is_current(const struct etcd_watch *watch)
+{
+	return http_is_current(watch->http);
 }
 
 void

@@ -85,6 +85,8 @@ struct etcd_watch;
 struct etcd_watch *etcd_client_watch(struct etcd_client *client, const struct etcd_text *body, etcd_message_fn *message,
                                      etcd_done_fn *ended, void *context);
 void etcd_watch_cancel(struct etcd_watch *watch);
+/* Is it at the member that requests go to? */
+bool etcd_watch_is_current(const struct etcd_watch *watch);
 
 /* Decode members of answers. False: they are not what etcd says. */
 bool etcd_client_kv(const json_t *json, struct etcd_kv *kv);

@@ -1,5 +1,6 @@
 #include "store/etcd_grpc.h"
 #include "base/bytes.h"
+#include "base/json_tree.h"
 #include <stdlib.h>
 
 #define FRAME_SIZE 5
@@ -129,28 +130,28 @@ put_bytes(struct etcd_text *out, const struct field *field, const char *bytes, s
 		etcd_text_put(out, bytes, size);
 }
 
+/* Decoded where it stands: the text is written over. */
 static bool
-put_base64(struct etcd_text *out, const struct field *field, const json_t *value)
+put_base64(struct etcd_text *out, const struct field *field, const struct json_node *value)
 {
-	size_t length = json_string_length(value), size = length / 4 * 3;
-	uint8_t *bytes = malloc(size + 1);
-	bool read = bytes && (!length || bytes_from_base64(json_string_value(value), length, bytes, &size));
+	uint8_t *bytes = (uint8_t *)(uintptr_t)value->text;
+	size_t size = value->size / 4 * 3;
 
-	if (read)
-		put_bytes(out, field, (const char *)bytes, size);
-	free(bytes);
-	return read;
+	if (value->size && !bytes_from_base64(value->text, value->size, bytes, &size))
+		return false;
+	put_bytes(out, field, value->text, size);
+	return true;
 }
 
 static bool
-number_of(const struct field *field, const json_t *value, uint64_t *number)
+number_of(const struct field *field, const struct json_node *value, uint64_t *number)
 {
-	const char *text = json_string_value(value);
+	const char *text = json_tree_text(value);
 
 	if (field->kind == FLAG)
-		*number = json_is_true(value);
-	else if (field->kind == NUMBER && json_is_integer(value))
-		*number = (uint64_t)json_integer_value(value);
+		*number = value->kind == JSON_KIND_TRUE;
+	else if (field->kind == NUMBER && value->kind == JSON_KIND_INTEGER)
+		*number = (uint64_t)value->integer;
 	else if (field->kind == NUMBER && text)
 		*number = strtoull(text, NULL, 10);
 	else if (field->kind == WORD && text)
@@ -161,19 +162,19 @@ number_of(const struct field *field, const json_t *value, uint64_t *number)
 	return field->kind != WORD || field->words[*number];
 }
 
-static bool put_message(struct etcd_text *out, const struct shape *shape, const json_t *object);
+static bool put_message(struct etcd_text *out, const struct shape *shape, const struct json_node *object);
 
 static bool
-put_value(struct etcd_text *out, const struct field *field, const json_t *value)
+put_value(struct etcd_text *out, const struct field *field, const struct json_node *value)
 {
 	struct etcd_text inner = {0};
 	uint64_t number;
 
 	switch (field->kind) {
 	case BYTES:
-		return json_is_string(value) && put_base64(out, field, value);
+		return value->kind == JSON_KIND_STRING && put_base64(out, field, value);
 	case MESSAGE:;
-		bool made = json_is_object(value) && put_message(&inner, field->shape, value);
+		bool made = value->kind == JSON_KIND_OBJECT && put_message(&inner, field->shape, value);
 		if (made)
 			put_bytes(out, field, inner.text, inner.size);
 		etcd_text_free(&inner);
@@ -188,13 +189,13 @@ put_value(struct etcd_text *out, const struct field *field, const json_t *value)
 }
 
 static bool
-put_message(struct etcd_text *out, const struct shape *shape, const json_t *object)
+put_message(struct etcd_text *out, const struct shape *shape, const struct json_node *object)
 {
 	size_t known = 0;
 
 	for (size_t i = 0; i < shape->count; i++) {
 		const struct field *field = &shape->fields[i];
-		const json_t *value = json_object_get(object, field->name);
+		const struct json_node *value = json_tree_get(object, field->name);
 		if (!value)
 			continue;
 		known++;
@@ -203,23 +204,30 @@ put_message(struct etcd_text *out, const struct shape *shape, const json_t *obje
 				return false;
 			continue;
 		}
-		for (size_t k = 0; k < json_array_size(value); k++)
-			if (!put_value(out, field, json_array_get(value, k)))
+		for (value = json_tree_first(value); value; value = value->next)
+			if (!put_value(out, field, value))
 				return false;
 	}
-	return known == json_object_size(object) && !out->failed;
+	return known == object->count && !out->failed;
 }
 
 bool
 etcd_grpc_encode(const struct etcd_grpc_call *call, const char *body, size_t size, struct etcd_text *out)
 {
 	static const char frame[FRAME_SIZE]; /* not compressed, length */
-	json_t *json = json_loadb(body, size, 0, NULL);
+	const struct json_node *root;
+	struct etcd_text copy = {0};
+	const char *reason;
+	struct arena arena;
 
+	arena_init(&arena, JSON_TREE_ARENA(size));
+	etcd_text_put(&copy, body, size);
 	out->size = 0;
 	etcd_text_put(out, frame, FRAME_SIZE);
-	bool made = json && put_message(out, call->request, json) && !out->failed;
-	json_decref(json);
+	bool made = !copy.failed && json_tree_read(copy.text, size, &arena, &root, &reason) == STATUS_OK &&
+		    root->kind == JSON_KIND_OBJECT && put_message(out, call->request, root) && !out->failed;
+	etcd_text_free(&copy);
+	arena_free(&arena);
 	if (made)
 		bytes_put_u32((uint8_t *)out->text + 1, (uint32_t)(out->size - FRAME_SIZE));
 	return made;

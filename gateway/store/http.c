@@ -22,6 +22,8 @@ struct http_call {
 	struct http_request request;
 	char *path, *body;
 	size_t endpoint, tried;
+	bool shares, alone;           /* gRPC without TLS: on the connection of a stream, or never */
+	bool carries;                 /* is such a stream */
 	struct http_buffer buffer;
 	uint64_t etcd_index;
 	int grpc_status;
@@ -29,12 +31,16 @@ struct http_call {
 	char error[CURL_ERROR_SIZE];
 };
 
+/* streams: of gRPC's that are open, whose connection others may share. */
+struct endpoint { char *url; unsigned streams; };
+
 struct http {
 	CURLM *multi;
-	char **endpoints;
+	struct endpoint *endpoints;
 	size_t endpoint_count, current;
 	char *ca, *certificate, *key;
 	struct http_call *calls;
+	bool launched;                /* since the last look at them */
 	CURL *spare[SPARE_HANDLES];
 	size_t spare_count;
 };
@@ -64,8 +70,8 @@ http_open(const struct http_settings *settings, struct http **out, char *reason)
 	http->endpoints = calloc(settings->endpoint_count + 1, sizeof *http->endpoints);
 	bool made = http->multi && http->endpoints;
 	for (size_t i = 0; made && i < settings->endpoint_count; i++) {
-		http->endpoints[http->endpoint_count] = strdup(settings->endpoints[i]);
-		made = http->endpoints[http->endpoint_count++] != NULL;
+		http->endpoints[http->endpoint_count].url = strdup(settings->endpoints[i]);
+		made = http->endpoints[http->endpoint_count++].url != NULL;
 	}
 	http->ca = copy_or_null(settings->ca);
 	http->certificate = copy_or_null(settings->certificate);
@@ -77,8 +83,16 @@ http_open(const struct http_settings *settings, struct http **out, char *reason)
 	}
 	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
 	curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+	curl_multi_setopt(http->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)INT32_MAX); /* as many as the server takes */
 	*out = http;
 	return STATUS_OK;
+}
+
+static void
+leave_stream(struct http_call *call)
+{
+	call->http->endpoints[call->endpoint].streams -= call->carries;
+	call->carries = false;
 }
 
 static void
@@ -89,6 +103,7 @@ free_call(struct http_call *call)
 	*call->link = call->next;
 	if (call->next)
 		call->next->link = call->link;
+	leave_stream(call);
 	if (call->easy) {
 		curl_multi_remove_handle(http->multi, call->easy);
 		if (http->spare_count < SPARE_HANDLES)
@@ -113,7 +128,7 @@ http_close(struct http *http)
 	if (http->multi)
 		curl_multi_cleanup(http->multi);
 	for (size_t i = 0; i < http->endpoint_count; i++)
-		free(http->endpoints[i]);
+		free(http->endpoints[i].url);
 	free(http->endpoints);
 	free(http->ca);
 	free(http->certificate);
@@ -211,6 +226,16 @@ header_value(const char *bytes, size_t size, const char *name, char *out, size_t
 	return true;
 }
 
+/* The stream of a call without end: others may go beside it. */
+static void
+carry(struct http_call *call)
+{
+	if (!call->request.grpc || !call->request.line || call->carries)
+		return;
+	call->carries = true;
+	call->http->endpoints[call->endpoint].streams++;
+}
+
 /* Trailers too. */
 static size_t
 on_header(char *bytes, size_t one, size_t count, void *context)
@@ -219,7 +244,9 @@ on_header(char *bytes, size_t one, size_t count, void *context)
 	size_t size = one * count;
 	char text[32];
 
-	if (header_value(bytes, size, "X-Etcd-Index:", text, sizeof text))
+	if (header_value(bytes, size, "HTTP/2 200", text, sizeof text))
+		carry(call);
+	else if (header_value(bytes, size, "X-Etcd-Index:", text, sizeof text))
 		call->etcd_index = strtoull(text, NULL, 10);
 	else if (header_value(bytes, size, "grpc-status:", text, sizeof text))
 		call->grpc_status = (int)strtol(text, NULL, 10);
@@ -274,6 +301,41 @@ set_tls(const struct http *http, CURL *easy)
 }
 
 static bool
+is_https(const struct http *http, size_t endpoint)
+{
+	return strncmp(http->endpoints[endpoint].url, "https:", 6) == 0;
+}
+
+bool
+http_keeps_grpc(const struct http *http)
+{
+	return is_https(http, http->current) || http->endpoints[http->current].streams > 0;
+}
+
+/*
+ * gRPC without TLS: libcurl before 8.0 fails where a request that knows beforehand that the server speaks HTTP/2 comes second on a
+ * connection, but lets one that would rather upgrade go there. So streams make connections, and all else goes beside them.
+ */
+static void
+set_version(struct http_call *call)
+{
+	CURL *easy = call->easy;
+	bool https = is_https(call->http, call->endpoint), grpc = call->request.grpc;
+
+	call->shares = grpc && !https && !call->request.line && !call->alone &&
+		       call->http->endpoints[call->endpoint].streams > 0;
+	bool alone = grpc && !https && !call->shares;
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+			 alone          ? (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
+			 : call->shares ? (long)CURL_HTTP_VERSION_2_0
+			 : grpc         ? (long)CURL_HTTP_VERSION_2TLS
+					: (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, (long)(grpc && https)); /* on the connection that is being made */
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)alone);
+	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, (long)(alone || call->request.once));
+}
+
+static bool
 launch(struct http_call *call)
 {
 	struct http *http = call->http;
@@ -281,18 +343,13 @@ launch(struct http_call *call)
 	char *url = NULL;
 
 	call->endpoint = http->current;
-	if (asprintf(&url, "%s%s", http->endpoints[call->endpoint], call->path) < 0)
+	if (asprintf(&url, "%s%s", http->endpoints[call->endpoint].url, call->path) < 0)
 		return false;
 	curl_easy_setopt(easy, CURLOPT_URL, url);
 	free(url);
+	set_version(call);
+	http->launched = true;
 	return curl_multi_add_handle(http->multi, easy) == CURLM_OK;
-}
-
-/* libcurl before 8.0 cannot use a connection for HTTP/2 without TLS a second time. */
-bool
-http_keeps_grpc(const struct http *http)
-{
-	return strncmp(http->endpoints[http->current], "https:", 6) == 0;
 }
 
 static void
@@ -305,16 +362,6 @@ set_options(struct http_call *call)
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* a store is no web site: no proxy from the environment */
-	if (!request->grpc) {
-		curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	} else if (http_keeps_grpc(call->http)) {
-		curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-		curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); /* on the connection that is there, or is being made */
-	} else {
-		curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
-		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-	}
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
@@ -425,11 +472,25 @@ tell(struct http_call *call, CURLcode code)
 	if (code == CURLE_OK)
 		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &result.code);
 	else
-		snprintf(reason, sizeof reason, "%s: %.120s%s", call->http->endpoints[call->endpoint],
+		snprintf(reason, sizeof reason, "%s: %.120s%s", call->http->endpoints[call->endpoint].url,
 		         call->error[0] ? call->error : curl_easy_strerror(code), advice(code));
 	result.body = call->buffer.bytes ? call->buffer.bytes : "";
 	result.size = call->buffer.size;
 	call->request.done(call->request.context, &result);
+}
+
+/* The stream had just ended, so it went as HTTP/1.1, where gRPC does nothing. */
+static bool
+missed_stream(struct http_call *call, CURLcode code)
+{
+	long version = 0;
+
+	curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
+	if (!call->shares || code != CURLE_OK || version != CURL_HTTP_VERSION_1_1)
+		return false;
+	call->alone = true;
+	call->buffer.size = 0;
+	return true;
 }
 
 static void
@@ -438,6 +499,8 @@ end(struct http_call *call, CURLcode code)
 	struct http *http = call->http;
 
 	curl_multi_remove_handle(http->multi, call->easy);
+	if (missed_stream(call, code) && launch(call))
+		return;
 	if (code != CURLE_OK && call->endpoint == http->current)
 		http_next(http);
 	if (is_unsent(code) && ++call->tried < http->endpoint_count && launch(call))
@@ -446,10 +509,9 @@ end(struct http_call *call, CURLcode code)
 	free_call(call);
 }
 
-static bool
+static void
 take_ended(struct http *http)
 {
-	bool any = false;
 	CURLMsg *message;
 	int left;
 
@@ -460,9 +522,7 @@ take_ended(struct http *http)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
 		end(call, code);
-		any = true;
 	}
-	return any;
 }
 
 void
@@ -470,12 +530,11 @@ http_poll(struct http *http, int timeout_ms)
 {
 	int running;
 
-	curl_multi_perform(http->multi, &running);
-	if (take_ended(http) || timeout_ms == 0)
-		return;
-	curl_multi_poll(http->multi, NULL, 0, timeout_ms, NULL);
-	curl_multi_perform(http->multi, &running);
-	(void)take_ended(http);
+	if (!http->launched && timeout_ms > 0)
+		curl_multi_poll(http->multi, NULL, 0, timeout_ms, NULL);
+	http->launched = false;
+	curl_multi_perform(http->multi, &running); /* it looks at all calls under way: once for each time is enough */
+	take_ended(http);
 }
 
 void
@@ -484,10 +543,16 @@ http_wake(struct http *http)
 	curl_multi_wakeup(http->multi);
 }
 
+bool
+http_is_current(const struct http_call *call)
+{
+	return call->endpoint == call->http->current;
+}
+
 const char *
 http_endpoint(const struct http *http)
 {
-	return http->endpoints[http->current];
+	return http->endpoints[http->current].url;
 }
 
 void

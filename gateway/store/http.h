@@ -41,6 +41,7 @@ struct http_request {
 	const char *body; size_t size; /* copied; NULL: none */
 	const char *content_type;   /* NULL: application/json */
 	const char *authorization;  /* value of the header; NULL: none */
+	bool once;                  /* the connection is closed after it */
 	bool grpc;                  /* HTTP/2, at once, with gRPC's headers; `authorization` is its metadata "token" */
 	unsigned timeout_ms;        /* 0: none, but for connecting */
 	/* Each line of a stream as it comes, or each message of gRPC's with its frame; then `body` stays empty. */
@@ -54,9 +55,11 @@ MUST_USE enum status http_open(const struct http_settings *settings, struct http
 void http_close(struct http *http);
 /* NULL: no memory. */
 struct http_call *http_send(struct http *http, const struct http_request *request);
+/* Is it at the endpoint in use? */
+bool http_is_current(const struct http_call *call);
 /* `done` will not be called. Not from a callback of the same call. */
 void http_cancel(struct http_call *call);
-/* Do what can be done; wait up to timeout_ms if nothing happens. Callbacks are called from here. */
+/* Send what is new, else wait up to timeout_ms for news; callbacks are called from here. */
 void http_poll(struct http *http, int timeout_ms);
 void http_wake(struct http *http);
 /* Does a gRPC request cost no connection of its own? */
