@@ -123,11 +123,12 @@ hook_absent(void *context, struct zone *zone)
 }
 
 static void
-hook_published(void *context, struct zone *zone, const struct zone_version *version)
+hook_published(void *context, struct zone *zone, const struct zone_version *before,
+	       const struct zone_version *version)
 {
 	struct gateway *gateway = context;
 
-	if (ixfr_published(gateway->ixfr, zone, version))
+	if (ixfr_published(gateway->ixfr, zone, before, version))
 		notify_zone(gateway->notify, zone, version);
 	gateway->hooks.published(gateway->hooks.context, zone);
 }
@@ -267,7 +268,6 @@ gateway_make_zone(struct gateway *gateway, const struct config_zone *config, str
 	zone->control = (void *)config;
 	atomic_store(&zone->role, config->catalog);
 	zone->store = at->store;
-	zone->committer = must(committer_zone_new(gateway->committer, zone));
 	atomic_store(&zone->update_settings, settings_update(config, before));
 	gateway_set_transfer(zone, gateway_transfer(gateway->config, config, before));
 	return zone;
@@ -373,8 +373,7 @@ gateway_forget_zone(struct gateway *gateway, struct zone *zone)
 {
 	ixfr_free_zone(zone);
 	notify_forget(gateway->notify, zone);
-	committer_zone_free(zone->committer);
-	zone->committer = NULL;
+	committer_forget(gateway->committer, zone);
 	gateway_note(gateway, zone, NULL);
 }
 

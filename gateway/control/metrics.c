@@ -208,10 +208,11 @@ metrics_dnstap(struct gateway *gateway, FILE *out)
 static bool
 write_updates(void *context, struct zone *zone)
 {
+	const struct zone_counters *counters = atomic_load_explicit(&zone->counters, memory_order_acquire);
 	FILE *out = context;
 
 	for (unsigned rcode = 0; rcode < RCODES; rcode++) {
-		uint64_t count = stat_read(&zone->updates[rcode]);
+		uint64_t count = counters ? stat_read(&counters->updates[rcode]) : 0;
 		if (count > 0 || rcode == 0) {
 			fputs("zonegate_updates_total{zone=\"", out);
 			metrics_label(out, zone->text);
@@ -225,7 +226,10 @@ write_updates(void *context, struct zone *zone)
 static bool
 write_conflicts(void *context, struct zone *zone)
 {
-	metrics_sample(context, "update_conflicts_total", "zone", zone->text, stat_read(&zone->conflicts));
+	const struct zone_counters *counters = atomic_load_explicit(&zone->counters, memory_order_acquire);
+
+	metrics_sample(context, "update_conflicts_total", "zone", zone->text,
+		       counters ? stat_read(&counters->conflicts) : 0);
 	return true;
 }
 

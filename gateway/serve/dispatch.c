@@ -273,7 +273,7 @@ refuse_update(struct exchange *exchange, struct zone *zone, const char *verdict)
 	unsigned rcode = exchange->compose.rcode;
 
 	if (zone != NULL)
-		stat_add_shared(&zone->updates[rcode < 23 ? rcode : 23], 1);
+		zone_count_update(zone, rcode);
 	if (exchange->dispatch->serve->audit != NULL)
 		audit_refused(exchange->dispatch->serve->audit, exchange->msg,
 			      (const struct sockaddr *)&exchange->peer->remote,
@@ -392,7 +392,7 @@ submit_update(struct exchange *exchange, struct zone *zone)
 		committer_submit(serve->committer, request);
 		return DISPATCH_LATER;
 	}
-	stat_add_shared(&zone->updates[request->rcode < 23 ? request->rcode : 23], 1);
+	zone_count_update(zone, request->rcode);
 	if (serve->audit != NULL)
 		audit_update(serve->audit, request, request->rcode == RCODE_NOTZONE ? "notzone" : "formerr",
 		             clock_monotonic_ns() - request->arrival_ns);

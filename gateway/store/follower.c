@@ -193,6 +193,7 @@ static void
 publish(struct follower *follower, struct follower_zone *at, struct zone_version *version)
 {
 	note_place(at, version);
+	at->before = atomic_load_explicit(&at->zone->current, memory_order_relaxed);
 	table_publish(follower->table, at->zone, version);
 	if (at->ready)
 		set_state(at, ZONE_READY);
@@ -466,6 +467,8 @@ publish_all(struct follower *follower)
 		}
 		at->finished = NULL;
 		replay_keep(at->replay);
+		if (at->place.version <= 1) /* just loaded: most zones of many never change again */
+			replay_rest(at->replay);
 	}
 }
 
@@ -562,7 +565,7 @@ tell_all(struct follower *follower)
 		struct follower_zone *at = follower->batch[i];
 		struct zone_version *version = atomic_load_explicit(&at->zone->current, memory_order_relaxed);
 		if (at->new_version && hooks->published)
-			hooks->published(hooks->context, at->zone, version);
+			hooks->published(hooks->context, at->zone, at->before, version);
 		if (at->new_version)
 			follower->store->ops->checkpoint(follower->store, at->zone, version, at->replay, false);
 		at->in_batch = at->new_version = at->waits = false;
@@ -611,6 +614,8 @@ checkpoint(struct follower *follower, struct follower_zone *at)
 
 	if (version && at->replay && !replay_removed(at->replay))
 		follower->store->ops->checkpoint(follower->store, at->zone, version, at->replay, true);
+	if (at->replay)
+		replay_rest(at->replay);
 }
 
 static void

@@ -19,8 +19,9 @@ struct follower_hooks {
 		       enum replay_fate fate, uint64_t version);
 	void (*failed)(void *context, uint64_t tag, enum status status, const char *reason);
 	void (*barrier)(void *context, uint64_t tag, enum status status);
-	/* The zone has a new version (once for each publish): NOTIFY. */
-	void (*published)(void *context, struct zone *zone, const struct zone_version *version);
+	/* The zone has a new version (once for each publish): NOTIFY. before: the one that it replaced; NULL: none. */
+	void (*published)(void *context, struct zone *zone, const struct zone_version *before,
+			  const struct zone_version *version);
 	/* The store does not know the zone: load its file. */
 	void (*absent)(void *context, struct zone *zone);
 	/* Ready for the first time, or not usable any more. */

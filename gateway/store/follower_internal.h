@@ -34,6 +34,7 @@ struct follower_zone {
 	bool rebuilding;            /* `draft` is built anew; what is served stays until the store says ready */
 	bool new_state;             /* tell hooks.state */
 	bool new_version;           /* this poll made one: tell hooks.published */
+	const struct zone_version *before; /* what it replaced; until the end of the batch, which is one RCU section */
 	struct zone_version *finished; /* between draft_finish and publishing */
 	struct follower_place place;
 	uint64_t changed_ms;        /* 0: checkpointed since, and not in follower->changed */

@@ -133,34 +133,48 @@ may_be_transferred(const struct zone *zone)
 	return settings != NULL && settings->allow_transfer != NULL;
 }
 
-bool
-ixfr_published(struct ixfr *ixfr, struct zone *zone, const struct zone_version *version)
+/* `version` is now the newest. True: the zone's history is still being read. */
+static bool
+advance_locked(struct ixfr_zone *at, const struct zone_version *version)
 {
-	struct ixfr_zone *at = may_be_transferred(zone) ? zone_of(ixfr, zone) :
-		atomic_load_explicit(&zone->ixfr, memory_order_acquire);
-
-	if (at == NULL)
-		return true;
 	pthread_mutex_lock(&at->mutex);
-	if (at->ended || !may_be_transferred(zone))
+	if (at->ended || !may_be_transferred(at->zone))
 		clear(at);
 	else
 		advance(at, version);
 	bool reading = at->reading;
 	pthread_mutex_unlock(&at->mutex);
-	return !reading;
+	return reading;
+}
+
+bool
+ixfr_published(struct ixfr *ixfr, struct zone *zone, const struct zone_version *before,
+	       const struct zone_version *version)
+{
+	struct ixfr_zone *at = atomic_load_explicit(&zone->ixfr, memory_order_acquire);
+
+	/* Most zones of many are loaded and never change: nothing is kept of them. */
+	if (at == NULL && before != NULL && may_be_transferred(zone)) {
+		at = zone_of(ixfr, zone);
+		if (at != NULL)
+			advance_locked(at, before);
+	}
+	if (at == NULL)
+		return true;
+	return !advance_locked(at, version);
 }
 
 bool
 ixfr_ready(struct ixfr *ixfr, struct zone *zone, const struct zone_version *version)
 {
-	struct ixfr_zone *at;
+	struct ixfr_zone *at = may_be_transferred(zone) && version->version > 1 /* the first one is its loading */
+				       ? zone_of(ixfr, zone)
+				       : atomic_load_explicit(&zone->ixfr, memory_order_acquire);
 
-	ixfr_published(ixfr, zone, version);
-	at = atomic_load_explicit(&zone->ixfr, memory_order_acquire);
-	if (at == NULL || version->version <= 1) /* the first version is its loading */
+	if (at == NULL)
 		return false;
-	return ixfr_history_add(at);
+	advance_locked(at, version);
+	return version->version > 1 && ixfr_history_add(at);
 }
 
 void

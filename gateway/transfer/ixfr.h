@@ -49,8 +49,12 @@ const struct ixfr_counters *ixfr_counters(const struct ixfr *ixfr);
  * come.
  */
 bool ixfr_ready(struct ixfr *ixfr, struct zone *zone, const struct zone_version *version);
-/* Hook of the follower; false: its history is still being read, `ready` will come. */
-bool ixfr_published(struct ixfr *ixfr, struct zone *zone, const struct zone_version *version);
+/*
+ * Hook of the follower; before: the version that this one replaced, NULL: none. False: its history is still being read,
+ * `ready` will come.
+ */
+bool ixfr_published(struct ixfr *ixfr, struct zone *zone, const struct zone_version *before,
+		    const struct zone_version *version);
 /* The zone is going: its log is not read any more after this. Before the follower drops it. */
 void ixfr_end_zone(struct ixfr *ixfr, struct zone *zone);
 /* No thread can reach the zone. */

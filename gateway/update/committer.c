@@ -351,7 +351,7 @@ static void
 turn_away(struct committer *committer, struct update_request *request, const char *why)
 {
 	stat_add_shared(&committer->counters.overflow, 1);
-	stat_add_shared(&request->zone->updates[RCODE_REFUSED], 1);
+	zone_count_update(request->zone, RCODE_REFUSED);
 	request->rcode = RCODE_REFUSED;
 	request->drop = request->transport == UPDATE_UDP;
 	ede_set(&request->ede, EDE_PROHIBITED, "%s", why);
@@ -368,17 +368,11 @@ patience_of(struct zone *zone)
 	return (settings && settings->timeout_ms ? settings->timeout_ms : 2000) * 1000000ull;
 }
 
-static struct committer_zone *
-zone_of(const struct zone *zone)
-{
-	return __atomic_load_n(&zone->committer, __ATOMIC_ACQUIRE);
-}
-
 /* The first of its kind, let in. */
 static void
 enter(struct committer *committer, struct update_request *request)
 {
-	struct committer_zone *zone = zone_of(request->zone);
+	struct committer_zone *zone = work_zone(committer, request->zone);
 	struct work *work = zone ? work_new(committer) : NULL;
 	struct work_outcome no_memory = {
 		.rcode = RCODE_SERVFAIL, .verdict = "limit", .ede = EDE_OTHER, .reason = "no memory"};
@@ -387,7 +381,7 @@ enter(struct committer *committer, struct update_request *request)
 	if (work == NULL || !work_claim(work, request->form)) {
 		if (work)
 			work_free(committer, work);
-		work_answer(committer, request, zone ? &no_memory : &work_closed);
+		work_answer(committer, request, &no_memory);
 		return;
 	}
 	work->zone = zone;
@@ -409,7 +403,7 @@ enter(struct committer *committer, struct update_request *request)
 void
 committer_submit(struct committer *committer, struct update_request *request)
 {
-	struct committer_zone *zone = zone_of(request->zone);
+	struct committer_zone *zone = work_zone_known(request->zone);
 
 	require(request->form != NULL && request->release != NULL);
 	if (zone && atomic_load_explicit(&zone->count, memory_order_relaxed) >= COMMITTER_QUEUE_ZONE) {
@@ -438,12 +432,12 @@ committer_submit(struct committer *committer, struct update_request *request)
 void
 committer_run(struct committer *committer, struct committer_job *job)
 {
-	struct committer_zone *zone = zone_of(job->zone);
+	struct committer_zone *zone = work_zone(committer, job->zone);
 	struct work *work = zone ? work_new(committer) : NULL;
 	WORK_LIST(todo);
 
 	if (work == NULL) {
-		job->done(job, zone ? STATUS_NO_MEMORY : STATUS_NOT_FOUND, 0, zone ? "no memory" : work_closed.reason);
+		job->done(job, STATUS_NO_MEMORY, 0, "no memory");
 		return;
 	}
 	work->zone = zone;
@@ -510,7 +504,7 @@ skipped(struct work *work, struct work_list *todo)
 	                                    .ede = EDE_NETWORK_ERROR, .reason = "others were faster, again and again"};
 	uint64_t most_ms = work->attempt < 7 ? 1ull << work->attempt : BACKOFF_MAX_MS;
 
-	stat_add_shared(&work->zone->zone->conflicts, 1);
+	zone_count_conflict(work->zone->zone);
 	work->fresh = true; /* the log has been read up to our own record */
 	if (work->attempt++ == 0 && !work_is_orphan(work) && clock_monotonic_ns() < work->deadline_ns) {
 		work_todo(todo, work);
@@ -524,12 +518,12 @@ committer_judged(void *context, struct zone *zone, const struct change *change, 
 		 uint64_t version)
 {
 	struct committer *committer = context;
-	struct committer_zone *own = zone_of(zone);
+	struct committer_zone *own = work_zone_known(zone);
 	struct work_outcome outcome = {
 		.status = STATUS_OK, .rcode = RCODE_NOERROR, .verdict = "applied", .version = version};
 	WORK_LIST(todo);
 
-	if (fate == REPLAY_APPLIED && own)
+	if (fate == REPLAY_APPLIED && own && own != &work_zone_ended)
 		outcome.serial = serial_of(own, change, version);
 	if (fate == REPLAY_APPLIED && change && change->origin.has_mac)
 		retransmit_applied(committer->retransmit, zone, change->origin.mac, clock_monotonic_ms());
@@ -708,30 +702,6 @@ committer_tick(void *context)
 
 /* ---- made and unmade ---- */
 
-struct committer_zone *
-committer_zone_new(struct committer *committer, struct zone *zone)
-{
-	struct committer_zone *own = calloc(1, sizeof *own);
-
-	if (own == NULL || line_init(&own->line) != STATUS_OK) {
-		free(own);
-		return NULL;
-	}
-	own->committer = committer;
-	own->zone = zone;
-	own->standby_end = &own->standby;
-	pthread_mutex_init(&own->mutex, NULL);
-	pthread_cond_init(&own->left, NULL);
-	pthread_mutex_lock(&committer->zones_mutex);
-	own->next = committer->zones;
-	if (own->next)
-		own->next->link = &own->next;
-	own->link = &committer->zones;
-	committer->zones = own;
-	pthread_mutex_unlock(&committer->zones_mutex);
-	return own;
-}
-
 /* One that waits, or that the store will not give back any more; NULL: threads are at the rest. Under the zone's mutex. */
 static struct work *
 pick_stranded(struct committer_zone *zone)
@@ -770,16 +740,18 @@ empty(struct committer_zone *zone)
 }
 
 void
-committer_zone_free(struct committer_zone *zone)
+committer_forget(struct committer *committer, struct zone *of)
 {
-	struct committer *committer = zone->committer;
-
 	pthread_mutex_lock(&committer->zones_mutex);
-	*zone->link = zone->next;
-	if (zone->next)
-		zone->next->link = zone->link;
+	struct committer_zone *zone = __atomic_exchange_n(&of->committer, &work_zone_ended, __ATOMIC_ACQ_REL);
+	if (zone && zone != &work_zone_ended) {
+		*zone->link = zone->next;
+		if (zone->next)
+			zone->next->link = zone->link;
+	}
 	pthread_mutex_unlock(&committer->zones_mutex);
-	__atomic_store_n(&zone->zone->committer, NULL, __ATOMIC_RELEASE);
+	if (zone == NULL || zone == &work_zone_ended)
+		return;
 	pthread_mutex_lock(&zone->mutex);
 	zone->closed = true;
 	pthread_mutex_unlock(&zone->mutex);

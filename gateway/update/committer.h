@@ -23,11 +23,10 @@ void committer_free(struct committer *committer);
 void committer_set(struct committer *committer, const struct committer_settings *settings);
 
 /*
- * At the zone's creation (the caller sets zone->committer), and when it has been dropped by its follower and taken out of the table: requests
- * still waiting are answered SERVFAIL; zone->committer is NULL then.
+ * A zone that has been dropped by its follower: requests still waiting are answered SERVFAIL, and so are those that come. Its first
+ * request made zone->committer; most zones of many never have one.
  */
-struct committer_zone *committer_zone_new(struct committer *committer, struct zone *zone);
-void committer_zone_free(struct committer_zone *zone);
+void committer_forget(struct committer *committer, struct zone *zone);
 
 /*
  * Take an UPDATE: verified, form checked (update_check_form said NOERROR), for request->zone. request->release is called exactly

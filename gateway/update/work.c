@@ -12,6 +12,52 @@ const struct work_outcome work_closed = {
 	.status = STATUS_NOT_FOUND, .rcode = RCODE_SERVFAIL, .verdict = "zone_removed", .ede = EDE_NOT_READY,
 	.reason = "the zone is not served any more"};
 
+/* ---- zones ---- */
+
+struct committer_zone work_zone_ended = {.mutex = PTHREAD_MUTEX_INITIALIZER, .closed = true};
+
+/* The committer's mutex is held. NULL: no memory. */
+static struct committer_zone *
+zone_new(struct committer *committer, struct zone *zone)
+{
+	const struct zone_version *current = atomic_load_explicit(&zone->current, memory_order_acquire);
+	struct committer_zone *own = calloc(1, sizeof *own);
+
+	if (own == NULL || line_init(&own->line) != STATUS_OK) {
+		free(own);
+		return NULL;
+	}
+	own->committer = committer;
+	own->zone = zone;
+	own->standby_end = &own->standby;
+	own->seen_version = current ? current->version : 0;
+	own->seen_serial = current ? current->serial : 0;
+	pthread_mutex_init(&own->mutex, NULL);
+	pthread_cond_init(&own->left, NULL);
+	own->next = committer->zones;
+	if (own->next)
+		own->next->link = &own->next;
+	own->link = &committer->zones;
+	committer->zones = own;
+	__atomic_store_n(&zone->committer, own, __ATOMIC_RELEASE);
+	return own;
+}
+
+struct committer_zone *
+work_zone(struct committer *committer, struct zone *zone)
+{
+	struct committer_zone *own = work_zone_known(zone);
+
+	if (own)
+		return own;
+	pthread_mutex_lock(&committer->zones_mutex);
+	own = work_zone_known(zone);
+	if (own == NULL)
+		own = zone_new(committer, zone);
+	pthread_mutex_unlock(&committer->zones_mutex);
+	return own;
+}
+
 /* ---- works ---- */
 
 struct work *
@@ -170,10 +216,8 @@ work_deliver(struct committer *committer, struct update_request *request, const 
 {
 	uint64_t duration_ns = clock_monotonic_ns() - request->arrival_ns;
 	struct work_config *settings = atomic_load_explicit(&committer->settings, memory_order_acquire);
-	struct zone *zone = request->zone;
 
-	stat_add_shared(&zone->updates[request->rcode < ARRAY_SIZE(zone->updates) ? request->rcode : RCODE_SERVFAIL],
-			1);
+	zone_count_update(request->zone, request->rcode);
 	stat_observe(&committer->counters.duration, duration_ns);
 	audit_update(settings->audit, request, verdict, duration_ns);
 	quota_leave(committer->quota, (const struct sockaddr *)&request->client);

@@ -111,6 +111,17 @@ struct work_outcome {
 /* The zone is not served any more. */
 extern const struct work_outcome work_closed;
 
+/* zone->committer of a zone that is gone: it is closed, so nobody gets in. */
+extern struct committer_zone work_zone_ended;
+/* NULL: nothing was ever asked of it. */
+static inline struct committer_zone *
+work_zone_known(const struct zone *zone)
+{
+	return __atomic_load_n(&zone->committer, __ATOMIC_ACQUIRE);
+}
+/* Made where there is none; NULL: no memory. In an RCU section. */
+struct committer_zone *work_zone(struct committer *committer, struct zone *zone);
+
 /* From the pool; NULL: no memory. */
 struct work *work_new(struct committer *committer);
 void work_free(struct committer *committer, struct work *work);

@@ -467,6 +467,10 @@ draft_finish(struct draft *draft, struct zone_version **version)
 	}
 	finish_negative(draft->version);
 	*version = draft->version;
+	if (draft->edit.garbage_count == 0) { /* room that a new zone did not need */
+		free(draft->edit.garbage);
+		draft->edit.garbage = NULL;
+	}
 	draft->version->garbage = draft->edit.garbage;
 	draft->version->garbage_count = draft->edit.garbage_count;
 	*draft = (struct draft){0};

@@ -9,7 +9,8 @@
 
 /*
  * The window. Names: a hash table of single blocks, which also hang in a list in the order of their last change, so that what
- * has left the window is dropped from the list's head. Ids: a ring indexed by version.
+ * has left the window is dropped from the list's head. Ids: a ring indexed by version. Most zones of many rest: their names
+ * are packed, in a sixth of the memory.
  */
 struct replay_name {
 	struct replay_name *next;           /* in its bucket */
@@ -30,20 +31,27 @@ struct replay_id {
 	uint8_t bytes[VERSION_ID_SIZE];
 };
 
-struct replay {
+/* Of a zone that changes. */
+struct replay_table {
 	struct replay_name **buckets;
-	size_t bucket_count, name_count; /* bucket_count: a power of two, or 0 */
+	size_t bucket_count, name_count; /* bucket_count: a power of two */
 	struct replay_name *oldest, *newest;
+	struct replay_mark *marks;
+	size_t mark_count, mark_room;
+	struct replay_state kept;        /* at the last replay_keep */
+};
+
+struct replay {
+	struct replay_table *table;      /* NULL: the names are packed */
+	uint8_t *packed;                 /* see pack_name */
+	uint32_t packed_size, packed_room;
 	struct replay_id *ids;
 	size_t id_room;                  /* a power of two, or 0 */
 	uint64_t id_first;               /* oldest version whose id is known; the newest is state.state_version */
-	struct replay_state state, kept; /* now, and at the last replay_keep */
-	struct replay_mark *marks;
-	size_t mark_count, mark_room;
-	/* Names restored and not needed yet, each a version (8 octets) and a name: most zones of many never change. */
-	uint8_t *packed;
-	size_t packed_size, packed_room;
+	struct replay_state state;
 };
+
+#define REST_NAMES 64 /* more are not packed when the zone rests: the next change would take them apart again */
 
 /* ---- the window ---- */
 
@@ -62,26 +70,35 @@ replay_new(void)
 	return replay;
 }
 
+static void
+table_free(struct replay_table *table)
+{
+	if (!table)
+		return;
+	for (struct replay_name *name = table->oldest, *newer; name; name = newer) {
+		newer = name->newer;
+		free(name);
+	}
+	free(table->buckets);
+	free(table->marks);
+	free(table);
+}
+
 void
 replay_free(struct replay *replay)
 {
 	if (!replay)
 		return;
-	for (struct replay_name *name = replay->oldest, *newer; name; name = newer) {
-		newer = name->newer;
-		free(name);
-	}
+	table_free(replay->table);
 	free(replay->packed);
-	free(replay->buckets);
 	free(replay->ids);
-	free(replay->marks);
 	free(replay);
 }
 
 static struct replay_name **
-find_slot(const struct replay *replay, const uint8_t *name, size_t size, uint64_t hash)
+find_slot(const struct replay_table *table, const uint8_t *name, size_t size, uint64_t hash)
 {
-	struct replay_name **slot = &replay->buckets[hash & (replay->bucket_count - 1)];
+	struct replay_name **slot = &table->buckets[hash & (table->bucket_count - 1)];
 
 	while (*slot && ((*slot)->hash != hash || (*slot)->size != size || memcmp((*slot)->name, name, size) != 0))
 		slot = &(*slot)->next;
@@ -89,69 +106,69 @@ find_slot(const struct replay *replay, const uint8_t *name, size_t size, uint64_
 }
 
 static struct replay_name *
-find_name(const struct replay *replay, const uint8_t *name)
+find_name(const struct replay_table *table, const uint8_t *name)
 {
 	size_t size = name_size(name);
-	return replay->bucket_count ? *find_slot(replay, name, size, hash_bytes(name, size)) : NULL;
+	return table->bucket_count ? *find_slot(table, name, size, hash_bytes(name, size)) : NULL;
 }
 
 static bool
-grow_buckets(struct replay *replay)
+grow_buckets(struct replay_table *table)
 {
-	size_t count = replay->bucket_count ? replay->bucket_count * 2 : 64;
+	size_t count = table->bucket_count ? table->bucket_count * 2 : 16;
 	struct replay_name **buckets = calloc(count, sizeof *buckets);
 
 	if (!buckets)
 		return false;
-	for (struct replay_name *name = replay->oldest; name; name = name->newer) {
+	for (struct replay_name *name = table->oldest; name; name = name->newer) {
 		struct replay_name **slot = &buckets[name->hash & (count - 1)];
 		name->next = *slot;
 		*slot = name;
 	}
-	free(replay->buckets);
-	replay->buckets = buckets;
-	replay->bucket_count = count;
+	free(table->buckets);
+	table->buckets = buckets;
+	table->bucket_count = count;
 	return true;
 }
 
 static void
-unlink_order(struct replay *replay, struct replay_name *name)
+unlink_order(struct replay_table *table, struct replay_name *name)
 {
-	*(name->older ? &name->older->newer : &replay->oldest) = name->newer;
-	*(name->newer ? &name->newer->older : &replay->newest) = name->older;
+	*(name->older ? &name->older->newer : &table->oldest) = name->newer;
+	*(name->newer ? &name->newer->older : &table->newest) = name->older;
 }
 
 static void
-link_newest(struct replay *replay, struct replay_name *name)
+link_newest(struct replay_table *table, struct replay_name *name)
 {
-	name->older = replay->newest;
+	name->older = table->newest;
 	name->newer = NULL;
-	*(replay->newest ? &replay->newest->newer : &replay->oldest) = name;
-	replay->newest = name;
+	*(table->newest ? &table->newest->newer : &table->oldest) = name;
+	table->newest = name;
 }
 
 static void
-forget_name(struct replay *replay, struct replay_name *name)
+forget_name(struct replay_table *table, struct replay_name *name)
 {
-	*find_slot(replay, name->name, name->size, name->hash) = name->next;
-	unlink_order(replay, name);
-	replay->name_count--;
+	*find_slot(table, name->name, name->size, name->hash) = name->next;
+	unlink_order(table, name);
+	table->name_count--;
 	free(name);
 }
 
 /* Note the change of a name; NULL without memory. Returns the entry; *before gets its version until now. */
 static struct replay_name *
-touch_name(struct replay *replay, const uint8_t *name, uint64_t version, uint64_t *before)
+touch_name(struct replay_table *table, const uint8_t *name, uint64_t version, uint64_t *before)
 {
 	size_t size = name_size(name);
 	uint64_t hash = hash_bytes(name, size);
 
-	if (replay->name_count >= replay->bucket_count && !grow_buckets(replay))
+	if (table->name_count >= table->bucket_count && !grow_buckets(table))
 		return NULL;
-	struct replay_name **slot = find_slot(replay, name, size, hash), *entry = *slot;
+	struct replay_name **slot = find_slot(table, name, size, hash), *entry = *slot;
 	if (entry) {
 		*before = entry->version;
-		unlink_order(replay, entry);
+		unlink_order(table, entry);
 	} else {
 		entry = malloc(sizeof *entry + size);
 		if (!entry)
@@ -161,61 +178,119 @@ touch_name(struct replay *replay, const uint8_t *name, uint64_t version, uint64_
 		memcpy(entry->name, name, size);
 		entry->next = NULL;
 		*slot = entry;
-		replay->name_count++;
+		table->name_count++;
 		*before = 0;
 	}
 	entry->version = version;
-	link_newest(replay, entry);
+	link_newest(table, entry);
 	return entry;
 }
 
-/* The packed name at *offset, which moves on; NULL after the last. */
-static const uint8_t *
-next_packed(const struct replay *replay, size_t *offset, uint64_t *version)
+/* Octets that both end in. */
+static size_t
+common_end(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size)
 {
-	if (*offset == replay->packed_size)
-		return NULL;
-	memcpy(version, replay->packed + *offset, sizeof *version);
-	const uint8_t *name = replay->packed + *offset + sizeof *version;
-	*offset += sizeof *version + name_size(name);
-	return name;
+	size_t common = 0;
+
+	while (common < a_size && common < b_size && a[a_size - common - 1] == b[b_size - common - 1])
+		common++;
+	return common;
 }
+
+/*
+ * Packed names, one after the other: version (8 octets), how many octets it has of its own, how many more it shares with the
+ * end of the first one, its own octets. The first one, which has all of its own, is at octet 10.
+ */
+#define PACKED_HEAD (sizeof(uint64_t) + 2)
 
 /* False: no memory. */
 static bool
 pack_name(struct replay *replay, const uint8_t *name, uint64_t version)
 {
-	size_t size = name_size(name), need = replay->packed_size + sizeof version + size;
+	const uint8_t *first = replay->packed ? replay->packed + PACKED_HEAD : NULL;
+	size_t size = name_size(name), shared = first ? common_end(name, size, first, first[-2]) : 0, own = size - shared;
+	size_t need = replay->packed_size + PACKED_HEAD + own;
 
 	if (need > replay->packed_room) {
-		size_t room = need < 128 ? 128 : need + need / 2;
-		uint8_t *packed = realloc(replay->packed, room);
+		size_t room = need < 256 ? (need + 15) & ~(size_t)15 : need + need / 2;
+		uint8_t *packed = room <= UINT32_MAX ? realloc(replay->packed, room) : NULL;
 		if (!packed)
 			return false;
 		replay->packed = packed;
-		replay->packed_room = room;
+		replay->packed_room = (uint32_t)room;
 	}
-	memcpy(replay->packed + replay->packed_size, &version, sizeof version);
-	memcpy(replay->packed + replay->packed_size + sizeof version, name, size);
-	replay->packed_size = need;
+	uint8_t *at = replay->packed + replay->packed_size;
+	memcpy(at, &version, sizeof version);
+	at[8] = (uint8_t)own;
+	at[9] = (uint8_t)shared;
+	memcpy(at + PACKED_HEAD, name, own);
+	replay->packed_size = (uint32_t)need;
 	return true;
 }
 
-/* False: no memory; the rest stays packed. */
+/* The packed name at *offset, which moves on; false after the last. */
 static bool
-unpack(struct replay *replay)
+next_packed(const struct replay *replay, size_t *offset, uint8_t name[NAME_MAX_SIZE], uint64_t *version)
 {
-	size_t offset = 0;
-	uint64_t version, before;
-	const uint8_t *name;
+	if (*offset == replay->packed_size)
+		return false;
+	const uint8_t *at = replay->packed + *offset, *first = replay->packed + PACKED_HEAD;
+	size_t own = at[8], shared = at[9];
+	memcpy(version, at, sizeof *version);
+	memcpy(name, at + PACKED_HEAD, own);
+	memcpy(name + own, first + first[-2] - shared, shared);
+	*offset += PACKED_HEAD + own;
+	return true;
+}
 
-	while ((name = next_packed(replay, &offset, &version)))
-		if (!touch_name(replay, name, version, &before))
-			return false;
+static void
+drop_packed(struct replay *replay)
+{
 	free(replay->packed);
 	replay->packed = NULL;
 	replay->packed_size = replay->packed_room = 0;
+}
+
+/* The table, for a change; false: no memory, the names stay packed. */
+static bool
+unpack(struct replay *replay)
+{
+	uint8_t name[NAME_MAX_SIZE];
+	uint64_t version, before;
+	size_t offset = 0;
+
+	if (replay->table)
+		return true;
+	struct replay_table *table = calloc(1, sizeof *table);
+	while (table && next_packed(replay, &offset, name, &version))
+		if (!touch_name(table, name, version, &before)) {
+			table_free(table);
+			table = NULL;
+		}
+	if (!table)
+		return false;
+	table->kept = replay->state;
+	replay->table = table;
+	drop_packed(replay);
 	return true;
+}
+
+void
+replay_rest(struct replay *replay)
+{
+	struct replay_table *table = replay->table;
+	bool packed = true;
+
+	if (!table || table->name_count > REST_NAMES || table->mark_count > 0)
+		return;
+	for (const struct replay_name *name = table->oldest; name && packed; name = name->newer)
+		packed = pack_name(replay, name->name, name->version);
+	if (!packed) {
+		drop_packed(replay);
+		return;
+	}
+	table_free(table);
+	replay->table = NULL;
 }
 
 /* A ring that holds every version from `first` to `last`. */
@@ -262,11 +337,15 @@ window_start(uint64_t version)
 void
 replay_keep(struct replay *replay)
 {
-	replay->kept = replay->state;
-	replay->mark_count = 0;
+	struct replay_table *table = replay->table;
 	uint64_t start = window_start(replay->state.state_version);
-	while (replay->oldest && replay->oldest->version <= start)
-		forget_name(replay, replay->oldest);
+
+	if (!table)
+		return;
+	table->kept = replay->state;
+	table->mark_count = 0;
+	while (table->oldest && table->oldest->version <= start)
+		forget_name(table, table->oldest);
 	if (replay->id_first < start)
 		replay->id_first = start;
 }
@@ -278,13 +357,17 @@ replay_keep(struct replay *replay)
 void
 replay_undo(struct replay *replay)
 {
-	while (replay->mark_count) {
-		struct replay_mark *mark = &replay->marks[--replay->mark_count];
+	struct replay_table *table = replay->table;
+
+	if (!table)
+		return;
+	while (table->mark_count) {
+		struct replay_mark *mark = &table->marks[--table->mark_count];
 		mark->name->version = mark->version;
 		if (mark->version == 0)
-			forget_name(replay, mark->name);
+			forget_name(table, mark->name);
 	}
-	replay->state = replay->kept;
+	replay->state = table->kept;
 }
 
 bool
@@ -304,8 +387,12 @@ replay_thaw(struct replay *replay, uint64_t now_us)
 {
 	if (!replay->state.frozen || !replay->state.until_us || replay->state.until_us > now_us)
 		return false;
-	replay->state.frozen = replay->kept.frozen = false;
-	replay->state.until_us = replay->kept.until_us = 0;
+	replay->state.frozen = false;
+	replay->state.until_us = 0;
+	if (replay->table) {
+		replay->table->kept.frozen = false;
+		replay->table->kept.until_us = 0;
+	}
 	return true;
 }
 
@@ -320,13 +407,13 @@ replay_each_name(const struct replay *replay, void (*each)(void *context, const 
 		 void *context)
 {
 	uint64_t start = window_start(replay->state.state_version), version;
-	const uint8_t *packed;
+	uint8_t packed[NAME_MAX_SIZE];
 	size_t offset = 0;
 
-	while ((packed = next_packed(replay, &offset, &version)))
+	while (next_packed(replay, &offset, packed, &version))
 		if (version > start)
 			each(context, packed, version);
-	for (const struct replay_name *name = replay->oldest; name; name = name->newer)
+	for (const struct replay_name *name = replay->table ? replay->table->oldest : NULL; name; name = name->newer)
 		if (name->version > start)
 			each(context, name->name, name->version);
 }
@@ -334,13 +421,13 @@ replay_each_name(const struct replay *replay, void (*each)(void *context, const 
 enum status
 replay_restore(struct replay *replay, const struct replay_state *state)
 {
-	require(replay->name_count == 0 && replay->mark_count == 0 && replay->packed_size == 0);
+	require(!replay->table && replay->packed_size == 0);
 	uint64_t start = window_start(state->state_version);
 	free(replay->ids);
 	replay->ids = NULL;
 	replay->id_room = 0;
 	replay->id_first = start;
-	replay->state = replay->kept = *state;
+	replay->state = *state;
 	return grow_ids(replay, start, state->state_version) ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
@@ -395,7 +482,7 @@ say(struct judge *judge, enum replay_fate fate, const char *format, ...)
 static bool
 changed_since(const struct judge *judge, const uint8_t *owner)
 {
-	const struct replay_name *name = find_name(judge->replay, owner);
+	const struct replay_name *name = find_name(judge->replay->table, owner);
 	return name && name->version > judge->change->base;
 }
 
@@ -631,22 +718,22 @@ apply_content(struct judge *judge, struct draft *content)
 /* ---- what an applied change leaves behind ---- */
 
 static bool
-note_name(struct replay *replay, const uint8_t *owner, uint64_t version)
+note_name(struct replay_table *table, const uint8_t *owner, uint64_t version)
 {
 	uint64_t before;
 
-	if (replay->mark_count == replay->mark_room) {
-		size_t room = replay->mark_room ? replay->mark_room * 2 : 64;
-		struct replay_mark *marks = realloc(replay->marks, room * sizeof *marks);
+	if (table->mark_count == table->mark_room) {
+		size_t room = table->mark_room ? table->mark_room * 2 : 64;
+		struct replay_mark *marks = realloc(table->marks, room * sizeof *marks);
 		if (!marks)
 			return false;
-		replay->marks = marks;
-		replay->mark_room = room;
+		table->marks = marks;
+		table->mark_room = room;
 	}
-	struct replay_name *name = touch_name(replay, owner, version, &before);
+	struct replay_name *name = touch_name(table, owner, version, &before);
 	if (!name)
 		return false;
-	replay->marks[replay->mark_count++] = (struct replay_mark){name, before};
+	table->marks[table->mark_count++] = (struct replay_mark){name, before};
 	return true;
 }
 
@@ -658,12 +745,12 @@ note_change(struct judge *judge, uint64_t made, const uint8_t id[VERSION_ID_SIZE
 	const struct change *change = judge->change;
 	bool again = replay->state.removed; /* made again: exclusive, judge_place has seen to that */
 
-	if (!grow_ids(replay, window_start(replay->kept.state_version), made))
+	if (!grow_ids(replay, window_start(replay->table->kept.state_version), made))
 		return false;
 	memcpy(replay->ids[made & (replay->id_room - 1)].bytes, id, VERSION_ID_SIZE);
 	replay->state.state_version = made;
 	for (size_t i = 0; i < change->op_count; i++)
-		if (!note_name(replay, change->ops[i].owner, made))
+		if (!note_name(replay->table, change->ops[i].owner, made))
 			return false;
 	if (change->frozen >= 0 || change->removed || change->snapshot || again)
 		replay->state.all = made;
@@ -692,12 +779,12 @@ apply(struct judge *judge, struct draft *content)
 }
 
 enum replay_fate
-replay_judge(const struct replay *replay, const struct draft *draft, const struct change *change, char *reason)
+replay_judge(struct replay *replay, const struct draft *draft, const struct change *change, char *reason)
 {
-	struct judge judge = {.replay = (struct replay *)(uintptr_t)replay, .draft = (struct draft *)(uintptr_t)draft,
+	struct judge judge = {.replay = replay, .draft = (struct draft *)(uintptr_t)draft,
 	                      .change = change, .reason = reason};
 
-	return judge_place(&judge);
+	return unpack(judge.replay) ? judge_place(&judge) : no_memory(&judge);
 }
 
 enum replay_fate

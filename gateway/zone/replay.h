@@ -41,7 +41,7 @@ enum replay_fate replay_change(struct replay *replay, struct draft *draft, const
                                const uint8_t *record, size_t size, struct draft *content, char *reason);
 
 /* The first half of that, without the content: APPLIED where the place of the change in the log is no reason against it. */
-enum replay_fate replay_judge(const struct replay *replay, const struct draft *draft, const struct change *change,
+enum replay_fate replay_judge(struct replay *replay, const struct draft *draft, const struct change *change,
 			      char *reason);
 
 /* What was applied since the last of these two calls is kept, or taken out of the window again (the draft was dropped). */
@@ -50,6 +50,9 @@ void replay_undo(struct replay *replay);
 
 /* One op of a change that was judged already; what draft.h says of draft_add, draft_set and the deletions. */
 MUST_USE enum status replay_op(struct draft *draft, const struct change_op *op);
+
+/* After replay_keep: no change is near, less memory will do. */
+void replay_rest(struct replay *replay);
 
 bool replay_removed(const struct replay *replay);
 uint64_t replay_frozen_until(const struct replay *replay); /* 0: no end */

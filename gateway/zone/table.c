@@ -208,6 +208,7 @@ table_zone_free(struct zone *zone)
 	if (zone == NULL)
 		return;
 	require(zone->table == NULL);
+	free(atomic_load(&zone->counters));
 	free(zone);
 }
 
@@ -215,7 +216,43 @@ table_zone_free(struct zone *zone)
 static void
 zone_free(void *owner)
 {
-	free(owner);
+	struct zone *zone = owner;
+
+	free(atomic_load(&zone->counters));
+	free(zone);
+}
+
+/* NULL: no memory, and nothing is counted. */
+static struct zone_counters *
+zone_counters(struct zone *zone)
+{
+	struct zone_counters *have = atomic_load_explicit(&zone->counters, memory_order_acquire), *made;
+
+	if (have != NULL || (made = calloc(1, sizeof *made)) == NULL)
+		return have;
+	if (atomic_compare_exchange_strong(&zone->counters, &have, made))
+		return made;
+	free(made);
+	return have;
+}
+
+void
+zone_count_update(struct zone *zone, unsigned rcode)
+{
+	struct zone_counters *counters = zone_counters(zone);
+	unsigned last = ARRAY_SIZE(counters->updates) - 1;
+
+	if (counters != NULL)
+		stat_add_shared(&counters->updates[rcode < last ? rcode : last], 1);
+}
+
+void
+zone_count_conflict(struct zone *zone)
+{
+	struct zone_counters *counters = zone_counters(zone);
+
+	if (counters != NULL)
+		stat_add_shared(&counters->conflicts, 1);
 }
 
 enum status

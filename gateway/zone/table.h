@@ -21,6 +21,12 @@ enum zone_state {
 	ZONE_REMOVED,
 };
 
+/* Shared: any thread adds. */
+struct zone_counters {
+	stat_counter updates[24]; /* by RCODE; 23: all others */
+	stat_counter conflicts;
+};
+
 struct zone {
 	const uint8_t *name;              /* absolute, lower case */
 	size_t name_size;
@@ -40,12 +46,15 @@ struct zone {
 	void *follower;                    /* struct follower_zone, store/follower.h */
 	void *control;                     /* struct config_zone, control/config.h; changed with gateway->loads held */
 	_Atomic int role;                  /* enum config_catalog, control/config.h */
-	stat_counter updates[24];          /* by RCODE (shared) */
-	stat_counter conflicts;
+	_Atomic(struct zone_counters *) counters; /* NULL: all are 0, as in most zones of many */
 	/* for table.c */
 	struct table *table;               /* NULL: in none */
 	struct version_chain chain;
 };
+
+/* An UPDATE answered; a change that lost a race. Any thread. */
+void zone_count_update(struct zone *zone, unsigned rcode);
+void zone_count_conflict(struct zone *zone);
 
 struct table;
 

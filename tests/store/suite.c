@@ -90,9 +90,9 @@ on_absent(void *context, struct zone *zone)
 }
 
 static void
-on_published(void *context, struct zone *zone, const struct zone_version *version)
+on_published(void *context, struct zone *zone, const struct zone_version *before, const struct zone_version *version)
 {
-	(void)context, (void)zone, (void)version;
+	(void)context, (void)zone, (void)before, (void)version;
 	pthread_mutex_lock(&suite.mutex);
 	suite.published++;
 	pthread_mutex_unlock(&suite.mutex);

@@ -254,7 +254,6 @@ build_with(unsigned timeout_ms, bool deaf)
 	hooks.context = house.committer;
 	house.zone = table_zone_new(UPDATE_TEXT_ZONE);
 	house.zone->store = house.store;
-	house.zone->committer = committer_zone_new(house.committer, house.zone);
 	atomic_store(&house.zone->update_settings, settings);
 	assert_int_equal(table_add(house.table, house.zone), STATUS_OK);
 	assert_int_equal(follower_start(house.store, house.table, &hooks, &house.follower), STATUS_OK);
@@ -303,7 +302,7 @@ tear_down(void **state)
 	struct update_settings *settings = atomic_load(&house.zone->update_settings);
 	rcu_thread_offline();
 	follower_drop(house.follower, house.zone);
-	committer_zone_free(house.zone->committer);
+	committer_forget(house.committer, house.zone);
 	follower_stop(house.follower);
 	rcu_thread_online();
 	assert_int_equal(table_remove(house.table, house.zone), STATUS_OK);
@@ -669,7 +668,6 @@ static void
 who_waits_when_the_zone_goes_is_told(void **state)
 {
 	struct sent *sent[30];
-	struct committer_zone *own = house.zone->committer;
 	char message[60];
 
 	(void)state;
@@ -681,12 +679,12 @@ who_waits_when_the_zone_goes_is_told(void **state)
 	rcu_thread_offline();
 	follower_drop(house.follower, house.zone);
 	rcu_thread_online();
-	committer_zone_free(own);
+	committer_forget(house.committer, house.zone);
 	for (unsigned i = 0; i < ARRAY_SIZE(sent); i++)
 		assert_string_equal(outcome(sent[i]), "SERVFAIL");
 	assert_string_equal(outcome(send_update("U late 300 IN A 192.0.2.7")), "SERVFAIL");
 	memory_fail(house.store, STATUS_OK, 0);
-	house.zone->committer = committer_zone_new(house.committer, house.zone);
+	house.zone->committer = NULL;
 	assert_int_equal(follower_add(house.follower, house.zone), STATUS_OK);
 }
 

@@ -36,7 +36,13 @@ on_failed(void *context, uint64_t tag, enum status status, const char *reason)
 	failed++;
 }
 
-static void on_published(void *context, struct zone *of, const struct zone_version *version) { (void)context, (void)of, (void)version; published++; }
+static void
+on_published(void *context, struct zone *of, const struct zone_version *before, const struct zone_version *version)
+{
+	(void)context, (void)of, (void)before, (void)version;
+	published++;
+}
+
 static void on_absent(void *context, struct zone *of) { (void)context, (void)of; absent++; }
 static void on_tick(void *context) { (void)context; ticks++; }
 
