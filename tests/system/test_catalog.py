@@ -1,13 +1,13 @@
 """Catalog zones (RFC 9432): Knot and BIND as secondaries of one that the gateway produces follow additions and removals by themselves;
 of one that it consumes the members come and go with nsupdate, and a broken one keeps its last good members."""
 import os
-import shutil
 import time
 
 import pytest
 
-from conftest import LONG, free_port, keyfile, run
-from system.test_secondaries import Bind, Knot, fetch_zone, soa_serial_of
+from conftest import LONG, free_port, run
+from system.peers import SecondaryBind, SecondaryKnot, soa_serial_of
+from system.test_secondaries import fetch_zone
 
 PRODUCE = """
 server: {listen: [127.0.0.1@PORT], state-dir: state, control-socket: zonegate.sock, http: 127.0.0.1@HTTP}
@@ -67,22 +67,22 @@ def members(port, catalog="catalog.test.", signed=False):
     return found
 
 
-class CatalogBind(Bind):
+class CatalogBind(SecondaryBind):
+    options = "min-refresh-time 1; min-retry-time 1; allow-transfer { any; };"
+
+    def zones(self):
+        primaries = self.primaries()
+        return """zone "catalog.test" { type secondary; primaries { %s }; file "catalog"; %s };
+""" % (primaries, 'allow-notify { key "dhcp."; };' if self.signed else "")
+
     def config(self):
-        key = ' key "dhcp."' if self.signed else ""
-        return (keyfile() + """options { directory "%s"; listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; }; pid-file "pid";
-recursion no; notify no; dnssec-validation no; session-keyfile "session.key"; min-refresh-time 1; min-retry-time 1; allow-transfer { any; };
-catalog-zones { zone "catalog.test" default-masters { 127.0.0.1 port %d%s; } in-memory yes min-update-interval 0; }; };
-controls { };
-zone "catalog.test" { type secondary; primaries { 127.0.0.1 port %d%s; }; file "catalog"; %s };
-""" % (self.dir, self.port, self.primary.port, key, self.primary.port, key, 'allow-notify { key "dhcp."; };' if self.signed else ""))
+        self.options = CatalogBind.options + ' catalog-zones { zone "catalog.test" default-masters { %s } in-memory yes min-update-interval 0; };' % self.primaries()
+        return super().config()
 
 
-class CatalogKnot(Knot):
-    def config(self):
-        whole = super().config()
-        head = whole[:whole.index("zone:\n")]
-        return head + """template:
+class CatalogKnot(SecondaryKnot):
+    def zones(self):
+        return self.head() + """template:
   - id: member
     storage: "%s"
     master: gateway
@@ -102,9 +102,6 @@ def start(make_gateway, folder):
     running = []
 
     def go(signed, files=None):
-        for program in ("named", "knotd"):
-            if not shutil.which(program) and not os.path.exists("/usr/sbin/" + program):
-                pytest.skip("%s is not installed" % program)
         primary = type("Primary", (), {"port": free_port()})
         secondaries = [kind(folder, primary, signed) for kind in (CatalogBind, CatalogKnot)]
         targets = ", ".join(("{address: 127.0.0.1@%d, key: dhcp.}" if signed else "127.0.0.1@%d") % s.port for s in secondaries)

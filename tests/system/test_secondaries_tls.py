@@ -6,34 +6,40 @@ import re
 import pytest
 
 from conftest import CONFIG, LONG, SECRET, TOP, free_port, run
+from system.peers import SecondaryBind, SecondaryNsd
 from test_client_certificates import client, rename_ca
-from test_secondaries import ORIGIN, Bind, Changes, Nsd, metric
+from test_secondaries import ORIGIN, Changes, metric
 from test_tls import make_ca, make_certificate
 
 UPDATES = 20000 if LONG else 60
 POINTS = 20 if LONG else 3
 
 
-class TlsBind(Bind):
+class TlsBind(SecondaryBind):
     """tls in primaries: SOA queries go the same way."""
+    tls = " tls gateway"
+
+    def primaries(self):
+        return super().primaries().replace("port %d" % self.primary.port, "port %d" % self.primary.tls)
 
     def config(self):
         p = self.primary
-        key = ' key "dhcp."' if self.signed else ""
         certificate = 'cert-file "%s/sec.pem"; key-file "%s/sec.key"; ' % (p.dir, p.dir) if p.mutual else ""
-        text = super().config().replace("port %d%s; }; file" % (p.port, key), "port %d%s tls gateway; }; file" % (p.tls, key))
-        assert "tls gateway" in text
-        return 'tls gateway { ca-file "%s/ca.pem"; remote-hostname "gw.example.test"; %s};\n' % (p.dir, certificate) + text
+        return 'tls gateway { ca-file "%s/ca.pem"; remote-hostname "gw.example.test"; %s};\n' % (p.dir, certificate) + super().config()
 
 
-class TlsNsd(Nsd):
+class TlsNsd(SecondaryNsd):
+    tls = " gateway"
+
     def config(self):
+        self.options = SecondaryNsd.options + '    tls-cert-bundle: "%s/ca.pem"\n' % self.primary.dir
+        return super().config()
+
+    def zones(self):
         p = self.primary
-        key = "dhcp." if self.signed else "NOKEY"
         certificate = '    client-cert: "%s/sec.pem"\n    client-key: "%s/sec.key"\n' % (p.dir, p.dir) if p.mutual else ""
-        text = super().config().replace("request-xfr: 127.0.0.1@%d %s" % (p.port, key), "request-xfr: 127.0.0.1@%d %s gateway" % (p.tls, key))
-        return text.replace("remote-control:", 'tls-auth:\n    name: gateway\n    auth-domain-name: gw.example.test\n%sremote-control:' % certificate, 1).replace(
-            "    verbosity: 3\n", '    verbosity: 3\n    tls-cert-bundle: "%s/ca.pem"\n' % p.dir)
+        return "tls-auth:\n    name: gateway\n    auth-domain-name: gw.example.test\n" + certificate + super().zones().replace(
+            "request-xfr: 127.0.0.1@%d" % p.port, "request-xfr: 127.0.0.1@%d" % p.tls)
 
 
 @pytest.fixture
