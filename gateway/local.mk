@@ -128,6 +128,7 @@ libzonegate_a_SOURCES += \
 # gateway/transfer/
 libzonegate_a_SOURCES += \
 	gateway/transfer/axfr.c gateway/transfer/axfr.h \
+	gateway/transfer/digests.c gateway/transfer/digests.h \
 	gateway/transfer/fetch.c gateway/transfer/fetch.h \
 	gateway/transfer/ixfr.c gateway/transfer/ixfr.h \
 	gateway/transfer/ixfr_history.c \

@@ -4,7 +4,15 @@
 #include "answer/meta.h"
 #include "answer/negative.h"
 #include "answer/referral.h"
+#include "zone/zonemd.h"
 #include <string.h>
+
+/* The version's own digest, which is not among its records (RFC 8976), once it is known. */
+static bool
+is_digest(const struct answer *answer, const struct node *node, struct rrset *rrset)
+{
+	return answer->msg->qtype == TYPE_ZONEMD && node->name_size == 0 && zonemd_known(answer->version, rrset);
+}
 
 /* RFC 1034 4.3.2 step 3a, and 3c with the owner that was asked for: what the node has of the type. */
 static void
@@ -14,7 +22,7 @@ positive(struct answer *answer, const struct node *node)
 
 	if (answer->msg->qtype == TYPE_ANY && node->rrset_count > 0)
 		meta_any(answer, node);
-	else if (!node_rrset(node, answer->msg->qtype, &rrset))
+	else if (!node_rrset(node, answer->msg->qtype, &rrset) && !is_digest(answer, node, &rrset))
 		negative_add(answer, RCODE_NOERROR);
 	else if (answer_add(answer, answer_owner(answer), &rrset) && additional_is_for(rrset.type))
 		additional_add(answer, &rrset); /* step 6 */

@@ -96,7 +96,7 @@ struct config_zone {
 	struct config_notify *notify; size_t notify_count;
 	const uint8_t *soa_mname, *soa_rname; /* NULL: default */
 	const uint8_t **ns; size_t ns_count;
-	bool strict;
+	bool strict, zonemd;
 	uint64_t update_timeout_ms;
 	int on_failure_udp, on_failure_tcp; /* enum update_failure */
 	int catalog; unsigned catalog_line; /* enum config_catalog */

@@ -152,6 +152,7 @@ zone_read_here(struct config_reader *in, const struct config_field *field, const
 	FIELD(config_zone, soa_mname, "soa", zone_read_here, .detail = &soa_map), \
 	FIELD(config_zone, ns, "ns", zone_read_names), \
 	FIELD(config_zone, strict, "strict", config_read_bool), \
+	FIELD(config_zone, zonemd, "zonemd", config_read_bool), \
 	FIELD(config_zone, update_timeout_ms, "update-timeout", config_read_duration, .min = 10, .max = 3600000), \
 	FIELD(config_zone, on_failure_udp, "on-store-failure", zone_read_here, .detail = &failure_map)
 

@@ -127,20 +127,33 @@ hook_published(void *context, struct zone *zone, const struct zone_version *befo
 	       const struct zone_version *version)
 {
 	struct gateway *gateway = context;
+	bool history_read = ixfr_published(gateway->ixfr, zone, before, version);
 
-	if (ixfr_published(gateway->ixfr, zone, before, version))
+	if (digests_published(gateway->digests, zone, version, false) && history_read)
 		notify_zone(gateway->notify, zone, version);
 	gateway->hooks.published(gateway->hooks.context, zone);
 }
 
-/* A secondary that was told before its serial is known again would take the whole zone. */
+/*
+ * A secondary that was told before its serial is known again would take the whole zone, and one that was told before
+ * the digest is known would find nothing new.
+ */
 static void
-hook_history_read(void *context, struct zone *zone)
+hook_transferable(void *context, struct zone *zone)
 {
+	struct gateway *gateway = context;
 	const struct zone_version *version = zone_current(zone);
 
-	if (version)
-		notify_zone(((struct gateway *)context)->notify, zone, version);
+	if (!digests_are_for(zone)) {
+		if (version)
+			notify_zone(gateway->notify, zone, version);
+		return;
+	}
+	struct zone_version *digested = digests_newest(zone);
+	if (digested) {
+		notify_zone(gateway->notify, zone, digested);
+		version_unpin(digested);
+	}
 }
 
 static void
@@ -149,10 +162,12 @@ hook_state(void *context, struct zone *zone)
 	struct gateway *gateway = context;
 	const struct zone_version *version = zone_current(zone);
 
-	if (version && !ixfr_ready(gateway->ixfr, zone, version))
-		notify_zone(gateway->notify, zone, version);
-	if (version)
+	if (version) {
+		bool history_read = !ixfr_ready(gateway->ixfr, zone, version);
+		if (digests_published(gateway->digests, zone, version, false) && history_read)
+			notify_zone(gateway->notify, zone, version);
 		gateway->hooks.zone(gateway->hooks.context, zone);
+	}
 	pthread_mutex_lock(&gateway->mutex);
 	pthread_cond_broadcast(&gateway->changed);
 	pthread_mutex_unlock(&gateway->mutex);
@@ -345,6 +360,16 @@ gateway_reset_zone(void *context, struct zone *zone)
 	return true;
 }
 
+/* By the new settings; what was served until now without a digest gets one. */
+static bool
+gateway_reset_digest(void *context, struct zone *zone)
+{
+	struct gateway *gateway = context;
+
+	digests_published(gateway->digests, zone, zone_current(zone), true);
+	return true;
+}
+
 void
 gateway_set_zones(struct gateway *gateway, const struct config *config)
 {
@@ -354,6 +379,7 @@ gateway_set_zones(struct gateway *gateway, const struct config *config)
 	gateway_walk_zones(gateway, gateway_reset_zone, &resetting);
 	/* One grace period for all of them. */
 	synchronize_rcu();
+	gateway_walk_zones(gateway, gateway_reset_digest, gateway);
 	for (size_t i = 0; i < resetting.count; i++)
 		gateway_free_remains(&resetting.old[i]);
 	free(resetting.old);
@@ -365,6 +391,7 @@ gateway_end_zone(struct gateway *gateway, struct zone *zone)
 {
 	loader_forget(gateway->loader, zone);
 	ixfr_end_zone(gateway->ixfr, zone);
+	digests_end_zone(zone);
 }
 
 /* No follower has it any more. */
@@ -372,6 +399,7 @@ static void
 gateway_forget_zone(struct gateway *gateway, struct zone *zone)
 {
 	ixfr_free_zone(zone);
+	digests_free_zone(zone);
 	notify_forget(gateway->notify, zone);
 	committer_forget(gateway->committer, zone);
 	gateway_note(gateway, zone, NULL);
@@ -574,7 +602,8 @@ gateway_open(struct gateway *gateway, struct config *config, char *reason)
 	gateway->serve.committer = gateway->committer;
 	gateway->serve.version_text = "zonegate " PACKAGE_VERSION;
 	atomic_store(&gateway->serve.settings, settings_serve(config, NULL));
-	gateway->ixfr = must(ixfr_new(hook_history_read, gateway));
+	gateway->ixfr = must(ixfr_new(hook_transferable, gateway));
+	gateway->digests = must(digests_new(hook_transferable, gateway));
 	gateway->notify = gateway_notify(config);
 	gateway->loader = loader_new(LOADER_THREADS, gateway_load_zones, gateway);
 	for (size_t i = 0; i < config->store_count && status == STATUS_OK; i++)
@@ -666,6 +695,8 @@ gateway_close(struct gateway *gateway)
 		loader_stop(gateway->loader);
 	if (gateway->ixfr)
 		ixfr_stop(gateway->ixfr);
+	if (gateway->digests)
+		digests_stop(gateway->digests);
 	for (size_t i = 0; i < gateway->store_count; i++)
 		follower_stop(gateway->stores[i].follower);
 	if (gateway->loader)
@@ -675,6 +706,7 @@ gateway_close(struct gateway *gateway)
 		committer_free(gateway->committer);
 		table_free(gateway->table);
 		ixfr_free(gateway->ixfr);
+		digests_free(gateway->digests);
 		notify_free(gateway->notify);
 		settings_serve_free(atomic_load(&gateway->serve.settings));
 	}

@@ -14,6 +14,7 @@
 #include "control/store_types.h"
 #include "serve/worker.h"
 #include "store/follower.h"
+#include "transfer/digests.h"
 #include "transfer/ixfr.h"
 #include "transfer/notify.h"
 #include "update/audit.h"
@@ -53,6 +54,7 @@ struct gateway {
 	struct catalog *catalog;          /* control/catalog.h */
 	struct gateway_hooks hooks;
 	struct ixfr *ixfr;
+	struct digests *digests;
 	struct notify *notify;
 	struct worker **workers; unsigned worker_count;
 	uint64_t started_us;

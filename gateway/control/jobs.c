@@ -1,6 +1,7 @@
 #include "control/jobs.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/rcu.h"
 #include "zone/change_json.h"
 #include "zone/check.h"
@@ -287,6 +288,21 @@ jobs_fill_snapshot(struct task *task, struct arena *arena, struct change *change
 	return STATUS_OK;
 }
 
+/* A digest that came with the content would stand for another serial: where the gateway makes it, it is left out. */
+static enum status
+jobs_leave_out_digest(struct task *task, char *reason)
+{
+	const struct zone *zone = task->job.zone;
+	const struct update_settings *settings = atomic_load(&zone->update_settings);
+	struct rrset rrset;
+
+	if (!settings || !settings->zonemd || !version_rrset(task->draft.version, zone->name, TYPE_ZONEMD, &rrset))
+		return STATUS_OK;
+	log_info("zonemd", "left out of what was loaded, the gateway makes it zone=%s", zone->text);
+	enum status status = draft_delete_rrset(&task->draft, zone->name, TYPE_ZONEMD);
+	return status == STATUS_OK ? STATUS_OK : say(reason, status, status_text(status));
+}
+
 /* Import, rollback, load: the zone's content becomes that of task->draft. */
 static enum status
 evaluate_content(struct committer_job *job, const struct zone_version *version, struct arena *arena,
@@ -296,6 +312,8 @@ evaluate_content(struct committer_job *job, const struct zone_version *version, 
 	char why[JOBS_REASON_SIZE] = "";
 	enum status status = task_fill(task, why);
 
+	if (status == STATUS_OK)
+		status = jobs_leave_out_digest(task, why);
 	arena_reset(&task->arena);
 	if (status == STATUS_OK) {
 		change->exclusive = true;

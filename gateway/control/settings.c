@@ -50,7 +50,7 @@ settings_same_update(const struct config_zone *a, const struct config_zone *b)
 {
 	return !a->has_policy && !b->has_policy && a->has_allow_update == b->has_allow_update &&
 	       settings_same_list(&a->allow_update, &b->allow_update) && a->serial == b->serial &&
-	       a->strict == b->strict && a->update_timeout_ms == b->update_timeout_ms &&
+	       a->strict == b->strict && a->zonemd == b->zonemd && a->update_timeout_ms == b->update_timeout_ms &&
 	       a->on_failure_udp == b->on_failure_udp && a->on_failure_tcp == b->on_failure_tcp;
 }
 
@@ -67,6 +67,7 @@ settings_update(const struct config_zone *zone, struct settings_before *before)
 	settings->allow_update = zone->has_allow_update ? settings_acl(&zone->allow_update) : NULL;
 	settings->serial = (enum serial_rule)zone->serial;
 	settings->strict = zone->strict;
+	settings->zonemd = zone->zonemd;
 	settings->timeout_ms = (unsigned)zone->update_timeout_ms;
 	settings->on_failure_udp = (enum update_failure)zone->on_failure_udp;
 	settings->on_failure_tcp = (enum update_failure)zone->on_failure_tcp;
@@ -108,6 +109,7 @@ settings_transfer(const struct config_zone *zone, const struct config_zone *quer
 	if (before->transfer && settings_same_notify(before->transfer_zone, zone) &&
 	    settings_same_list(&before->transfer_zone->allow_transfer, &zone->allow_transfer) &&
 	    before->queries_zone->has_allow_query == queries->has_allow_query &&
+	    before->queries_zone->zonemd == queries->zonemd &&
 	    settings_same_list(&before->queries_zone->allow_query, &queries->allow_query)) {
 		atomic_fetch_add(&before->transfer->others, 1);
 		return before->transfer;
@@ -116,6 +118,7 @@ settings_transfer(const struct config_zone *zone, const struct config_zone *quer
 
 	settings->allow_transfer = zone->allow_transfer.count > 0 ? settings_acl(&zone->allow_transfer) : NULL;
 	settings->allow_query = queries->has_allow_query ? settings_acl(&queries->allow_query) : NULL;
+	settings->zonemd = queries->zonemd;
 	settings->notify = must(calloc(zone->notify_count + 1, sizeof *settings->notify));
 	settings->notify_count = zone->notify_count;
 	for (size_t i = 0; i < zone->notify_count; i++) {

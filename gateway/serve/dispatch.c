@@ -2,6 +2,7 @@
 #include "answer/answer.h"
 #include "base/clock.h"
 #include "transfer/axfr.h"
+#include "transfer/digests.h"
 #include "transfer/ixfr.h"
 #include "update/audit.h"
 #include "wire/rdata.h"
@@ -125,6 +126,19 @@ start_transfer(struct exchange *exchange, struct zone *zone, const struct zone_v
 	return DISPATCH_STREAM;
 }
 
+/* A zone and its own digest, or nothing. */
+static enum dispatch_result
+start_digested(struct exchange *exchange, struct zone *zone)
+{
+	struct zone_version *version = digests_newest(zone);
+
+	if (version == NULL)
+		return refuse_because(exchange, RCODE_SERVFAIL, EDE_NOT_READY, "the zone's digest is not known yet");
+	enum dispatch_result result = start_transfer(exchange, zone, version);
+	version_unpin(version);
+	return result;
+}
+
 static enum dispatch_result
 dispatch_transfer(struct exchange *exchange)
 {
@@ -145,7 +159,7 @@ dispatch_transfer(struct exchange *exchange)
 	const struct zone_version *version = zone_current(zone);
 	if (version == NULL)
 		return refuse_because(exchange, RCODE_SERVFAIL, EDE_NOT_READY, "the zone is not ready");
-	return start_transfer(exchange, zone, version);
+	return settings->zonemd ? start_digested(exchange, zone) : start_transfer(exchange, zone, version);
 }
 
 /* QTYPEs that are no data: all but ANY, which answer/ knows. */

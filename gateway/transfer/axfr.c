@@ -1,17 +1,20 @@
 #include "transfer/axfr.h"
 #include "transfer/record.h"
+#include "zone/zonemd.h"
 #include <stdlib.h>
 
 /* Nodes asked from memory before the first of them is read: some 100 ns each that would be waited for one after the other. */
 #define AHEAD 32
 
-enum axfr_step { AXFR_SOA_FIRST, AXFR_NODES, AXFR_SOA_LAST, AXFR_ENDED };
+enum axfr_step { AXFR_SOA_FIRST, AXFR_DIGEST, AXFR_NODES, AXFR_SOA_LAST, AXFR_ENDED };
 
 struct axfr {
 	struct stream stream;          /* first: stream.release's argument is this */
 	struct zone_version *version;  /* pinned */
 	struct tree_walk walk;
 	enum axfr_step step;
+	bool digested;                 /* zonemd stands for the apex's own */
+	struct rrset zonemd;
 	bool walked;                   /* `ahead` holds the last nodes */
 	unsigned ahead_at, ahead_count;
 	const struct node *ahead[AHEAD];
@@ -45,6 +48,22 @@ put_soa(struct axfr *axfr, struct stream_message *message)
 	return record_put(message, &owner, NULL, 0, TYPE_SOA, soa.ttl_s, rrset_first(&soa), axfr->version);
 }
 
+static bool
+put_digest(struct axfr *axfr, struct stream_message *message)
+{
+	uint16_t owner = 0;
+
+	return !axfr->digested || record_put(message, &owner, NULL, 0, TYPE_ZONEMD, axfr->zonemd.ttl_s,
+					     rrset_first(&axfr->zonemd), axfr->version);
+}
+
+/* What comes in another way than with its node. */
+static bool
+is_apart(const struct axfr *axfr, const struct node *node, uint16_t type)
+{
+	return node->name_size == 0 && (type == TYPE_SOA || (type == TYPE_ZONEMD && axfr->digested));
+}
+
 /* The next nodes of the walk, asked from memory all at once. */
 static const struct node *
 next_node(struct axfr *axfr)
@@ -68,7 +87,10 @@ next_node(struct axfr *axfr)
 	return axfr->ahead[axfr->ahead_at++];
 }
 
-/* The records of axfr->node that are not out yet, but for the SOA, which stands first and last; false: the message is full. */
+/*
+ * The records of axfr->node that are not out yet, but for the SOA, which stands first and last; false: the message is
+ * full.
+ */
 static __attribute__((noinline)) bool
 put_node(struct axfr *axfr, struct stream_message *message)
 {
@@ -79,7 +101,7 @@ put_node(struct axfr *axfr, struct stream_message *message)
 	size_t number = 0;
 
 	while (node_next(node, &node_at, &rrset)) {
-		if (rrset.type == TYPE_SOA && node->name_size == 0)
+		if (is_apart(axfr, node, rrset.type))
 			continue;
 		rdata_at = rrset.packed;
 		for (unsigned left = rrset.count; left > 0; left--) {
@@ -118,6 +140,8 @@ axfr_fill(struct stream *stream, struct stream_message *message, bool *ended)
 
 	/* RFC 5936 2.2: the SOA is the first record and the last. */
 	if (axfr->step == AXFR_SOA_FIRST && put_soa(axfr, message))
+		axfr->step = AXFR_DIGEST;
+	if (axfr->step == AXFR_DIGEST && put_digest(axfr, message))
 		axfr->step = AXFR_NODES;
 	if (axfr->step == AXFR_NODES && put_nodes(axfr, message))
 		axfr->step = AXFR_SOA_LAST;
@@ -149,6 +173,7 @@ axfr_start(const struct message *msg, const struct tsig *tsig, const struct zone
 	axfr->stream.fill = axfr_fill;
 	axfr->stream.release = axfr_release;
 	axfr->version = version_pin(version);
+	axfr->digested = zonemd_known(version, &axfr->zonemd);
 	axfr->step = AXFR_SOA_FIRST;
 	*stream = &axfr->stream;
 	return STATUS_OK;

@@ -17,12 +17,15 @@ struct transfer_settings {
 	_Atomic unsigned others;           /* zones that share it, but one */
 	struct acl *allow_transfer;        /* NULL: nobody */
 	struct acl *allow_query;           /* NULL: everybody */
+	bool zonemd;                       /* transfers have a digest: transfer/digests.h */
 	struct transfer_target *notify; size_t notify_count;
 };
 /* The last one that shares it frees it. */
 void transfer_settings_free(struct transfer_settings *settings);
 
 /*
+ * Where the version's digest is known (zone_version.zonemd), it stands for the apex's own ZONEMD.
+ *
  * msg   the request; its tsig has been verified (or is TSIG_NONE): copied, its key is held until the stream ends
  * OK: *stream gives the whole response. STATUS_REFUSED etc. do not come from here: serve/dispatch.c has checked the acl.
  */

@@ -1,4 +1,5 @@
 #include "transfer/ixfr.h"
+#include "transfer/digests.h"
 #include "transfer/ixfr_zone.h"
 #include "transfer/record.h"
 #include "zone/serial.h"
@@ -210,6 +211,10 @@ struct span {
 	struct sequence **items; /* held; free() the array */
 	size_t count, bytes;
 	struct zone_version *newest; /* pinned */
+	/* ZONEMD is no record of the zone: the client's goes with the first sequence, the newest comes with the last. */
+	bool digest_goes, digest_comes;
+	struct digests_record old_digest;
+	struct rrset digest;
 };
 
 /* The newest that begins with the serial: it may have come around. */
@@ -234,14 +239,37 @@ span_end(struct span *span)
 		version_unpin(span->newest);
 }
 
-static enum status
-take_span(struct ixfr_zone *at, uint32_t serial, struct span *span)
+/*
+ * Behind the sequence that leads to the version. One with a digest is given as it is, even where there are newer ones;
+ * else the newest is as good.
+ */
+static size_t
+end_of_span(const struct ixfr_zone *at, const struct zone_version *version, bool exactly)
 {
-	size_t index;
+	size_t end = at->first + at->count;
 
-	if (!find(at, serial, &index))
+	while (exactly && end > at->first && at->items[end - 1]->to_version != version->version)
+		end--;
+	return end;
+}
+
+/* False: the client's digest is not known, and has to go. */
+static bool
+take_digests(struct zone *zone, const struct zone_version *version, uint32_t serial, struct span *span)
+{
+	span->digest_comes = zonemd_known(version, &span->digest);
+	span->digest_goes = digests_find(zone, serial, &span->old_digest);
+	return span->digest_goes || !span->digest_comes;
+}
+
+static enum status
+take_span(struct ixfr_zone *at, const struct zone_version *version, uint32_t serial, struct span *span)
+{
+	size_t index, end = end_of_span(at, version, span->digest_comes);
+
+	if (!find(at, serial, &index) || index >= end)
 		return STATUS_NOT_FOUND;
-	span->count = at->first + at->count - index;
+	span->count = end - index;
 	span->items = malloc(span->count * sizeof *span->items);
 	if (span->items == NULL)
 		return STATUS_NO_MEMORY;
@@ -260,31 +288,114 @@ span_from(struct zone *zone, const struct zone_version *version, uint32_t serial
 	struct ixfr_zone *at = atomic_load_explicit(&zone->ixfr, memory_order_acquire);
 
 	*span = (struct span){0};
-	if (at == NULL)
+	if (at == NULL || !take_digests(zone, version, serial, span))
 		return STATUS_NOT_FOUND;
 	pthread_mutex_lock(&at->mutex);
 	/* It is served already, its follower just has not come here yet: who has seen it may rely on it. */
 	if (at->newest != NULL && version->version > at->newest->version)
 		advance(at, version);
-	enum status status = take_span(at, serial, span);
+	enum status status = take_span(at, version, serial, span);
 	if (status == STATUS_NOT_FOUND && at->reading)
 		status = STATUS_RETRY;
 	pthread_mutex_unlock(&at->mutex);
 	return status;
 }
 
-/* ---- the stream ---- */
+/* ---- the records of a span, in order ---- */
 
-enum ixfr_step { IXFR_SOA_FIRST, IXFR_SEQUENCES, IXFR_SOA_LAST, IXFR_ENDED };
+enum walk_step { WALK_SOA_FIRST, WALK_SEQUENCES, WALK_SOA_LAST, WALK_ENDED };
+
+/* Zeroed at the beginning. A copy of it is a place to come back to. */
+struct walk {
+	enum walk_step step;
+	size_t index;          /* of the sequence */
+	const uint8_t *at;     /* in it; NULL: it has not begun */
+	uint32_t left;         /* records of it */
+	enum { DIGEST_NONE, DIGEST_GOES, DIGEST_COMES } digest; /* the next one, before what is at `at` */
+};
+
+/* RFC 1995 4: the newest SOA is the first record and the last. */
+static struct sequence_record
+newest_soa(const struct span *span)
+{
+	const struct sequence *last = span->items[span->count - 1];
+	const uint8_t *at = last->data + last->soa_offset;
+
+	return sequence_next(&at);
+}
+
+static struct sequence_record
+digest_record(const struct span *span, bool comes)
+{
+	struct sequence_record record = {.name = (const uint8_t *)"", .type = TYPE_ZONEMD};
+
+	record.ttl_s = comes ? span->digest.ttl_s : span->old_digest.ttl_s;
+	record.rdata = comes ? rrset_first(&span->digest)
+			     : (struct rdata){span->old_digest.rdata, sizeof span->old_digest.rdata};
+	return record;
+}
+
+/* What the sequences say of ZONEMD at the apex, where ours stands for it. */
+static bool
+is_hidden(const struct span *span, const struct sequence_record *record)
+{
+	return record->type == TYPE_ZONEMD && record->own == 0 && (span->digest_comes || span->digest_goes);
+}
+
+/* A record of the sequences; false: there is no more. */
+static bool
+walk_sequences(const struct span *span, struct walk *walk, struct sequence_record *record)
+{
+	while (walk->index < span->count) {
+		const struct sequence *sequence = span->items[walk->index];
+		if (walk->at == NULL) {
+			walk->at = sequence->data;
+			walk->left = sequence->records;
+		}
+		if (walk->digest != DIGEST_NONE) {
+			*record = digest_record(span, walk->digest == DIGEST_COMES);
+			walk->digest = DIGEST_NONE;
+			return true;
+		}
+		if (walk->left == 0) {
+			walk->at = NULL;
+			walk->index++;
+			continue;
+		}
+		/* Behind the old SOA what goes, behind the new one what comes. */
+		if (walk->index == 0 && walk->at == sequence->data && span->digest_goes)
+			walk->digest = DIGEST_GOES;
+		else if (walk->index == span->count - 1 && walk->at == sequence->data + sequence->soa_offset &&
+			 span->digest_comes)
+			walk->digest = DIGEST_COMES;
+		*record = sequence_next(&walk->at);
+		walk->left--;
+		if (!is_hidden(span, record))
+			return true;
+	}
+	return false;
+}
+
+static bool
+walk_next(const struct span *span, struct walk *walk, struct sequence_record *record)
+{
+	if (walk->step == WALK_SEQUENCES && walk_sequences(span, walk, record))
+		return true;
+	if (walk->step == WALK_SEQUENCES)
+		walk->step = WALK_SOA_LAST;
+	if (walk->step == WALK_ENDED)
+		return false;
+	*record = newest_soa(span);
+	walk->step = walk->step == WALK_SOA_FIRST ? WALK_SEQUENCES : WALK_ENDED;
+	return true;
+}
+
+/* ---- the stream ---- */
 
 struct ixfr_stream {
 	struct stream stream; /* first: stream.release's argument is this */
 	struct span span;
-	enum ixfr_step step;
-	/* Where the last message broke off. */
-	size_t index;
-	const uint8_t *at;
-	uint32_t left;        /* records of the sequence */
+	struct walk walk;
 	/* The owner that was written last in this message, and where. */
 	const uint8_t *name;
 	uint8_t own;
@@ -304,52 +415,22 @@ put(struct ixfr_stream *ixfr, struct stream_message *message, const struct seque
 			  record->rdata, ixfr->span.newest);
 }
 
-/* RFC 1995 4: the newest SOA is the first record and the last. */
-static struct sequence_record
-newest_soa(const struct span *span)
-{
-	const struct sequence *last = span->items[span->count - 1];
-	const uint8_t *at = last->data + last->soa_offset;
-
-	return sequence_next(&at);
-}
-
-/* False: the message is full. */
-static bool
-put_sequences(struct ixfr_stream *ixfr, struct stream_message *message)
-{
-	for (; ixfr->index < ixfr->span.count; ixfr->index++) {
-		const struct sequence *sequence = ixfr->span.items[ixfr->index];
-		if (ixfr->at == NULL) {
-			ixfr->at = sequence->data;
-			ixfr->left = sequence->records;
-		}
-		for (; ixfr->left > 0; ixfr->left--) {
-			const uint8_t *at = ixfr->at;
-			struct sequence_record record = sequence_next(&at);
-			if (!put(ixfr, message, &record))
-				return false;
-			ixfr->at = at;
-		}
-		ixfr->at = NULL;
-	}
-	return true;
-}
-
 static enum status
 ixfr_fill(struct stream *stream, struct stream_message *message, bool *ended)
 {
 	struct ixfr_stream *ixfr = (struct ixfr_stream *)(void *)stream;
-	struct sequence_record soa = newest_soa(&ixfr->span);
+	struct walk before = ixfr->walk;
+	struct sequence_record record;
 
 	ixfr->name = NULL;
-	if (ixfr->step == IXFR_SOA_FIRST && put(ixfr, message, &soa))
-		ixfr->step = IXFR_SEQUENCES;
-	if (ixfr->step == IXFR_SEQUENCES && put_sequences(ixfr, message))
-		ixfr->step = IXFR_SOA_LAST;
-	if (ixfr->step == IXFR_SOA_LAST && put(ixfr, message, &soa))
-		ixfr->step = IXFR_ENDED;
-	*ended = ixfr->step == IXFR_ENDED;
+	while (walk_next(&ixfr->span, &ixfr->walk, &record)) {
+		if (!put(ixfr, message, &record)) { /* full: it comes first in the next one */
+			ixfr->walk = before;
+			break;
+		}
+		before = ixfr->walk;
+	}
+	*ended = ixfr->walk.step == WALK_ENDED;
 	return message->count > 0 ? STATUS_OK : STATUS_LIMIT;
 }
 
@@ -414,7 +495,6 @@ ixfr_start(const struct message *msg, const struct tsig *tsig, struct zone *zone
 	ixfr->stream.fill = status == STATUS_OK ? ixfr_fill : fill_nothing;
 	ixfr->stream.release = ixfr_release;
 	ixfr->span = span;
-	ixfr->step = IXFR_SOA_FIRST;
 	*stream = &ixfr->stream;
 	return STATUS_OK;
 }
@@ -435,17 +515,13 @@ compose_one(struct compose *compose, const struct zone_version *version, const s
 static bool
 compose_all(struct compose *compose, const struct span *span)
 {
-	struct sequence_record soa = newest_soa(span);
-	bool fits = compose_one(compose, span->newest, &soa);
+	struct sequence_record record;
+	struct walk walk = {0};
 
-	for (size_t i = 0; fits && i < span->count; i++) {
-		const uint8_t *at = span->items[i]->data;
-		for (uint32_t left = span->items[i]->records; fits && left > 0; left--) {
-			struct sequence_record record = sequence_next(&at);
-			fits = compose_one(compose, span->newest, &record);
-		}
-	}
-	return fits && compose_one(compose, span->newest, &soa);
+	while (walk_next(span, &walk, &record))
+		if (!compose_one(compose, span->newest, &record))
+			return false;
+	return true;
 }
 
 bool

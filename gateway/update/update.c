@@ -70,6 +70,23 @@ answer(struct update_request *request, unsigned rcode)
 	return UPDATE_NOTHING;
 }
 
+/* False: it adds a ZONEMD at the apex, which is the gateway's to make. */
+static bool
+check_digest(const struct update_request *request, const struct zone_version *version, struct ede *ede)
+{
+	const struct form *form = request->form;
+
+	for (size_t i = 0; i < form->update_count; i++) {
+		const struct form_record *record = &form->updates[i];
+		if (record->type != TYPE_ZONEMD || record->class_ != CLASS_IN ||
+		    form->names[record->name].size != version->apex_size)
+			continue;
+		ede_set(ede, EDE_PROHIBITED, "ZONEMD of the zone is made by the gateway");
+		return false;
+	}
+	return true;
+}
+
 /* updates.md 3 to 5: may it be, and does all hold that the message wants to hold? */
 static unsigned
 check_before(struct update_request *request, const struct update_settings *settings, struct overlay *overlay)
@@ -80,6 +97,8 @@ check_before(struct update_request *request, const struct update_settings *setti
 		ede_set(&request->ede, EDE_PROHIBITED, "the zone is frozen");
 		return RCODE_REFUSED;
 	}
+	if (settings && settings->zonemd && !check_digest(request, overlay->version, &request->ede))
+		return RCODE_REFUSED;
 	if (request->form->update_count == 0 && !update_could_allow(settings, &who)) {
 		ede_set(&request->ede, EDE_PROHIBITED, "no rule allows this sender anything");
 		return RCODE_REFUSED;

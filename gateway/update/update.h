@@ -25,6 +25,7 @@ struct update_settings {
 	struct acl *allow_update;     /* NULL and no policy: nobody */
 	enum serial_rule serial;
 	bool strict;
+	bool zonemd;                  /* the gateway alone makes the ZONEMD of the apex */
 	unsigned timeout_ms;
 	enum update_failure on_failure_udp, on_failure_tcp;
 };

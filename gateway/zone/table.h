@@ -40,6 +40,7 @@ struct zone {
 	_Atomic(void *) update_settings;   /* struct update_settings, update/update.h */
 	_Atomic(void *) transfer_settings; /* struct transfer_settings, transfer/axfr.h */
 	_Atomic(void *) ixfr;              /* struct ixfr_zone, transfer/ixfr_zone.h */
+	_Atomic(void *) digests;           /* struct digests_zone, transfer/digests.c */
 	void *notify;                      /* struct notify_zone, transfer/notify.c */
 	void *committer;                   /* struct committer_zone, update/committer.h */
 	void *store;                       /* struct store, store/store.h */

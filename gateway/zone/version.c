@@ -114,6 +114,7 @@ version_free(struct zone_version *version, struct zone_version *newer)
 		newer->garbage_count = 0;
 	}
 	free(version->garbage);
+	free(atomic_load_explicit(&version->zonemd, memory_order_acquire));
 	free(version);
 }
 

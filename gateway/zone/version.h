@@ -16,6 +16,8 @@
 
 #define VERSION_ID_SIZE 16
 
+struct zonemd;
+
 struct zone_version {
 	const uint8_t *apex;           /* absolute, lower case; lent by the zone */
 	size_t apex_size;
@@ -32,6 +34,7 @@ struct zone_version {
 	uint8_t apex_labels;           /* labels of the apex without the root */
 	uint8_t deepest;               /* most labels of any relative name that was ever here (an upper bound) */
 	bool frozen;
+	_Atomic(struct zonemd *) zonemd; /* its digest (zone/zonemd.h), once that is known; freed with the version */
 	/* for version.c, draft.c and reclaim.c */
 	bool replaces_all;             /* shares nothing with the version before, which is freed whole */
 	bool dead, waiting;            /* reclaimer's: no RCU section sees it; a pin holds it */

@@ -18,6 +18,17 @@ struct zonemd {
 	struct rrset rrset;                      /* of the apex; its TTL is the SOA's */
 };
 
+/* The digest that is known of a version, as an RRset of its apex; false: none is. */
+static inline bool
+zonemd_known(const struct zone_version *version, struct rrset *rrset)
+{
+	const struct zonemd *zonemd = atomic_load_explicit(&version->zonemd, memory_order_acquire);
+
+	if (zonemd != NULL)
+		*rrset = zonemd->rrset;
+	return zonemd != NULL;
+}
+
 /* algorithm: DIGEST_SHA384 or DIGEST_SHA512. The version has a SOA. A ZONEMD at its apex is not part of the digest. */
 MUST_USE enum status zonemd_compute(const struct zone_version *version, enum digest_algorithm algorithm,
 				    struct zonemd *zonemd);

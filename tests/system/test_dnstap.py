@@ -86,7 +86,8 @@ def shown(path):
     assert len(raw) == len(entries)
     for entry, message in zip(entries, raw):
         entry["raw"] = message
-    return entries
+    # Each thread's are in order; two threads' come as they are taken.
+    return sorted(entries, key=lambda e: e["raw"]["response_time"] or e["raw"]["query_time"])
 
 
 def fields_of(data):
