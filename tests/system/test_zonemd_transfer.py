@@ -12,17 +12,18 @@ import dns.xfr
 import dns.zone
 
 from conftest import CONFIG, LONG, ZONE, run
-from test_secondaries import ORIGIN, Bind, Changes, Knot, Nsd, fetch, metric, records, start_secondaries  # noqa: F401
+from system.peers import SecondaryBind, SecondaryKnot, SecondaryNsd
+from test_secondaries import ORIGIN, Changes, fetch, increments, metric, records, start_secondaries, whole_zones  # noqa: F401
 
 DIGESTED = CONFIG.replace("    allow-transfer", "    zonemd: true\n    allow-transfer")
 UPDATES = 2000 if LONG else 200
 
 
-class VerifyingKnot(Knot):
+class VerifyingKnot(SecondaryKnot):
     """What does not verify is not served."""
 
-    def config(self):
-        return super().config().replace("    master: gateway\n", "    master: gateway\n    zonemd-verify: on\n")
+    def zones(self):
+        return super().zones().replace("    master: gateway\n", "    master: gateway\n    zonemd-verify: on\n")
 
 
 def digest(port, zone=ORIGIN):
@@ -118,7 +119,7 @@ def test_differences_from_any_serial_verify(make_gateway):
 
 def test_knot_verifies_and_bind_and_nsd_follow(make_gateway, start_secondaries):
     """Every zone that Knot serves has been verified; nobody takes the whole zone after the first."""
-    g, running = start_secondaries(make_gateway_of(make_gateway), signed=False, kinds=(VerifyingKnot, Bind, Nsd))
+    g, running = start_secondaries(make_gateway_of(make_gateway), signed=False, kinds=(VerifyingKnot, SecondaryBind, SecondaryNsd))
     changes = Changes(g, 1)
     for _ in range(8):
         changes.many(UPDATES // 8)
@@ -128,11 +129,11 @@ def test_knot_verifies_and_bind_and_nsd_follow(make_gateway, start_secondaries):
             assert digest(s.port) == digest(g.port), s.name
     for s in running:
         assert records(transfer_from(s.port)) == records(transfer(g))
-        if s.whole_zones() is not None:
-            assert s.whole_zones() == 1 and s.increments() > 5, s.log()[-3000:]
+        if whole_zones(s) is not None:
+            assert whole_zones(s) == 1 and increments(s) > 5, s.log()[-3000:]
     knot = running[0].log()
     verified = knot.count("ZONEMD, verification successful")
-    assert verified >= running[0].increments() > 5 and "verification failed" not in knot
+    assert verified >= increments(running[0]) > 5 and "verification failed" not in knot
 
 
 def make_gateway_of(make):
