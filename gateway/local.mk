@@ -8,8 +8,10 @@ libzonegate_a_SOURCES += \
 	gateway/base/hash.c gateway/base/hash.h \
 	gateway/base/json_tree.c gateway/base/json_tree.h \
 	gateway/base/log.c gateway/base/log.h \
+	gateway/base/network.c gateway/base/network.h \
 	gateway/base/must.h \
 	gateway/base/queue.c gateway/base/queue.h \
+	gateway/base/quota.c gateway/base/quota.h \
 	gateway/base/random.c gateway/base/random.h \
 	gateway/base/rcu.h \
 	gateway/base/stat.c gateway/base/stat.h \
@@ -118,7 +120,6 @@ libzonegate_a_SOURCES += \
 	gateway/update/overlay.c gateway/update/overlay.h \
 	gateway/update/permit.c gateway/update/permit.h \
 	gateway/update/prereq.c gateway/update/prereq.h \
-	gateway/update/quota.c gateway/update/quota.h \
 	gateway/update/requestor.c gateway/update/requestor.h \
 	gateway/update/retransmit.c gateway/update/retransmit.h \
 	gateway/update/tags.c gateway/update/tags.h \

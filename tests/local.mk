@@ -38,6 +38,7 @@ UNIT_TESTS = \
 	tests/unit/test_memory \
 	tests/unit/test_name \
 	tests/unit/test_node \
+	tests/unit/test_network \
 	tests/unit/test_notify \
 	tests/unit/test_parse \
 	tests/unit/test_policy \

@@ -113,7 +113,7 @@ struct config_server {
 	const char *state_dir, *control_socket;
 	struct config_addresses http;     /* count 0: off */
 	const char *user; unsigned user_line;
-	uint64_t udp_size, tcp_clients, tcp_clients_address, tcp_idle_ms;
+	uint64_t udp_size, tcp_clients, tcp_clients_address, tcp_idle_ms, tcp_transfer_ms;
 	const char *cookie_secret;        /* a file; NULL: random */
 	struct config_rate_limit rate_limit;
 	struct config_dnstap dnstap; unsigned dnstap_line;

@@ -95,6 +95,7 @@ static const struct config_field server_fields[] = {
 	FIELD(config_server, tcp_clients, "tcp-clients", config_read_number, .min = 1, .max = 1000000),
 	FIELD(config_server, tcp_clients_address, "tcp-clients-address", config_read_number, .min = 1, .max = 1000000),
 	FIELD(config_server, tcp_idle_ms, "tcp-idle", config_read_duration, .min = 100, .max = 3600000),
+	FIELD(config_server, tcp_transfer_ms, "tcp-transfer", config_read_duration, .min = 1000, .max = 86400000),
 	FIELD(config_server, cookie_secret, "cookie-secret", config_read_path),
 	FIELD(config_server, rate_limit, "rate-limit", config_read_submap, .detail = &rate_limit_map),
 	FIELD(config_server, dnstap, "dnstap", config_read_submap, .detail = &dnstap_map),
@@ -583,6 +584,7 @@ schema_set_defaults(struct config_reader *in, struct config *config)
 	config->server.tcp_clients = 1000;
 	config->server.tcp_clients_address = 100;
 	config->server.tcp_idle_ms = 10000;
+	config->server.tcp_transfer_ms = 7200000; /* BIND's max-transfer-time-out */
 	config->server.rate_limit.slip = 2;
 	bool fine = config_read_path(in, &state, &state_node, &config->server.state_dir) &&
 		    config_read_path(in, &socket, &socket_node, &config->server.control_socket);

@@ -641,6 +641,7 @@ gateway_start_workers(struct gateway *gateway, struct listener_sockets *sockets,
 		.tcp_clients = ((unsigned)server->tcp_clients + count - 1) / count,
 		.tcp_clients_address = (unsigned)server->tcp_clients_address,
 		.tcp_idle_ms = (unsigned)server->tcp_idle_ms,
+		.tcp_transfer_ms = (unsigned)server->tcp_transfer_ms,
 		.workers = count,
 	};
 

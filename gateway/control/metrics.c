@@ -149,6 +149,8 @@ metrics_connections(struct gateway *gateway, FILE *out)
 		 offsetof(struct serve_counters, tcp_refused)},
 		{"tcp_connections", "gauge", "TCP connections that are open.",
 		 offsetof(struct serve_counters, tcp_open)},
+		{"transfers", "gauge", "AXFR and IXFR streams under way, each with a version of its zone.",
+		 offsetof(struct serve_counters, transfers)},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

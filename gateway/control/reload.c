@@ -100,6 +100,7 @@ reload_warn_of_restart(const struct config_server *old, const struct config_serv
 		{"tcp-clients", old->tcp_clients == new->tcp_clients},
 		{"tcp-clients-address", old->tcp_clients_address == new->tcp_clients_address},
 		{"tcp-idle", old->tcp_idle_ms == new->tcp_idle_ms},
+		{"tcp-transfer", old->tcp_transfer_ms == new->tcp_transfer_ms},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)

@@ -1,6 +1,6 @@
 #include "serve/ratelimit.h"
 #include "base/hash.h"
-#include <netinet/in.h>
+#include "base/network.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,8 +8,8 @@
 #define WAYS 4                  /* buckets of a set: a cache line */
 #define RESPONSE_MICRO \
 	1000000 /* one response, in what a bucket is filled with: rate_milli each millisecond, over the workers */
-#define IPV4_MASK 0xffffff00u   /* /24 */
-#define IPV6_PREFIX 7           /* octets: /56 */
+#define IPV4_BITS 24
+#define IPV6_BITS 56
 
 struct bucket {
 	uint32_t tag;           /* 0: empty */
@@ -53,14 +53,10 @@ ratelimit_free(struct ratelimit *limit)
 static uint64_t
 hash_client(const struct sockaddr_storage *client, enum ratelimit_kind kind)
 {
-	uint8_t key[12] = {(uint8_t)client->ss_family, (uint8_t)kind};
+	uint8_t key[NETWORK_SIZE + 1];
 
-	if (client->ss_family == AF_INET) {
-		uint32_t network = ((const struct sockaddr_in *)client)->sin_addr.s_addr & htonl(IPV4_MASK);
-		memcpy(key + 2, &network, 4);
-	} else if (client->ss_family == AF_INET6) {
-		memcpy(key + 2, &((const struct sockaddr_in6 *)client)->sin6_addr, IPV6_PREFIX);
-	}
+	network_of((const struct sockaddr *)client, IPV4_BITS, IPV6_BITS, key);
+	key[NETWORK_SIZE] = (uint8_t)kind;
 	return hash_bytes(key, sizeof key);
 }
 

@@ -47,6 +47,7 @@ struct serve_counters {
 	stat_counter queries[TRANSPORT_COUNT][24]; /* by RCODE; 23: all others */
 	stat_counter dropped, tsig_failures[TSIG_VERDICTS];
 	stat_counter tcp_accepted, tcp_open, tcp_refused;
+	stat_counter transfers; /* under way */
 	stat_counter tls_full, tls_resumed, tls_failed; /* handshakes */
 	stat_counter cookies[COOKIE_VERDICTS], limited[RATELIMIT_VERDICTS];
 };
@@ -54,8 +55,9 @@ struct serve_counters {
 /* What one worker takes on. */
 struct worker_limits {
 	unsigned tcp_clients;          /* connections a worker */
-	unsigned tcp_clients_address;  /* connections a client address, a worker */
+	unsigned tcp_clients_address;  /* connections a client (an IPv4 address, an IPv6 /64), a worker */
 	unsigned tcp_idle_ms;
+	unsigned tcp_transfer_ms;      /* a transfer */
 	unsigned workers;              /* that share the rate limit */
 };
 

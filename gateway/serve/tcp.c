@@ -1,11 +1,11 @@
 #include "serve/tcp.h"
 #include "base/clock.h"
-#include "base/hash.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/quota.h"
 #include "serve/dnstap.h"
 #include <errno.h>
 #include <linux/sockios.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +19,6 @@
 #define EVICT_LOOK 8               /* connections looked at to find an idle one */
 #define STALLED_PART 4             /* who takes nothing for this part of the idle time makes room for others */
 
-/* Connections of one client address. */
-struct tcp_address {
-	struct tcp_address *next;
-	uint8_t bytes[16];
-	unsigned connections;
-};
-
 struct tcp_connection {
 	struct source source;      /* first */
 	struct tcp *tcp;
@@ -34,7 +27,6 @@ struct tcp_connection {
 	int fd;                    /* -1: closed */
 	uint64_t serial; /* changes with each use of this memory: tells a pending if its client is still there */
 	struct peer peer;
-	struct tcp_address *address;
 	struct tcp_connection *older, *newer; /* by progress; `newer` also links the lists of closed and free ones */
 	struct tcp_connection *dirty_next;
 	uint64_t progress_ms;
@@ -45,6 +37,7 @@ struct tcp_connection {
 	uint32_t events;           /* as epoll knows them */
 	bool dirty, eof;
 	struct stream *stream;
+	uint64_t stream_end_ms;    /* a transfer that takes longer is cut off */
 };
 
 struct tcp_listener {
@@ -68,8 +61,7 @@ struct tcp {
 	struct tcp_connection *closed;          /* in this round: events of theirs may still come */
 	struct tcp_connection *free;
 	struct tcp_connection *dirty;
-	struct tcp_address **addresses;
-	size_t address_mask;
+	struct quota *clients;                  /* their connections */
 	size_t scratch_used;
 	uint8_t *in, *scratch;                  /* TCP_IN_SIZE, TCP_OUT_SIZE */
 };
@@ -123,55 +115,17 @@ made_progress(struct tcp_connection *connection)
 	}
 }
 
-/* ---- connections of an address ---- */
-
-static void
-address_bytes(const struct sockaddr_storage *remote, uint8_t bytes[16])
-{
-	memset(bytes, 0, 16);
-	if (remote->ss_family == AF_INET)
-		memcpy(bytes + 12, &((const struct sockaddr_in *)remote)->sin_addr, 4);
-	else if (remote->ss_family == AF_INET6)
-		memcpy(bytes, &((const struct sockaddr_in6 *)remote)->sin6_addr, 16);
-}
-
-/* Counts one more; NULL: it has as many as it may, or no memory. */
-static struct tcp_address *
-address_take(struct tcp *tcp, const struct sockaddr_storage *remote)
-{
-	uint8_t bytes[16];
-
-	address_bytes(remote, bytes);
-	struct tcp_address **bucket = &tcp->addresses[hash_bytes(bytes, 16) & tcp->address_mask], *address = *bucket;
-	while (address != NULL && memcmp(address->bytes, bytes, 16) != 0)
-		address = address->next;
-	if (address == NULL) {
-		address = calloc(1, sizeof *address);
-		if (address == NULL)
-			return NULL;
-		memcpy(address->bytes, bytes, 16);
-		address->next = *bucket;
-		*bucket = address;
-	}
-	if (address->connections >= tcp->limits.tcp_clients_address)
-		return NULL;
-	address->connections++;
-	return address;
-}
-
-static void
-address_give(struct tcp *tcp, struct tcp_address *address)
-{
-	if (--address->connections > 0)
-		return;
-	struct tcp_address **at = &tcp->addresses[hash_bytes(address->bytes, 16) & tcp->address_mask];
-	while (*at != address)
-		at = &(*at)->next;
-	*at = address->next;
-	free(address);
-}
-
 /* ---- closing ---- */
+
+static void
+end_stream(struct tcp_connection *connection)
+{
+	if (connection->stream == NULL)
+		return;
+	stream_free(connection->stream);
+	connection->stream = NULL;
+	stat_add(&connection->tcp->dispatch->counters->transfers, UINT64_MAX); /* one less */
+}
 
 static void
 close_connection(struct tcp_connection *connection)
@@ -185,14 +139,12 @@ close_connection(struct tcp_connection *connection)
 	close(connection->fd);
 	connection->fd = -1;
 	connection->serial = ++tcp->serial;
-	if (connection->stream != NULL)
-		stream_free(connection->stream);
-	connection->stream = NULL;
+	end_stream(connection);
 	free(connection->in);
 	free(connection->out);
 	connection->in = connection->out = NULL;
 	connection->in_used = connection->out_at = connection->out_used = connection->out_room = 0;
-	address_give(tcp, connection->address);
+	quota_leave(tcp->clients, (const struct sockaddr *)&connection->peer.remote);
 	unlink_progress(tcp, connection);
 	connection->newer = tcp->closed;
 	tcp->closed = connection;
@@ -403,7 +355,11 @@ take_request(struct tcp_connection *connection, struct dispatch_request *request
 		connection->pending++;
 		(*tcp->in_flight)++;
 		break;
-	case DISPATCH_DROP: case DISPATCH_STREAM:
+	case DISPATCH_STREAM:
+		connection->stream_end_ms = tcp->now_ms + tcp->limits.tcp_transfer_ms;
+		stat_add(&tcp->dispatch->counters->transfers, 1);
+		break;
+	case DISPATCH_DROP:
 		break;
 	}
 }
@@ -527,11 +483,23 @@ tcp_readable(struct tcp_connection *connection)
 
 /* ---- transfers ---- */
 
+/* Its version, and all that was replaced since, stays in memory for it. */
+static bool
+is_overdue(const struct tcp_connection *connection)
+{
+	return connection->stream != NULL && connection->tcp->now_ms >= connection->stream_end_ms;
+}
+
 /* Messages of the stream, as long as the socket takes them. */
 static void
 pull_stream(struct tcp_connection *connection)
 {
 	struct tcp *tcp = connection->tcp;
+
+	if (is_overdue(connection)) {
+		close_connection(connection);
+		return;
+	}
 
 	for (unsigned turn = 0; turn < STREAM_TURN && connection->stream != NULL && unsent(connection) == 0; turn++) {
 		uint8_t *out = scratch_room(connection);
@@ -545,8 +513,7 @@ pull_stream(struct tcp_connection *connection)
 			return;
 		}
 		if (size == 0) {
-			stream_free(connection->stream);
-			connection->stream = NULL;
+			end_stream(connection);
 			break;
 		}
 		scratch_add(tcp, size);
@@ -572,6 +539,7 @@ connection_ready(struct source *source, uint32_t events)
 
 	if (connection->fd < 0)
 		return;
+	connection->tcp->now_ms = clock_monotonic_ms();
 	if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && (events & EPOLLIN) == 0)) {
 		close_connection(connection);
 		return;
@@ -655,16 +623,16 @@ adopt(struct tcp_listener *listener, int fd, const struct sockaddr_storage *remo
 	int one = 1;
 
 	/* First: who may not have another sends nobody away. */
-	struct tcp_address *address = address_take(tcp, remote);
-	bool room = address != NULL && (tcp->open < tcp->limits.tcp_clients || evict(tcp));
+	bool entered = quota_enter(tcp->clients, (const struct sockaddr *)remote);
+	bool room = entered && (tcp->open < tcp->limits.tcp_clients || evict(tcp));
 	struct tcp_connection *connection = room ? connection_new(tcp) : NULL;
 	if (connection == NULL || !begin(connection, listener->layer, fd)) {
 		if (connection != NULL) {
 			connection->newer = tcp->free;
 			tcp->free = connection;
 		}
-		if (address != NULL)
-			address_give(tcp, address);
+		if (entered)
+			quota_leave(tcp->clients, (const struct sockaddr *)remote);
 		refuse(tcp, fd);
 		return;
 	}
@@ -672,7 +640,6 @@ adopt(struct tcp_listener *listener, int fd, const struct sockaddr_storage *remo
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	connection->fd = fd;
 	connection->serial = ++tcp->serial;
-	connection->address = address;
 	connection->events = EPOLLIN;
 	connection->unsent = 0;
 	connection->peer.remote = *remote;
@@ -690,6 +657,7 @@ tcp_acceptable(struct source *source, uint32_t events)
 	struct tcp_listener *listener = (struct tcp_listener *)(void *)source;
 
 	(void)events;
+	listener->tcp->now_ms = clock_monotonic_ms();
 	for (unsigned i = 0; i < ACCEPTS && !listener->tcp->stopping; i++) {
 		struct sockaddr_storage remote;
 		socklen_t size = sizeof remote;
@@ -798,7 +766,7 @@ tcp_tick(struct tcp *tcp, uint64_t now_ms)
 			break;
 		if (connection->pending > 0) /* an UPDATE on its way has a time limit of its own */
 			continue;
-		if (is_draining(connection))
+		if (!is_overdue(connection) && is_draining(connection))
 			made_progress(connection);
 		else
 			close_connection(connection);
@@ -824,6 +792,16 @@ tcp_stop(struct tcp *tcp)
 	}
 }
 
+void
+tcp_cut(struct tcp *tcp)
+{
+	for (struct tcp_connection *connection = tcp->oldest, *newer; connection != NULL; connection = newer) {
+		newer = connection->newer;
+		if (connection->pending == 0)
+			close_connection(connection);
+	}
+}
+
 bool
 tcp_is_idle(const struct tcp *tcp)
 {
@@ -837,21 +815,17 @@ struct tcp *
 tcp_new(const struct dispatch *dispatch, int epoll_fd, const struct worker_limits *limits, unsigned *in_flight)
 {
 	struct tcp *tcp = calloc(1, sizeof *tcp);
-	size_t buckets = 256;
 
 	if (tcp == NULL)
 		return NULL;
-	while (buckets < limits->tcp_clients && buckets < 65536)
-		buckets *= 2;
 	tcp->dispatch = dispatch;
 	tcp->epoll_fd = epoll_fd;
 	tcp->limits = *limits;
 	tcp->in_flight = in_flight;
-	tcp->address_mask = buckets - 1;
-	tcp->addresses = calloc(buckets, sizeof *tcp->addresses);
+	tcp->clients = quota_new(limits->tcp_clients_address);
 	tcp->in = malloc(TCP_IN_SIZE);
 	tcp->scratch = malloc(TCP_OUT_SIZE);
-	if (tcp->addresses == NULL || tcp->in == NULL || tcp->scratch == NULL) {
+	if (tcp->clients == NULL || tcp->in == NULL || tcp->scratch == NULL) {
 		tcp_free(tcp);
 		return NULL;
 	}
@@ -876,7 +850,8 @@ tcp_free(struct tcp *tcp)
 		tcp->listeners = listener->next;
 		free(listener);
 	}
-	free(tcp->addresses);
+	if (tcp->clients != NULL)
+		quota_free(tcp->clients);
 	free(tcp->in);
 	free(tcp->scratch);
 	free(tcp);

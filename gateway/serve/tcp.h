@@ -8,6 +8,7 @@
  * Limits:    struct worker_limits; TCP_PENDING UPDATEs on their way a connection; a connection that has not sent a
  *            whole message, nor taken what is there for it, for tcp_idle_ms is closed. Where no more connections may
  *            be, the one that has been idle longest makes room, or that has taken nothing for a quarter of tcp_idle_ms.
+ *            A transfer that is not taken in tcp_transfer_ms is cut off.
  * Standards: RFC 7766; RFC 9210. What is beneath a connection is a struct tcp_layer, so that TLS can be.
  */
 #ifndef ZONEGATE_SERVE_TCP_H
@@ -51,6 +52,8 @@ void tcp_flush(struct tcp *tcp);
 void tcp_tick(struct tcp *tcp, uint64_t now_ms);
 /* Stop: no new connections and no new requests. */
 void tcp_stop(struct tcp *tcp);
+/* After that: close what no UPDATE is on its way for. */
+void tcp_cut(struct tcp *tcp);
 /* True when nothing is on its way to a client. */
 bool tcp_is_idle(const struct tcp *tcp);
 

@@ -16,8 +16,10 @@
 
 #define EVENTS 128
 #define TICK_MS 1000
-/* An UPDATE has its answer within update-timeout (2 s by default); then there is still a slow reader to be given up. */
+/* An UPDATE has its answer within update-timeout (2 s by default). */
 #define STOP_MS 10000
+/* Answers that a client has not taken by then are not waited for, nor is the end of a transfer: a secondary comes back. */
+#define STOP_CUT_MS 1000
 
 struct mailbox {
 	struct source source;             /* first */
@@ -111,12 +113,12 @@ mailbox_ready(struct source *source, uint32_t events)
 /* ---- the loop ---- */
 
 static void
-round_of_events(struct worker *worker)
+round_of_events(struct worker *worker, int wait_ms)
 {
 	struct epoll_event events[EVENTS];
 
 	rcu_thread_offline();
-	int count = epoll_wait(worker->epoll_fd, events, EVENTS, TICK_MS);
+	int count = epoll_wait(worker->epoll_fd, events, EVENTS, wait_ms);
 	rcu_thread_online();
 	for (int i = 0; i < count; i++) {
 		struct source *source = events[i].data.ptr;
@@ -129,13 +131,17 @@ round_of_events(struct worker *worker)
 static void
 drain(struct worker *worker)
 {
-	uint64_t end_ms = clock_monotonic_ms() + STOP_MS;
+	uint64_t now_ms = clock_monotonic_ms(), cut_ms = now_ms + STOP_CUT_MS, end_ms = now_ms + STOP_MS;
 
 	for (size_t i = 0; i < worker->sockets->count; i++)
 		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, worker->sockets->udp[i], NULL);
 	tcp_stop(worker->tcp);
-	while ((worker->in_flight > 0 || !tcp_is_idle(worker->tcp)) && clock_monotonic_ms() < end_ms)
-		round_of_events(worker);
+	while ((worker->in_flight > 0 || !tcp_is_idle(worker->tcp)) && now_ms < end_ms) {
+		round_of_events(worker, now_ms < cut_ms ? (int)(cut_ms - now_ms) : TICK_MS);
+		now_ms = clock_monotonic_ms();
+		if (now_ms >= cut_ms)
+			tcp_cut(worker->tcp);
+	}
 }
 
 static void *
@@ -148,7 +154,7 @@ worker_run(void *argument)
 	pthread_setname_np(pthread_self(), name);
 	rcu_register_thread();
 	while (!atomic_load_explicit(&worker->stop, memory_order_acquire))
-		round_of_events(worker);
+		round_of_events(worker, TICK_MS);
 	drain(worker);
 	rcu_unregister_thread();
 	return NULL;

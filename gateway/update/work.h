@@ -10,7 +10,7 @@
 
 #include "update/job.h"
 #include "update/line.h"
-#include "update/quota.h"
+#include "base/quota.h"
 #include "update/retransmit.h"
 #include "update/tags.h"
 #include <pthread.h>

@@ -18,6 +18,7 @@ server:
   tcp-clients: 1000
   tcp-clients-address: 100
   tcp-idle: 10s
+  tcp-transfer: 2h
 log:
   level: info
   format: text
@@ -58,6 +59,7 @@ OUT_OF_RANGE = [
     ("udp-size: 1232", "udp-size: 511"), ("udp-size: 1232", "udp-size: 65536"),
     ("tcp-clients: 1000", "tcp-clients: 0"), ("tcp-clients-address: 100", "tcp-clients-address: 0"),
     ("tcp-idle: 10s", "tcp-idle: 2h"), ("tcp-idle: 10s", "tcp-idle: 10"),
+    ("tcp-transfer: 2h", "tcp-transfer: 999ms"), ("tcp-transfer: 2h", "tcp-transfer: 2d"),
     ("level: info", "level: loud"), ("format: text", "format: xml"),
     ("hmac-sha512", "hmac-sha3"), ("bWFkZQ==", "'*'"),
     ("type: embedded", "type: paper"), ("keep-history: 90d", "keep-history: 0s"), ("keep-history: 90d", "keep-history: 90"),

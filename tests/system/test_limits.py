@@ -1,6 +1,8 @@
 """Who may ask, and how many connections a client may have."""
+import re
 import socket
 import struct
+import sys
 import time
 
 import dns.edns
@@ -10,7 +12,7 @@ import dns.rcode
 import dns.tsigkeyring
 import pytest
 
-from conftest import CONFIG, SECRET
+from conftest import CONFIG, SECRET, ZONE, run
 
 KEYRING = dns.tsigkeyring.from_text({"dhcp.": SECRET})
 
@@ -95,3 +97,87 @@ def test_an_idle_connection_is_closed(make_gateway):
             idle.settimeout(5)
             start = time.monotonic()
             assert idle.recv(1) == b"" and time.monotonic() - start < 4
+
+
+IN_NETWORKS = """
+import socket, sys
+kept, answered = [], []
+for source in sys.argv[2:]:
+    s = socket.socket(socket.AF_INET6)
+    s.settimeout(5)
+    s.bind((source, 0))
+    s.connect(("2001:db8::53", int(sys.argv[1])))
+    s.sendall(bytes.fromhex("001200070000000100000000000000" + "0006" + "0001" + "00")[:20])
+    try:
+        answered.append(len(s.recv(512)) > 2)
+    except OSError:
+        answered.append(False)
+    kept.append(s)
+print(answered)
+"""
+
+
+def test_an_ipv6_client_is_its_network(make_gateway, net):
+    """Who has a /64 has as many addresses as it likes."""
+    for address in ["2001:db8::53/128"] + ["2001:db8:1:1::%d/128" % i for i in range(1, 8)] + ["2001:db8:1:2::1/128"]:
+        if net.run(net.server, "ip", "-6", "addr", "add", address, "dev", "lo", "nodad", check=False).returncode:
+            pytest.skip("no IPv6 here")
+    config = CONFIG.replace("127.0.0.1@PORT", "127.0.0.1@PORT, '2001:db8::53@PORT'").replace(
+        "  identity: gw1\n", "  identity: gw1\n  threads: 1\n  tcp-clients-address: 5\n")
+    g = make_gateway(config, wrap=net.inside(net.server))
+    sources = ["2001:db8:1:1::%d" % i for i in range(1, 8)] + ["2001:db8:1:2::1"]
+    out = net.run(net.server, sys.executable, "-c", IN_NETWORKS, g.port, *sources).stdout
+    assert out == "[True, True, True, True, True, False, False, True]\n"
+
+
+# ---- transfers that nobody takes ----
+
+def stalled_transfer(g):
+    """Its receiver has read something of it, and reads no more."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.settimeout(10)
+    s.connect(("127.0.0.1", g.port))
+    wire = dns.message.make_query("example.test.", "AXFR").to_wire()
+    s.sendall(struct.pack("!H", len(wire)) + wire)
+    assert len(s.recv(512)) == 512
+    return s
+
+
+def transfers(g):
+    return int(re.search(r"^zonegate_transfers (\d+)$", run("curl", "-s", "http://127.0.0.1:%d/metrics" % g.http).stdout, re.M).group(1))
+
+
+def large(make_gateway, options):
+    zone = ZONE + "".join("host%d TXT %s\n" % (i, "y" * 250) for i in range(40000))
+    return make_gateway(CONFIG.replace("  identity: gw1\n", "  identity: gw1\n  threads: 1\n" + options), {"example.test.zone": zone})
+
+
+def test_a_stop_cuts_transfers_that_are_stalled(make_gateway):
+    g = large(make_gateway, "  tcp-idle: 1h\n")
+    stalled = [stalled_transfer(g) for _ in range(3)]
+    assert transfers(g) == 3
+    start = time.monotonic()
+    g.stop()
+    assert time.monotonic() - start < 8, "no 10 s, which an UPDATE gets"
+    for s in stalled:
+        s.close()
+
+
+def test_a_transfer_ends_after_its_time(make_gateway):
+    """One who reads just enough not to be idle does not keep an old version for ever."""
+    g = large(make_gateway, "  tcp-idle: 500ms\n  tcp-transfer: 2s\n")
+    s = stalled_transfer(g)
+    end, cut = time.monotonic() + 60, False
+    while not cut and time.monotonic() < end:
+        time.sleep(0.1)
+        try:
+            cut = len(s.recv(20000)) == 0
+        except ConnectionError:
+            cut = True
+        seen = transfers(g)
+        if seen == 0:
+            break
+    assert seen == 0
+    s.close()
+    assert "XFR size: 40006 records" in g.dig("example.test.", "AXFR") and transfers(g) == 0

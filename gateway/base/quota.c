@@ -1,7 +1,7 @@
-#include "update/quota.h"
+#include "base/quota.h"
 #include "base/hash.h"
+#include "base/network.h"
 #include "base/status.h"
-#include "update/requestor.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 struct quota_host {
 	struct quota_host *chain;
-	uint8_t host[16];
+	uint8_t host[NETWORK_SIZE];
 	uint32_t count;
 };
 
@@ -49,11 +49,11 @@ quota_free(struct quota *quota)
 }
 
 static struct quota_host **
-find(struct quota *quota, const uint8_t host[16])
+find(struct quota *quota, const uint8_t host[NETWORK_SIZE])
 {
-	struct quota_host **link = &quota->buckets[hash_bytes(host, 16) % BUCKETS];
+	struct quota_host **link = &quota->buckets[hash_bytes(host, NETWORK_SIZE) % BUCKETS];
 
-	while (*link && memcmp((*link)->host, host, 16) != 0)
+	while (*link && memcmp((*link)->host, host, NETWORK_SIZE) != 0)
 		link = &(*link)->chain;
 	return link;
 }
@@ -61,10 +61,10 @@ find(struct quota *quota, const uint8_t host[16])
 bool
 quota_enter(struct quota *quota, const struct sockaddr *client)
 {
-	uint8_t host[16];
+	uint8_t host[NETWORK_SIZE];
 	bool entered = false;
 
-	requestor_host(client, host);
+	network_of(client, NETWORK_HOST_IPV4, NETWORK_HOST_IPV6, host);
 	pthread_mutex_lock(&quota->mutex);
 	struct quota_host **link = find(quota, host);
 	if (*link == NULL) {
@@ -72,7 +72,7 @@ quota_enter(struct quota *quota, const struct sockaddr *client)
 		quota->spare = NULL;
 		if (*link) {
 			**link = (struct quota_host){.count = 0};
-			memcpy((*link)->host, host, 16);
+			memcpy((*link)->host, host, NETWORK_SIZE);
 		}
 	}
 	if (*link && (*link)->count < quota->most) {
@@ -86,9 +86,9 @@ quota_enter(struct quota *quota, const struct sockaddr *client)
 void
 quota_leave(struct quota *quota, const struct sockaddr *client)
 {
-	uint8_t host[16];
+	uint8_t host[NETWORK_SIZE];
 
-	requestor_host(client, host);
+	network_of(client, NETWORK_HOST_IPV4, NETWORK_HOST_IPV6, host);
 	pthread_mutex_lock(&quota->mutex);
 	struct quota_host **link = find(quota, host), *at = *link;
 	invariant(at && at->count > 0);

@@ -1,11 +1,11 @@
 /*
- * How many requests each client address has in the gateway: over the bound it gets no more in.
+ * How many of something (connections, requests in work) each client has, an IPv4 address or an IPv6 /64: over the bound it gets no more.
  *
  * Threads:   any; one mutex.
- * Limits:    `most` for an address, port and transport not looked at. Memory for addresses with requests in work only.
+ * Limits:    `most` for a client, port and transport not looked at. Memory for clients that have something only.
  */
-#ifndef ZONEGATE_UPDATE_QUOTA_H
-#define ZONEGATE_UPDATE_QUOTA_H
+#ifndef ZONEGATE_BASE_QUOTA_H
+#define ZONEGATE_BASE_QUOTA_H
 
 #include <stdbool.h>
 #include <stdint.h>
