@@ -132,8 +132,8 @@ def test_knot_verifies_and_bind_and_nsd_follow(make_gateway, start_secondaries):
         if whole_zones(s) is not None:
             assert whole_zones(s) == 1 and increments(s) > 5, s.log()[-3000:]
     knot = running[0].log()
-    verified = knot.count("ZONEMD, verification successful")
-    assert verified >= increments(running[0]) > 5 and "verification failed" not in knot
+    # An IXFR that comes before the digest is answered with what Knot has already.
+    assert knot.count("ZONEMD, verification successful") == knot.count(", zone updated,") > 5
 
 
 def make_gateway_of(make):
