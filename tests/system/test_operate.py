@@ -12,7 +12,7 @@ import dns.message
 import dns.query
 import pytest
 
-from conftest import CONFIG, ZONE, ZONEGATED, keyfile, run
+from conftest import CONFIG, ZONE, ZONEGATED, free_port, keyfile, run
 
 
 def http(gateway, path):
@@ -82,23 +82,35 @@ def test_health(gateway):
     assert http(gateway, "/nothing")[0] == 404
 
 
-def test_not_ready_where_a_zone_cannot_be_served(make_gateway):
-    g = make_gateway(files={"example.test.zone": ZONE + "x A 999.1.2.3\n"}, start=False)
+def test_a_zone_that_cannot_be_served_does_not_hold_up_the_others(make_gateway):
+    """Ready is when every zone that can be served is served: which cannot be, and why, is for the log, `zones` and `check`."""
+    config = CONFIG + "  - {name: broken.test., file: broken.zone}\n"
+    g = make_gateway(config, files={"broken.zone": ZONE.replace("example.test", "broken.test") + "x A 999.1.2.3\n"})
+    assert http(g, "/readyz") == (200, "ready\n") and http(g, "/healthz")[0] == 200
+    assert g.short("ns1.example.test.") == ["127.0.0.1"]
+    assert "status: SERVFAIL" in g.dig("broken.test.", "SOA")
+    assert "broken.zone:%d:" % (len(ZONE.splitlines()) + 1) in g.log() and "zone_not_loaded" in g.log()
+    states = {z["name"]: z["state"] for z in map(json.loads, g.ctl("zones", "--json").stdout.splitlines())}
+    assert states == {"example.test.": "ready", "broken.test.": "failed"}
+    r = g.ctl("check", "broken.test.", check=False)
+    assert r.returncode == 1 and "broken.zone:" in r.stderr
+
+
+def test_not_ready_as_long_as_a_zone_is_awaited(make_gateway):
+    """A store that has not answered since the start: what is in it may be served yet. The others are served meanwhile."""
+    config = CONFIG.replace("zones:\n", "stores:\n  local: {type: embedded}\n  registry: {type: etcd, endpoints: ['http://127.0.0.1:%d']}\n"
+                            "zones:\n  - {name: away.test., store: registry}\n" % free_port()).replace("    file:", "    store: local\n    file:")
+    g = make_gateway(config, start=False)
     g.start(check=False)
-    end = time.monotonic() + 10
-    while time.monotonic() < end and g.proc.poll() is None:
-        try:
-            if http(g, "/readyz")[0] == 503 or "zone_not_loaded" in g.log():
-                break
-        except OSError:
-            pass
-        time.sleep(0.05)
-    while "zone_not_loaded" not in g.log() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert "example.test.zone:%d:" % (len(ZONE.splitlines()) + 1) in g.log()
-    if g.proc.poll() is None:
-        assert "SERVFAIL" in g.dig("example.test.", "SOA")
-    g.kill()
+    end = time.monotonic() + 20
+    while "zone=example.test." not in g.log():
+        assert time.monotonic() < end and g.proc.poll() is None, g.log()
+        time.sleep(0.02)
+    for _ in range(10):
+        assert http(g, "/readyz") == (503, "not ready\n") and http(g, "/healthz")[0] == 200
+        assert g.short("ns1.example.test.") == ["127.0.0.1"]
+        assert "status: SERVFAIL" in g.dig("away.test.", "SOA")
+    assert " ready " not in g.log()
 
 
 def test_audit_has_a_line_for_each_update(gateway):
