@@ -26,6 +26,8 @@
 #include <unistd.h>
 
 #define MALLOC_ARENAS 2 /* the default, eight a CPU, keeps freed memory of each thread for itself */
+#define MALLOC_LARGE_BYTES (256 << 10)
+#define MALLOC_SPARE_BYTES (4 << 20) /* kept at the end of the heap */
 #define SETTLE_POLL_NS 5000000
 
 static const char usage[] = "usage: zonegated -c FILE [-t]\n       zonegated -V | -h\n";
@@ -292,7 +294,6 @@ prepare_process(sigset_t *signals)
 	pthread_sigmask(SIG_BLOCK, signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	umask(027);
-	mallopt(M_ARENA_MAX, MALLOC_ARENAS);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -326,6 +327,18 @@ wrong_usage(void)
 	return 2;
 }
 
+/*
+ * Large blocks come from the system and go back to it. By itself malloc takes ever larger ones from its heap once it has seen one
+ * freed, as the configuration's is: tables of a MiB of which a few pages are ever used are then cleared, and resident, whole.
+ */
+static void
+prepare_malloc(void)
+{
+	mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+	mallopt(M_MMAP_THRESHOLD, MALLOC_LARGE_BYTES);
+	mallopt(M_TRIM_THRESHOLD, MALLOC_SPARE_BYTES);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -336,6 +349,7 @@ main(int argc, char **argv)
 	bool check = false;
 	int option;
 
+	prepare_malloc();
 	while ((option = getopt(argc, argv, "c:tVh")) != -1) {
 		switch (option) {
 		case 'c':
@@ -360,6 +374,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "%s\n", reason);
 		return 1;
 	}
+	malloc_trim(0); /* what was needed to read it: tables that are made now are to lie in fresh pages */
 	if (!check)
 		return serve(config);
 	int code = check_only(config);
