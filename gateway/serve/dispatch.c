@@ -343,6 +343,7 @@ fill_request(struct update_request *request, const struct exchange *exchange, st
 	request->transport = (enum update_transport)exchange->peer->transport;
 	request->arrival_ns = clock_monotonic_ns();
 	request->zone = zone;
+	request->others_wait = exchange->request->others_wait;
 	request->release = update_released;
 	request->ede.code = EDE_NONE;
 	if (tsig->verdict != TSIG_GOOD)
@@ -637,7 +638,7 @@ answer_special(const struct dispatch *dispatch, const struct dispatch_request *r
 	struct opt opt;
 
 	if (request->verdict == PARSE_DROP) {
-		stat_add(&dispatch->counters->dropped, 1);
+		stat_add_shared(&dispatch->counters->dropped, 1);
 		return DISPATCH_DROP;
 	}
 	exchange.dispatch = dispatch;
@@ -734,6 +735,7 @@ dispatch_message(const struct dispatch *dispatch, const uint8_t *wire, size_t si
 	request.peer = peer;
 	request.connection = connection;
 	request.connection_serial = connection_serial;
+	request.others_wait = false;
 	dispatch_prepare(dispatch, wire, size, &request);
 	dispatch_approach(&request);
 	return dispatch_answer(dispatch, &request, buffer, room, answer_size, stream);
@@ -750,7 +752,7 @@ dispatch_pending(const struct dispatch *dispatch, struct pending *pending, uint8
 	struct opt opt;
 
 	if (request->drop) { /* on-store-failure: say nothing, the client tries the next server */
-		stat_add(&dispatch->counters->dropped, 1);
+		stat_add_shared(&dispatch->counters->dropped, 1);
 		return DISPATCH_DROP;
 	}
 	struct edns_reply *reply = opt_init(&opt, dispatch, settings, msg, &pending->peer, NULL);

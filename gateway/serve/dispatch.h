@@ -38,6 +38,7 @@ struct dispatch_request {
 	const struct peer *peer;              /* the caller's, as the next two: before dispatch_answer */
 	void *connection;                     /* kept in pending: TCP's connection; NULL for UDP */
 	uint64_t connection_serial;           /* of the connection; for UDP the socket's index */
+	bool others_wait;                     /* more messages have come with it */
 	struct message msg;
 	enum parse_verdict verdict;
 	bool plain;                           /* an unsigned QUERY for data that `version` has the answer to */

@@ -42,7 +42,7 @@ struct serve {
 	const char *version_text;
 };
 
-/* Counters of one worker; written by its thread only, summed by control/http.c. */
+/* Counters of one worker; written by its thread only, but for `dropped`; summed by control/http.c. */
 struct serve_counters {
 	stat_counter queries[TRANSPORT_COUNT][24]; /* by RCODE; 23: all others */
 	stat_counter dropped, tsig_failures[TSIG_VERDICTS];
@@ -78,7 +78,7 @@ enum dispatch_result {
 	DISPATCH_STREAM,   /* *stream is to be pulled (TCP only) */
 };
 
-/* Handed to the transport when an UPDATE's outcome stands: composed, signed and sent on the worker's own thread. */
+/* Handed to the transport when an UPDATE's outcome stands: composed, signed and sent (worker.c says on which thread). */
 struct pending {
 	struct update_request update;  /* first: update.release's argument is this */
 	struct tsig tsig;

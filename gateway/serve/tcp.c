@@ -50,7 +50,7 @@ struct tcp_listener {
 
 struct tcp {
 	const struct dispatch *dispatch;
-	unsigned *in_flight;
+	_Atomic int *in_flight;
 	struct worker_limits limits;
 	int epoll_fd;
 	uint64_t now_ms, serial;
@@ -812,7 +812,8 @@ tcp_is_idle(const struct tcp *tcp)
 }
 
 struct tcp *
-tcp_new(const struct dispatch *dispatch, int epoll_fd, const struct worker_limits *limits, unsigned *in_flight)
+tcp_new(const struct dispatch *dispatch, int epoll_fd, const struct worker_limits *limits,
+	_Atomic int *in_flight)
 {
 	struct tcp *tcp = calloc(1, sizeof *tcp);
 

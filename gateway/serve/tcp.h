@@ -40,7 +40,7 @@ extern const struct tcp_layer tcp_plain;
 
 /* NULL: no memory. in_flight: as in udp.h. */
 struct tcp *tcp_new(const struct dispatch *dispatch, int epoll_fd, const struct worker_limits *limits,
-		    unsigned *in_flight);
+		    _Atomic int *in_flight);
 /* Closes all connections. */
 void tcp_free(struct tcp *tcp);
 /* Accept from a listening socket, which stays the caller's. */

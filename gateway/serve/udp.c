@@ -31,7 +31,7 @@ struct udp_socket {
 
 struct udp {
 	const struct dispatch *dispatch;
-	unsigned *in_flight;
+	_Atomic int *in_flight;
 	size_t socket_count;
 	struct udp_socket *sockets;
 	struct mmsghdr in[BATCH], out[BATCH];
@@ -42,7 +42,7 @@ struct udp {
 };
 
 struct udp *
-udp_new(const struct dispatch *dispatch, const struct listener_sockets *sockets, unsigned *in_flight)
+udp_new(const struct dispatch *dispatch, const struct listener_sockets *sockets, _Atomic int *in_flight)
 {
 	struct udp *udp = calloc(1, sizeof *udp);
 
@@ -147,21 +147,25 @@ write_local(struct msghdr *header, union control *control, const struct peer *pe
 
 /* ---- sending ---- */
 
-/* `out` entry number `slot` becomes the answer for `peer`. */
-static void
-put_answer(struct udp *udp, unsigned slot, const struct peer *peer, size_t size)
+static inline void
+put_header(struct msghdr *header, union control *control, const struct peer *peer)
 {
-	struct msghdr *header = &udp->out[slot].msg_hdr;
-
-	udp->out_iov[slot].iov_len = size;
 	header->msg_name = (void *)(uintptr_t)&peer->remote;
 	header->msg_namelen = peer->remote_size;
 	if (peer->local.ss_family == AF_UNSPEC) {
 		header->msg_control = NULL;
 		header->msg_controllen = 0;
 	} else {
-		write_local(header, &udp->out_control[slot], peer);
+		write_local(header, control, peer);
 	}
+}
+
+/* `out` entry number `slot` becomes the answer for `peer`. */
+static void
+put_answer(struct udp *udp, unsigned slot, const struct peer *peer, size_t size)
+{
+	udp->out_iov[slot].iov_len = size;
+	put_header(&udp->out[slot].msg_hdr, &udp->out_control[slot], peer);
 }
 
 /* An answer that the system does not take is lost, as on the way: the client asks again. Nobody waits for it here. */
@@ -178,7 +182,7 @@ send_all(struct udp *udp, int fd, unsigned count)
 		}
 		if (n < 0 && errno == EINTR)
 			continue;
-		stat_add(&udp->dispatch->counters->dropped, 1);
+		stat_add_shared(&udp->dispatch->counters->dropped, 1);
 		sent++;
 	}
 }
@@ -215,7 +219,8 @@ take_header(struct udp *udp, const struct udp_socket *socket, unsigned i)
 
 /* Messages `first` to `end` of the batch; returns the answers that there are now. */
 static unsigned
-answer_group(struct udp *udp, const struct udp_socket *socket, unsigned first, unsigned end, unsigned answers)
+answer_group(struct udp *udp, const struct udp_socket *socket, unsigned first, unsigned end, bool others,
+	     unsigned answers)
 {
 	struct dispatch_request requests[DISPATCH_GROUP];
 	struct stream *stream;
@@ -231,6 +236,7 @@ answer_group(struct udp *udp, const struct udp_socket *socket, unsigned first, u
 		request->peer = &udp->peers[i];
 		request->connection = NULL;
 		request->connection_serial = socket->index;
+		request->others_wait = others;
 		enum dispatch_result result = dispatch_answer(udp->dispatch, request, udp->out_iov[answers].iov_base,
 							      UDP_OUT_SIZE, &size, &stream);
 		if (result == DISPATCH_ANSWER)
@@ -275,7 +281,7 @@ answer_batch(struct udp *udp, const struct udp_socket *socket, unsigned count)
 
 	for (unsigned first = 0, end; first < count; first = end) {
 		end = count - first > DISPATCH_GROUP ? first + DISPATCH_GROUP : count;
-		answers = answer_group(udp, socket, first, end, answers);
+		answers = answer_group(udp, socket, first, end, count > 1, answers);
 	}
 	if (dnstap != NULL)
 		tap_batch(udp, socket, dnstap, query_us, count, answers);
@@ -336,4 +342,27 @@ udp_answer(struct udp *udp, struct pending *list)
 			dispatch_pending_free(batch[i]);
 		*udp->in_flight -= taken;
 	}
+}
+
+/* Its ring of dnstap is the worker's. */
+bool
+udp_answer_here(struct udp *udp, struct pending *pending)
+{
+	_Atomic int *in_flight = udp->in_flight;
+	uint8_t bytes[UDP_OUT_SIZE];
+	union control control;
+	struct iovec iov = {.iov_base = bytes};
+	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (dispatch_dnstap(udp->dispatch) != NULL)
+		return false;
+	invariant(pending->connection_serial < udp->socket_count);
+	if (dispatch_pending(udp->dispatch, pending, bytes, sizeof bytes, &iov.iov_len) == DISPATCH_ANSWER) {
+		put_header(&header, &control, &pending->peer);
+		if (sendmsg(udp->sockets[pending->connection_serial].fd, &header, MSG_DONTWAIT) < 0)
+			stat_add_shared(&udp->dispatch->counters->dropped, 1);
+	}
+	dispatch_pending_free(pending);
+	(*in_flight)--;
+	return true;
 }

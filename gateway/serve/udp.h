@@ -1,7 +1,7 @@
 /*
  * Queries and answers by UDP, in batches: recvmmsg, dispatch, sendmmsg.
  *
- * Threads:   the worker's.
+ * Threads:   the worker's, but for udp_answer_here.
  * Memory:    all buffers are made at start: some 1 MiB, of which small messages touch a part.
  * Limits:    a request of UDP_IN_SIZE octets: more is cut, and so FORMERR.
  * Why:       what lies below these two calls was tried in an echo server, loopback, two busy cores, CPU us a message,
@@ -23,7 +23,7 @@
 struct udp;
 
 /* The sockets stay the caller's. in_flight counts requests that are DISPATCH_LATER. NULL: no memory. */
-struct udp *udp_new(const struct dispatch *dispatch, const struct listener_sockets *sockets, unsigned *in_flight);
+struct udp *udp_new(const struct dispatch *dispatch, const struct listener_sockets *sockets, _Atomic int *in_flight);
 void udp_free(struct udp *udp);
 /* For epoll: the source of the socket of that index. */
 struct source *udp_source(struct udp *udp, size_t index);
@@ -31,5 +31,10 @@ struct source *udp_source(struct udp *udp, size_t index);
 void udp_receive(struct source *source, uint32_t events);
 /* Answers whose outcome stands (a list by `next`), all with connection NULL; frees them. */
 void udp_answer(struct udp *udp, struct pending *list);
+/*
+ * The same for one, at once, on any thread that is in an RCU section. False: not now, the worker has to. The udp may be
+ * gone when this returns.
+ */
+bool udp_answer_here(struct udp *udp, struct pending *pending);
 
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define EVENTS 128
+#define FEW 8 /* answers of some 6 us each, beside a commit of some 300 */
 #define TICK_MS 1000
 /* An UPDATE has its answer within update-timeout (2 s by default). */
 #define STOP_MS 10000
@@ -36,7 +37,8 @@ struct worker {
 	struct listener_sockets *sockets; /* given */
 	struct udp *udp;
 	struct tcp *tcp;
-	unsigned number, in_flight;       /* UPDATEs in the committer's hands */
+	unsigned number;
+	_Atomic int in_flight;            /* UPDATEs in the committer's hands; briefly less */
 	int epoll_fd;
 	_Atomic bool stop;
 	pthread_t thread;
@@ -54,10 +56,25 @@ wake(struct mailbox *mailbox)
 		;
 }
 
+/*
+ * By UDP, and few are on their way: the thread that knows the outcome answers, which spares a client two changes of thread and
+ * the worker, which may have queries to answer, a wake-up. Many go by mail: that thread is needed for the next commit.
+ */
+static bool
+answer_here(struct pending *pending)
+{
+	struct worker *worker = pending->worker;
+
+	return pending->connection == NULL && worker->in_flight <= FEW && rcu_read_ongoing() &&
+	       !atomic_load_explicit(&worker->stop, memory_order_relaxed) && udp_answer_here(worker->udp, pending);
+}
+
 /* On any thread. One wake-up for all that is put in before the worker looks. */
 static void
 give_back(struct pending *pending)
 {
+	if (answer_here(pending))
+		return;
 	struct mailbox *mailbox = &pending->worker->mailbox;
 	struct pending *newest = atomic_load_explicit(&mailbox->newest, memory_order_relaxed);
 

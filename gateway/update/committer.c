@@ -18,15 +18,21 @@ static const struct work_outcome out_of_time = {
 
 static void run(struct work *work, struct work_list *todo);
 
-static void
+/* Jobs all go there; a request only where no job is before it. */
+static bool
 hand_to_job_thread(struct committer *committer, struct work *work)
 {
-	work->next = NULL;
 	pthread_mutex_lock(&committer->jobs_mutex);
-	*committer->jobs_end = work;
-	committer->jobs_end = &work->next;
-	pthread_cond_signal(&committer->jobs_wake);
+	bool may = work->job || committer->long_jobs == 0;
+	if (may) {
+		committer->long_jobs += work->job != NULL;
+		work->next = NULL;
+		*committer->jobs_end = work;
+		committer->jobs_end = &work->next;
+		pthread_cond_signal(&committer->jobs_wake);
+	}
 	pthread_mutex_unlock(&committer->jobs_mutex);
+	return may;
 }
 
 static void
@@ -37,9 +43,7 @@ run_all(struct work_list *todo)
 		todo->first = work->next;
 		if (todo->first == NULL)
 			todo->end = &todo->first;
-		if (work->job)
-			hand_to_job_thread(work->zone->committer, work);
-		else
+		if (!((work->job || todo->elsewhere) && hand_to_job_thread(work->zone->committer, work)))
 			run(work, todo);
 	}
 }
@@ -334,10 +338,12 @@ job_thread(void *context)
 			committer->jobs_end = &committer->jobs;
 		pthread_mutex_unlock(&committer->jobs_mutex);
 		WORK_LIST(todo);
+		bool is_job = work->job != NULL;
 		run(work, &todo);
 		run_all(&todo);
 		rcu_quiescent_state();
 		pthread_mutex_lock(&committer->jobs_mutex);
+		committer->long_jobs -= is_job;
 	}
 	pthread_mutex_unlock(&committer->jobs_mutex);
 	rcu_unregister_thread();
@@ -377,6 +383,8 @@ enter(struct committer *committer, struct update_request *request)
 	struct work_outcome no_memory = {
 		.rcode = RCODE_SERVFAIL, .verdict = "limit", .ede = EDE_OTHER, .reason = "no memory"};
 	WORK_LIST(todo);
+
+	todo.elsewhere = request->others_wait;
 
 	if (work == NULL || !work_claim(work, request->form)) {
 		if (work)

@@ -50,6 +50,7 @@ struct update_request {
 	uint8_t mac[8]; bool has_mac;  /* first octets of the request's MAC */
 	uint64_t arrival_ns;           /* monotonic */
 	struct zone *zone;             /* pinned by table rules: see zone/table.h */
+	bool others_wait;              /* for this thread: run it in another, if there is one */
 	/* the outcome */
 	bool drop;                     /* send nothing (on-store-failure) */
 	unsigned rcode;

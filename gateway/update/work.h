@@ -87,12 +87,14 @@ struct committer {
 	pthread_mutex_t jobs_mutex;
 	pthread_cond_t jobs_wake;
 	struct work *jobs, **jobs_end;
+	unsigned long_jobs;        /* that wait or run: no request waits behind one */
 	bool stop;
 };
 
 /* Works that may go, for the thread that let them: in turn, so that one that lets the next one go does not call itself. */
 struct work_list {
 	struct work *first, **end;
+	bool elsewhere; /* better not in this thread: others wait for it */
 };
 
 /* How a work ends. */
@@ -106,7 +108,7 @@ struct work_outcome {
 	uint64_t version;
 	uint32_t serial;
 };
-#define WORK_LIST(name) struct work_list name = {NULL, NULL}; name.end = &name.first
+#define WORK_LIST(name) struct work_list name = {NULL, NULL, false}; name.end = &name.first
 
 /* The zone is not served any more. */
 extern const struct work_outcome work_closed;
