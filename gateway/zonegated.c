@@ -240,8 +240,13 @@ stop_all(struct start *start)
 static void
 say_ready(struct start *start)
 {
+	bool all = gateway_zones_loaded(&start->gateway);
+
+	atomic_store(&start->gateway.waiting, !all);
 	atomic_store(&start->gateway.ready, true);
 	malloc_trim(0);
+	if (!all)
+		log_warning("zones not served", "reason=their store cannot be reached: they are served once it can");
 	log_info("ready", "zones=%zu threads=%u version=%s", table_count(start->gateway.table), start->threads,
 		 PACKAGE_VERSION);
 	notify("READY=1");

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define LOADER_THREADS 2
+#define STORE_PATIENCE_MS 5000 /* for a store that is being started, too; what starts us waits longer */
 
 #define say(reason, ...) status_say(reason, GATEWAY_REASON_SIZE, __VA_ARGS__)
 
@@ -439,30 +440,56 @@ gateway_drop_zones(struct gateway *gateway, struct zone *const *zones, size_t co
 	free(remains);
 }
 
+struct settling { uint64_t since_ms; bool settled; };
+
+/* Loaded or not, or not to be loaded for now: its store is away. */
 static bool
 is_settled(void *context, struct zone *zone)
 {
-	bool *settled = context;
-	*settled = atomic_load(&zone->state) != ZONE_LOADING;
-	return *settled;
+	struct settling *settling = context;
+	const struct store *store = zone->store;
+	bool away = !atomic_load(&store->connected) && clock_monotonic_ms() - settling->since_ms >= STORE_PATIENCE_MS;
+
+	settling->settled = atomic_load(&zone->state) != ZONE_LOADING || away;
+	return settling->settled;
 }
 
 bool
 gateway_zones_settled(struct gateway *gateway)
 {
-	bool settled = true;
+	struct settling settling = {gateway->started_ms, true};
 
-	gateway_walk_zones(gateway, is_settled, &settled);
-	return settled;
+	gateway_walk_zones(gateway, is_settled, &settling);
+	return settling.settled;
+}
+
+static bool
+is_loaded(void *context, struct zone *zone)
+{
+	bool *loaded = context;
+
+	*loaded = atomic_load(&zone->state) != ZONE_LOADING;
+	return *loaded;
+}
+
+bool
+gateway_zones_loaded(struct gateway *gateway)
+{
+	bool loaded = true;
+
+	gateway_walk_zones(gateway, is_loaded, &loaded);
+	return loaded;
 }
 
 /* ---- zones that come and go at run time ---- */
 
 static enum zone_state
-gateway_wait_settled(struct gateway *gateway, const struct zone *zone)
+gateway_wait_settled(struct gateway *gateway, struct zone *zone)
 {
+	struct settling settling = {.since_ms = clock_monotonic_ms()};
+
 	pthread_mutex_lock(&gateway->mutex);
-	while (atomic_load(&zone->state) == ZONE_LOADING) {
+	while (!is_settled(&settling, zone)) {
 		struct timespec until;
 		/* A state may change without word: look again now and then. */
 		clock_gettime(CLOCK_REALTIME, &until);
@@ -495,7 +522,10 @@ gateway_add_locked(struct gateway *gateway, struct added *added, char *reason)
 	struct zone *zone = gateway_find_zone(gateway, config->name);
 	if (status == STATUS_OK && gateway_wait_settled(gateway, zone) == ZONE_READY)
 		return STATUS_OK;
-	if (status == STATUS_OK && !gateway_reason(gateway, zone, reason))
+	if (status == STATUS_OK && atomic_load(&zone->state) == ZONE_LOADING)
+		say(reason, status, "store %s cannot be reached: zone %s is not added",
+		    ((struct store *)zone->store)->name, zone->text);
+	else if (status == STATUS_OK && !gateway_reason(gateway, zone, reason))
 		say(reason, status, "zone %s: %s", zone->text,
 		    zone_state_text((enum zone_state)atomic_load(&zone->state)));
 	if (added_forget(gateway->kv, &added, 1, unused) != STATUS_OK)
@@ -583,7 +613,7 @@ gateway_open(struct gateway *gateway, struct config *config, char *reason)
 	char name[SETTINGS_NAME_SIZE];
 	struct committer_settings settings = {.gateway = settings_gateway_name(config, name), .base = follower_base};
 
-	*gateway = (struct gateway){.config = config, .started_us = clock_wall_us()};
+	*gateway = (struct gateway){.config = config, .started_us = clock_wall_us(), .started_ms = clock_monotonic_ms()};
 	pthread_rwlock_init(&gateway->lock, NULL);
 	pthread_rwlock_init(&gateway->loads, NULL);
 	pthread_mutex_init(&gateway->mutex, NULL);

@@ -57,8 +57,9 @@ struct gateway {
 	struct digests *digests;
 	struct notify *notify;
 	struct worker **workers; unsigned worker_count;
-	uint64_t started_us;
+	uint64_t started_us, started_ms;  /* wall clock, monotonic */
 	atomic_bool ready;                /* every zone that can be served is, and all sockets listen */
+	atomic_bool waiting;              /* then, there were zones whose store could not be reached */
 	pthread_mutex_t mutex;            /* notes, changed */
 	pthread_cond_t changed;           /* a zone has another state */
 	struct gateway_note *notes;
@@ -78,8 +79,10 @@ MUST_USE enum status gateway_start_workers(struct gateway *gateway, struct liste
 /* Answers what was asked, commits what was accepted, frees everything. */
 void gateway_close(struct gateway *gateway);
 
-/* True once no zone is loading. */
+/* True once no zone is loading but those whose store has been away for some seconds. */
 bool gateway_zones_settled(struct gateway *gateway);
+/* True while no zone is loading. */
+bool gateway_zones_loaded(struct gateway *gateway);
 
 /* ---- zones; `lock` is held for writing ---- */
 

@@ -113,6 +113,19 @@ read_kept(struct zone *zone, uint64_t from, struct store_oldest *oldest, store_e
 	return status;
 }
 
+static enum status
+history_fail(struct call *call, const struct zone *zone, enum status status)
+{
+	const struct store *store = zone->store;
+
+	if (status == STATUS_RETRY || status == STATUS_STOP)
+		return call_fail(call, status,
+				 "the history of %s cannot be read now: store %s %s; the gateway's log says why",
+				 zone->text, store->name,
+				 atomic_load(&store->connected) ? "did not answer" : "is not connected");
+	return call_fail(call, status, "the history of %s: %s", zone->text, status_text(status));
+}
+
 /* VERSION, or TIME: the last version at or before it. */
 static enum status
 find_version(struct call *call, struct zone *zone, const char *text, uint64_t *version)
@@ -125,7 +138,7 @@ find_version(struct call *call, struct zone *zone, const char *text, uint64_t *v
 	struct store_oldest oldest;
 	enum status status = read_kept(zone, 0, &oldest, find_last_before, &search);
 	if (status != STATUS_OK)
-		return call_fail(call, status, "the history of %s: %s", zone->text, status_text(status));
+		return history_fail(call, zone, status);
 	if (search.at == 0 && oldest.time_us > 0 && oldest.time_us <= search.time_us)
 		search.at = oldest.version;
 	if (search.at == 0)
@@ -381,7 +394,7 @@ log_verify_zone(struct log_walk *walk)
 		walk->last = walk->oldest.version;
 	}
 	if (status != STATUS_OK)
-		call_fail(call, status, "the history of %s: %s", walk->zone->text, status_text(status));
+		history_fail(call, walk->zone, status);
 	else if (walk->broken)
 		status = call_fail(call, STATUS_INVALID, "the history of %s breaks at version %" PRIu64,
 				   walk->zone->text, walk->last);
@@ -437,7 +450,7 @@ log_find_since(struct call *call, struct zone *zone, uint64_t *from)
 		return call_fail(call, STATUS_INVALID, "%.100s is neither a version nor an RFC 3339 time", since);
 	enum status status = read_kept(zone, 0, &oldest, find_first_after, &search);
 	if (status != STATUS_OK)
-		return call_fail(call, status, "the history of %s: %s", zone->text, status_text(status));
+		return history_fail(call, zone, status);
 	if (search.time_us <= oldest.time_us)
 		return log_since_trimmed(call, zone, since, &oldest);
 	*from = search.at;
@@ -465,7 +478,7 @@ log_follow(struct log_walk *walk)
 			return STATUS_NOT_FOUND;
 		status = read_kept(walk->zone, walk->last, &walk->oldest, log_print, walk);
 	}
-	return call_fail(call, status, "the history of %s: %s", walk->zone->text, status_text(status));
+	return history_fail(call, walk->zone, status);
 }
 
 enum status
@@ -485,7 +498,7 @@ history_log(struct call *call)
 	walk.last = from;
 	status = read_kept(walk.zone, from, &walk.oldest, log_print, &walk);
 	if (status != STATUS_OK)
-		return call_fail(call, status, "the history of %s: %s", walk.zone->text, status_text(status));
+		return history_fail(call, walk.zone, status);
 	return call_flag(call, "follow") ? log_follow(&walk) : STATUS_OK;
 }
 

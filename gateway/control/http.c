@@ -41,6 +41,10 @@ page_ready(struct gateway *gateway, FILE *out)
 {
 	bool ready = atomic_load(&gateway->ready);
 
+	/* With zones that still wait for a store this is no place to send queries. */
+	if (ready && atomic_load(&gateway->waiting))
+		atomic_store(&gateway->waiting, !gateway_zones_loaded(gateway));
+	ready = ready && !atomic_load(&gateway->waiting);
 	fputs(ready ? "ready\n" : "not ready\n", out);
 	return ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
