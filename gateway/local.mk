@@ -77,6 +77,7 @@ libzonegate_a_SOURCES += \
 	gateway/store/etcd_settings.c \
 	gateway/store/etcd_skydns.c \
 	gateway/store/etcd_v2.c \
+	gateway/store/etcd_watch.c \
 	gateway/store/etcd_warm.c gateway/store/etcd_warm.h \
 	gateway/store/etcd_writes.c \
 	gateway/store/follower.c gateway/store/follower.h gateway/store/follower_internal.h \

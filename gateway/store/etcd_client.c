@@ -120,6 +120,12 @@ etcd_text_key(struct etcd_text *out, const char *key)
 void
 etcd_text_range(struct etcd_text *out, const char *prefix)
 {
+	etcd_text_range_from(out, prefix, &(struct etcd_text){0});
+}
+
+void
+etcd_text_range_from(struct etcd_text *out, const char *prefix, const struct etcd_text *from)
+{
 	size_t size = strlen(prefix);
 	char *end = strdup(prefix);
 
@@ -128,7 +134,7 @@ etcd_text_range(struct etcd_text *out, const char *prefix)
 		return;
 	}
 	end[size - 1]++; /* a slash, mostly: the next octet */
-	etcd_text_base64(out, "key", prefix, size);
+	etcd_text_base64(out, "key", from->size ? from->text : prefix, from->size ? from->size : size);
 	ETCD_TEXT(out, ",");
 	etcd_text_base64(out, "range_end", end, size);
 	free(end);
@@ -168,33 +174,34 @@ decode(const json_t *text, char **bytes, size_t *size)
 	return true;
 }
 
-/* In base64, or as gRPC has them. */
-static bool
-take_octets(const json_t *json, const char *name, const char *plain_name, char **bytes, size_t *size)
-{
-	const json_t *plain = json_object_get(json, plain_name);
-
-	if (!plain)
-		return decode(json_object_get(json, name), bytes, size);
-	*size = json_string_length(plain);
-	*bytes = malloc(*size + 1);
-	if (*bytes)
-		memcpy(*bytes, json_string_value(plain), *size + 1);
-	return *bytes != NULL;
-}
-
 bool
 etcd_client_kv(const json_t *json, struct etcd_kv *kv)
 {
+	if (json_is_string(json))
+		return etcd_grpc_key_value(json_string_value(json), json_string_length(json), kv);
 	*kv = (struct etcd_kv){
 		.revision = etcd_client_number(json, "mod_revision"), .version = etcd_client_number(json, "version"),
 		.lease = etcd_client_number(json, "lease"),
 	};
-	if (take_octets(json, "key", ".key", &kv->key, &kv->key_size) &&
-	    take_octets(json, "value", ".value", &kv->value, &kv->value_size))
+	if (decode(json_object_get(json, "key"), &kv->key, &kv->key_size) &&
+	    decode(json_object_get(json, "value"), &kv->value, &kv->value_size))
 		return true;
 	etcd_kv_free(kv);
 	return false;
+}
+
+bool
+etcd_client_first(const json_t *range, struct etcd_kv *kv)
+{
+	const json_t *first = json_array_get(json_object_get(range, "kvs"), 0);
+
+	return first && etcd_client_kv(first, kv);
+}
+
+const json_t *
+etcd_client_range(const json_t *txn, size_t n)
+{
+	return json_object_get(json_array_get(json_object_get(txn, "responses"), n), "response_range");
 }
 
 void
@@ -546,7 +553,6 @@ static void
 login_failed(struct etcd_client *client, enum etcd_outcome outcome)
 {
 	client->failed_ms = clock_monotonic_ms();
-	log_limited(LOG_LEVEL_ERROR, "etcd log-in failed", "user=%s reason=%s", client->settings->user, client->why);
 	release_waiting(client, outcome == ETCD_DENIED || outcome == ETCD_REFUSED ? ETCD_DENIED : ETCD_UNSENT);
 }
 

@@ -27,6 +27,8 @@ void etcd_text_base64(struct etcd_text *out, const char *name, const char *bytes
 /* "key":… of one key; "key":…,"range_end":… of all with a prefix. */
 void etcd_text_key(struct etcd_text *out, const char *key);
 void etcd_text_range(struct etcd_text *out, const char *prefix);
+/* Of these those from a key on (empty: all). */
+void etcd_text_range_from(struct etcd_text *out, const char *prefix, const struct etcd_text *from);
 void etcd_text_free(struct etcd_text *text);
 
 enum etcd_outcome {
@@ -88,8 +90,12 @@ void etcd_watch_cancel(struct etcd_watch *watch);
 /* Is it at the member that requests go to? */
 bool etcd_watch_is_current(const struct etcd_watch *watch);
 
-/* Decode members of answers. False: they are not what etcd says. */
+/* Decode members of answers. False: they are not what etcd says, or no memory. */
 bool etcd_client_kv(const json_t *json, struct etcd_kv *kv);
+/* The first key of a range's answer. False: there is none, too. */
+bool etcd_client_first(const json_t *range, struct etcd_kv *kv);
+/* The n-th range of a transaction's answer; NULL: there is none. */
+const json_t *etcd_client_range(const json_t *txn, size_t n);
 uint64_t etcd_client_number(const json_t *object, const char *name); /* 64-bit integers are strings; absent: 0 */
 
 #endif

@@ -571,29 +571,6 @@ foreign_commit(struct etcd_item *item)
 
 /* ---- barrier ---- */
 
-static void
-on_barrier(void *context, const struct etcd_answer *answer)
-{
-	struct etcd_item *item = context;
-	const json_t *responses = json_object_get(answer->json, "responses");
-
-	item->sent = false;
-	if (item->done)
-		return;
-	if (!item->at || answer->outcome != ETCD_DONE) {
-		etcd_fail(item, STATUS_RETRY, answer->reason);
-		return;
-	}
-	item->wanted = 1;
-	for (size_t i = 0; i < json_array_size(responses); i++) {
-		const json_t *kvs =
-			json_object_get(json_object_get(json_array_get(responses, i), "response_range"), "kvs");
-		const json_t *first = json_array_get(kvs, 0);
-		uint64_t revision = first ? etcd_client_number(first, "mod_revision") : 0;
-		item->wanted = revision > item->wanted ? revision : item->wanted;
-	}
-}
-
 /* The youngest of the zone's keys and notes. */
 static void
 foreign_barrier(struct etcd_item *item)
@@ -617,11 +594,7 @@ foreign_barrier(struct etcd_item *item)
 		ETCD_TEXT(&body, ",\"keys_only\":true}}");
 	}
 	ETCD_TEXT(&body, "]}");
-	item->sent = etcd_client_post(item->etcd->client, "/v3/kv/txn", &body, ETCD_REQUEST_MS, on_barrier, item) ==
-		     STATUS_OK;
-	etcd_text_free(&body);
-	if (!item->sent)
-		etcd_fail(item, STATUS_NO_MEMORY, "no memory");
+	etcd_send_barrier(item, &body);
 }
 
 static void

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PAGE_KEYS 2000
+#define NOTES 2
+#define PAGE_KEYS 10000 /* etcd counts the rest of the range for each */
 
 static void list_page(struct etcd_zone *at);
 
@@ -133,6 +134,10 @@ list_done(struct etcd_zone *at)
 	at->state = ETCD_ZONE_LIVE;
 	log_info("zone read from etcd", "zone=%s keys=%zu serial=%u revision=%llu", at->zone->text,
 		 at->mirror->entry_count, at->place.serial, (unsigned long long)at->revision);
+	if (at->mirror->entry_count == 0)
+		log_warning("zone has no keys in etcd",
+			    "zone=%s prefix=%s reason=check layout and prefix, unless it is to be filled yet",
+			    at->zone->text, etcd->settings.prefix);
 	if (at->told_ready)
 		return;
 	at->told_ready = true;
@@ -241,7 +246,6 @@ static void
 on_notes(void *context, const struct etcd_answer *answer)
 {
 	struct etcd_zone *at = context;
-	const json_t *responses = json_object_get(answer->json, "responses");
 	struct etcd_kv kv;
 
 	if (!etcd_came_back(at))
@@ -250,10 +254,8 @@ on_notes(void *context, const struct etcd_answer *answer)
 		etcd_list_failed(at, answer);
 		return;
 	}
-	for (size_t i = 0; i < json_array_size(responses); i++) {
-		const json_t *kvs =
-			json_object_get(json_object_get(json_array_get(responses, i), "response_range"), "kvs");
-		if (!json_array_size(kvs) || !etcd_client_kv(json_array_get(kvs, 0), &kv))
+	for (size_t i = 0; i < NOTES; i++) {
+		if (!etcd_client_first(etcd_client_range(answer->json, i), &kv))
 			continue;
 		if (i == 0)
 			etcd_foreign_take_freeze(at, &kv);
@@ -266,12 +268,12 @@ on_notes(void *context, const struct etcd_answer *answer)
 static void
 list_notes(struct etcd_zone *at)
 {
-	static const char *const notes[] = {"frozen", "deleted"};
+	static const char *const notes[NOTES] = {"frozen", "deleted"};
 	struct etcd_text body = {0};
 	char key[ETCD_FOREIGN_KEY_SIZE];
 
 	ETCD_TEXT(&body, "{\"success\":[");
-	for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
+	for (size_t i = 0; i < NOTES; i++) {
 		etcd_foreign_note_key(at, notes[i], key);
 		etcd_text_printf(&body, "%s{\"request_range\":{", i ? "," : "");
 		etcd_text_key(&body, key);
@@ -302,8 +304,11 @@ on_page(void *context, const struct etcd_answer *answer)
 		at->list.revision = answer->revision;
 	for (size_t i = 0; i < count; i++) {
 		struct etcd_kv kv;
-		if (!etcd_client_kv(json_array_get(kvs, i), &kv))
-			continue;
+		if (!etcd_client_kv(json_array_get(kvs, i), &kv)) {
+			etcd_list_failed(at, &(struct etcd_answer){.outcome = ETCD_UNSENT,
+								   .reason = "an answer that cannot be read"});
+			return;
+		}
 		if (i + 1 == count) {
 			at->from.size = 0;
 			etcd_text_put(&at->from, kv.key, kv.key_size + 1);
@@ -331,14 +336,7 @@ list_page(struct etcd_zone *at)
 
 	etcd_foreign_prefix(at, key);
 	ETCD_TEXT(&body, "{");
-	if (at->from.size) {
-		etcd_text_base64(&body, "key", at->from.text, at->from.size);
-		key[strlen(key) - 1]++;
-		ETCD_TEXT(&body, ",");
-		etcd_text_base64(&body, "range_end", key, strlen(key));
-	} else {
-		etcd_text_range(&body, key);
-	}
+	etcd_text_range_from(&body, key, &at->from);
 	etcd_text_printf(&body, ",\"limit\":\"%d\",\"revision\":\"%llu\"}", PAGE_KEYS,
 			 (unsigned long long)at->list.revision);
 	if (etcd_client_post(at->etcd->client, "/v3/kv/range", &body, ETCD_LONG_MS, on_page, at) == STATUS_OK)
@@ -371,24 +369,12 @@ etcd_foreign_list(struct etcd_zone *at)
 
 /* ---- the local copy ---- */
 
-/* What it holds is handed out, and is what the first list is compared with. */
+/* It is what the first list is compared with. */
 void
 etcd_foreign_kept(struct etcd_zone *at, struct etcd_kept *kept)
 {
-	struct etcd *etcd = at->etcd;
-	const struct zone_version *version = kept->draft.version;
-	struct replay_state state;
-
-	at->place = (struct etcd_place){.version = version->version, .serial = version->serial};
-	memcpy(at->place.id, version->id, VERSION_ID_SIZE);
-	etcd_note_place(at, kept->revision);
-	replay_get(kept->replay, &state);
-	at->frozen = at->was_frozen = state.frozen;
 	at->mirror = etcd_mirror_new(at);
-	if (!at->mirror || etcd_mirror_serve(at->mirror, version) != STATUS_OK)
+	if (!at->mirror || etcd_mirror_serve(at->mirror, kept->draft.version) != STATUS_OK)
 		at->anew = true;
-	etcd_warm_continue(etcd->warm, at->zone);
-	etcd->emitted = true;
-	etcd->sink->loaded(etcd->sink->context, at->zone, &kept->draft, kept->replay);
-	free(kept);
+	etcd_take_kept(at, kept);
 }

@@ -8,7 +8,7 @@
 
 /* ---- the messages, from etcd's rpc.proto and kv.proto ---- */
 
-enum kind { BYTES, TEXT, NUMBER, FLAG, WORD, MESSAGE };
+enum kind { BYTES, TEXT, NUMBER, FLAG, WORD, MESSAGE, KEY_VALUE };
 
 struct shape;
 
@@ -27,6 +27,7 @@ struct shape { const struct field *fields; size_t count; };
 #define WORDS(name, number, words) {name, number, WORD, false, NULL, words}
 #define ONE(name, number, shape) {name, number, MESSAGE, false, shape, NULL}
 #define MANY(name, number, shape) {name, number, MESSAGE, true, shape, NULL}
+#define KEY_VALUES(name, number, many) {name, number, KEY_VALUE, many, NULL, NULL}
 #define SHAPE(name, ...) \
 	static const struct field name##_fields[] = {__VA_ARGS__}; \
 	static const struct shape name = {name##_fields, ARRAY_SIZE(name##_fields)}
@@ -54,9 +55,7 @@ SHAPE(grant, FIELD("TTL", 1, NUMBER), FIELD("ID", 2, NUMBER));
 SHAPE(lease_id, FIELD("ID", 1, NUMBER));
 
 SHAPE(header, FIELD("revision", 3, NUMBER));
-SHAPE(key_value, FIELD("key", 1, BYTES), FIELD("mod_revision", 3, NUMBER), FIELD("version", 4, NUMBER),
-      FIELD("value", 5, BYTES), FIELD("lease", 6, NUMBER));
-SHAPE(range_answer, ONE("header", 1, &header), MANY("kvs", 2, &key_value), FIELD("more", 3, FLAG),
+SHAPE(range_answer, ONE("header", 1, &header), KEY_VALUES("kvs", 2, true), FIELD("more", 3, FLAG),
       FIELD("count", 4, NUMBER));
 SHAPE(written, ONE("header", 1, &header));
 SHAPE(deleted, ONE("header", 1, &header), FIELD("deleted", 2, NUMBER));
@@ -70,10 +69,12 @@ SHAPE(granted, ONE("header", 1, &header), FIELD("ID", 2, NUMBER), FIELD("TTL", 3
 SHAPE(time_to_live, ONE("header", 1, &header), FIELD("ID", 2, NUMBER), FIELD("TTL", 3, NUMBER),
       FIELD("grantedTTL", 4, NUMBER));
 
+enum { KV_KEY = 1, KV_MOD_REVISION = 3, KV_VERSION = 4, KV_VALUE = 5, KV_LEASE = 6 };
+
 static const char *const event_types[] = {"PUT", "DELETE", NULL};
 SHAPE(create_watch, FIELD("key", 1, BYTES), FIELD("range_end", 2, BYTES), FIELD("start_revision", 3, NUMBER));
 SHAPE(watch, ONE("create_request", 1, &create_watch));
-SHAPE(event, WORDS("type", 1, event_types), ONE("kv", 2, &key_value));
+SHAPE(event, WORDS("type", 1, event_types), KEY_VALUES("kv", 2, false));
 SHAPE(watched, ONE("header", 1, &header), FIELD("created", 3, FLAG), FIELD("canceled", 4, FLAG),
       FIELD("compact_revision", 5, NUMBER), FIELD("cancel_reason", 6, TEXT), MANY("events", 11, &event));
 
@@ -278,7 +279,7 @@ find_field(const struct shape *shape, uint64_t number, enum wire wire)
 {
 	for (size_t i = 0; i < shape->count; i++) {
 		const struct field *field = &shape->fields[i];
-		bool octets = field->kind == BYTES || field->kind == TEXT || field->kind == MESSAGE;
+		bool octets = field->kind != NUMBER && field->kind != FLAG && field->kind != WORD;
 		if (field->number == number)
 			return (octets ? wire == WIRE_BYTES : wire == WIRE_VARINT) ? field : NULL;
 	}
@@ -290,18 +291,12 @@ static json_t *take_message(struct input in, const struct shape *shape, unsigned
 static bool
 store_value(json_t *object, const struct field *field, json_t *value)
 {
-	char name[32] = ".";
-
-	if (field->many) {
-		json_t *list = json_object_get(object, field->name);
-		if (!list && json_object_set_new_nocheck(object, field->name, list = json_array()) != 0)
-			return false;
-		return json_array_append_new(list, value) == 0;
-	}
-	if (field->kind != BYTES)
+	if (!field->many)
 		return json_object_set_new_nocheck(object, field->name, value) == 0;
-	strcat(name, field->name);
-	return json_object_set_new_nocheck(object, name, value) == 0;
+	json_t *list = json_object_get(object, field->name);
+	if (!list && json_object_set_new_nocheck(object, field->name, list = json_array()) != 0)
+		return false;
+	return json_array_append_new(list, value) == 0;
 }
 
 static json_t *
@@ -349,6 +344,51 @@ take_message(struct input in, const struct shape *shape, unsigned depth)
 			return NULL;
 		}
 	return object;
+}
+
+/* With a NUL behind them. */
+static char *
+copy_octets(const uint8_t *octets, size_t size)
+{
+	char *copy = malloc(size + 1);
+
+	if (copy) {
+		memcpy(copy, octets, size);
+		copy[size] = '\0';
+	}
+	return copy;
+}
+
+bool
+etcd_grpc_key_value(const char *bytes, size_t size, struct etcd_kv *kv)
+{
+	struct input in = {(const uint8_t *)bytes, (const uint8_t *)bytes + size}, key = in, value = in;
+	uint64_t *const numbers[] = {
+		[KV_MOD_REVISION] = &kv->revision, [KV_VERSION] = &kv->version, [KV_LEASE] = &kv->lease};
+
+	key.end = value.end = in.at;
+	*kv = (struct etcd_kv){0};
+	while (in.at < in.end) {
+		struct input octets = {NULL, NULL};
+		uint64_t field, number = 0;
+		enum wire wire;
+		if (!take_field(&in, &field, &wire, &number, &octets))
+			return false;
+		if (wire == WIRE_BYTES && field == KV_KEY)
+			key = octets;
+		else if (wire == WIRE_BYTES && field == KV_VALUE)
+			value = octets;
+		else if (wire == WIRE_VARINT && field < ARRAY_SIZE(numbers) && numbers[field])
+			*numbers[field] = number;
+	}
+	kv->key_size = (size_t)(key.end - key.at);
+	kv->value_size = (size_t)(value.end - value.at);
+	kv->key = copy_octets(key.at, kv->key_size);
+	kv->value = copy_octets(value.at, kv->value_size);
+	if (kv->key && kv->value)
+		return true;
+	etcd_kv_free(kv);
+	return false;
 }
 
 json_t *

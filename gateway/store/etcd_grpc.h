@@ -22,9 +22,12 @@ const char *etcd_grpc_path(const struct etcd_grpc_call *call);
 /* A JSON body as a framed message; unknown members are an error. */
 bool etcd_grpc_encode(const struct etcd_grpc_call *call, const char *body, size_t size, struct etcd_text *out);
 /*
- * A framed answer as an object: members by the names of the JSON gateway, but numbers are numbers, and octets are strings of octets under
- * their name with a dot before it (".key"): etcd_client_kv and etcd_client_number read both forms. NULL: malformed, or no memory.
+ * A framed answer as an object: members by the names of the JSON gateway, but numbers are numbers, and keys with their values
+ * strings of octets for etcd_grpc_key_value: there may be a million. etcd_client_kv and etcd_client_number read both forms.
+ * NULL: malformed, or no memory.
  */
 json_t *etcd_grpc_decode(const struct etcd_grpc_call *call, const char *bytes, size_t size);
+/* kv: given. False: malformed, or no memory. */
+bool etcd_grpc_key_value(const char *bytes, size_t size, struct etcd_kv *kv);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * History and snapshots of layout zonegate, read from etcd by whoever asks, with a connection of its own. For helix and skydns, where what
- * others put has no record in etcd, the local copy has the history: of what this gateway has seen.
+ * others put has no record in etcd, and while etcd is away, the local copy has the history: of what this gateway has seen.
  */
-#include "store/etcd_internal.h"
+#include "store/etcd_native.h"
 #include "base/bytes.h"
 #include "base/random.h"
 #include "zone/change_json.h"
@@ -32,17 +32,15 @@ ask_begin(struct asker *asker, struct store *store, const struct zone *zone)
 	return etcd_client_open(&asker->etcd->settings, &asker->client, asker->reason);
 }
 
-/* helix, skydns: the store that has the history; NULL: none yet. */
-static struct store *
-local(struct store *store, const struct zone *zone)
-{
-	return etcd_warm_history(((struct etcd *)store)->warm, zone);
-}
-
+/* Is the history to be had from the local copy? helix, skydns: always; else while etcd is away, of what was kept. *history NULL: none yet. */
 static bool
-is_local(struct store *store)
+is_local(struct store *store, const struct zone *zone, struct store **history)
 {
-	return ((struct etcd *)store)->settings.layout != ETCD_ZONEGATE;
+	struct etcd *etcd = (struct etcd *)store;
+	bool only = etcd->settings.layout != ETCD_ZONEGATE;
+
+	*history = only || !atomic_load(&store->connected) ? etcd_warm_history(etcd->warm, zone) : NULL;
+	return only || *history;
 }
 
 static void
@@ -81,23 +79,13 @@ ask(struct asker *asker, const char *path)
 /* ---- anchors ---- */
 
 static bool
-read_anchor(const json_t *json, struct etcd_place *place)
+read_anchor(const json_t *range, struct etcd_place *place)
 {
 	struct etcd_kv kv;
-	bool read = false;
 
-	if (!etcd_client_kv(json, &kv))
+	if (!etcd_client_first(range, &kv))
 		return false;
-	json_t *anchor = json_loadb(kv.value, kv.value_size, 0, NULL);
-	const json_t *id = json_object_get(anchor, "id");
-	if (json_string_length(id) == 2 * VERSION_ID_SIZE &&
-	    bytes_from_hex(json_string_value(id), 2 * VERSION_ID_SIZE, place->id)) {
-		place->version = etcd_client_number(anchor, "version");
-		place->serial = (uint32_t)etcd_client_number(anchor, "serial");
-		place->revision = etcd_client_number(anchor, "revision");
-		read = true;
-	}
-	json_decref(anchor);
+	bool read = etcd_native_read_anchor(&kv, place);
 	etcd_kv_free(&kv);
 	return read;
 }
@@ -120,11 +108,9 @@ ask_log(struct asker *asker, uint64_t *count, uint64_t *version)
 	enum status status = ask(asker, "/v3/kv/txn");
 	if (status)
 		return status;
-	const json_t *responses = json_object_get(asker->json, "responses");
-	*count = etcd_client_number(json_object_get(json_array_get(responses, 0), "response_range"), "count");
+	*count = etcd_client_number(etcd_client_range(asker->json, 0), "count");
 	*version = 0;
-	const json_t *kvs = json_object_get(json_object_get(json_array_get(responses, 1), "response_range"), "kvs");
-	if (json_array_size(kvs) && etcd_client_kv(json_array_get(kvs, 0), &kv)) {
+	if (etcd_client_first(etcd_client_range(asker->json, 1), &kv)) {
 		*version = kv.version;
 		etcd_kv_free(&kv);
 	}
@@ -154,8 +140,7 @@ ask_anchor(struct asker *asker, uint64_t wanted, bool first, struct etcd_place *
 	etcd_text_printf(&asker->body, ",\"limit\":\"1\",\"sort_order\":\"%s\",\"sort_target\":\"KEY\"}",
 			 first ? "ASCEND" : "DESCEND");
 	status = ask(asker, "/v3/kv/range");
-	const json_t *kvs = json_object_get(asker->json, "kvs");
-	if (!status && (json_array_size(kvs) == 0 || !read_anchor(json_array_get(kvs, 0), place)))
+	if (!status && !read_anchor(asker->json, place))
 		status = STATUS_NOT_FOUND;
 	return status;
 }
@@ -163,11 +148,11 @@ ask_anchor(struct asker *asker, uint64_t wanted, bool first, struct etcd_place *
 void
 etcd_history_oldest(struct store *store, struct zone *zone, struct store_oldest *oldest)
 {
+	struct store *history;
 	struct asker asker;
 	struct etcd_place place = {0};
 
-	if (is_local(store)) {
-		struct store *history = local(store, zone);
+	if (is_local(store, zone, &history)) {
 		*oldest = (struct store_oldest){.version = UINT64_MAX};
 		if (history)
 			history->ops->oldest(history, zone, oldest);
@@ -277,11 +262,11 @@ enum status
 etcd_history_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each,
 		  void *context)
 {
+	struct store *history;
 	struct asker asker;
 	struct etcd_place place;
 
-	if (is_local(store)) {
-		struct store *history = local(store, zone);
+	if (is_local(store, zone, &history)) {
 		return history ? history->ops->read(history, zone, from, to, each, context) : STATUS_NOT_FOUND;
 	}
 	enum status status = ask_begin(&asker, store, zone);
@@ -308,19 +293,14 @@ find_version(void *context, const struct store_entry *entry)
 static enum status
 read_names(struct asker *asker, uint64_t revision, struct draft *draft)
 {
-	char key[KEY_SIZE], end[KEY_SIZE], reason[ETCD_LAYOUT_REASON_SIZE];
+	char key[KEY_SIZE], reason[ETCD_LAYOUT_REASON_SIZE];
 	struct etcd_text from = {0};
 	enum status status;
 
 	make_key(asker, "zones", "names/", key);
-	snprintf(end, sizeof end, "%s", key);
-	end[strlen(end) - 1]++;
-	etcd_text_put(&from, key, strlen(key));
 	do {
 		ETCD_TEXT(&asker->body, "{");
-		etcd_text_base64(&asker->body, "key", from.text, from.size);
-		ETCD_TEXT(&asker->body, ",");
-		etcd_text_base64(&asker->body, "range_end", end, strlen(end));
+		etcd_text_range_from(&asker->body, key, &from);
 		etcd_text_printf(&asker->body, ",\"limit\":\"2000\",\"revision\":\"%llu\"}",
 				 (unsigned long long)revision);
 		status = ask(asker, "/v3/kv/range");
@@ -329,8 +309,10 @@ read_names(struct asker *asker, uint64_t revision, struct draft *draft)
 			struct etcd_kv kv;
 			struct etcd_records records = {0};
 			uint8_t owner[NAME_MAX_SIZE];
-			if (!etcd_client_kv(json_array_get(kvs, i), &kv))
-				continue;
+			if (!etcd_client_kv(json_array_get(kvs, i), &kv)) {
+				status = STATUS_MALFORMED;
+				break;
+			}
 			if (etcd_layout_name(kv.key + strlen(key), kv.key_size - strlen(key), owner, reason) ==
 				    STATUS_OK &&
 			    name_is_within(owner, draft->version->apex) &&
@@ -350,12 +332,12 @@ read_names(struct asker *asker, uint64_t revision, struct draft *draft)
 enum status
 etcd_history_content(struct store *store, struct zone *zone, uint64_t version, struct draft *draft, char *reason)
 {
+	struct store *history;
 	struct asker asker;
 	struct etcd_place place;
 	struct wanted wanted = {.version = version};
 
-	if (is_local(store)) {
-		struct store *history = local(store, zone);
+	if (is_local(store, zone, &history)) {
 		snprintf(reason, STORE_REASON_SIZE, "the local copy is not there yet");
 		return history ? history->ops->content_at(history, zone, version, draft, reason) : STATUS_NOT_FOUND;
 	}
@@ -369,8 +351,12 @@ etcd_history_content(struct store *store, struct zone *zone, uint64_t version, s
 	uint64_t revision = 0;
 	if (!status) {
 		status = ask_records(&asker, &place);
-		const json_t *next = json_array_get(json_object_get(asker.json, "kvs"), 0);
-		revision = next ? etcd_client_number(next, "mod_revision") - 1 : asker.revision;
+		struct etcd_kv next;
+		revision = asker.revision;
+		if (etcd_client_first(asker.json, &next)) {
+			revision = next.revision - 1;
+			etcd_kv_free(&next);
+		}
 	}
 	if (!status)
 		status = read_names(&asker, revision, draft);
@@ -412,8 +398,7 @@ etcd_history_load_snapshot(struct store *store, struct zone *zone, const struct 
 		etcd_text_key(&asker.body, key);
 		ETCD_TEXT(&asker.body, "}");
 		status = ask(&asker, "/v3/kv/range");
-		const json_t *first = json_array_get(json_object_get(asker.json, "kvs"), 0);
-		if (!status && (!first || !etcd_client_kv(first, &kv)))
+		if (!status && !etcd_client_first(asker.json, &kv))
 			status = STATUS_NOT_FOUND;
 		if (!status) {
 			status = change_json_read_chunk((const uint8_t *)kv.value, kv.value_size, draft, why);
@@ -453,9 +438,10 @@ etcd_history_save_snapshot(struct store *store, struct zone *zone, const struct 
 	char text[33];
 	struct saver saver = {&asker, text, 0};
 
-	if (is_local(store)) {
+	if (((struct etcd *)store)->settings.layout != ETCD_ZONEGATE) {
 		snprintf(reason, STORE_REASON_SIZE,
-			 "too large for one transaction of etcd, and this layout has nothing else");
+			 "more than 900 kB: layouts helix and skydns have one transaction of etcd for a change, which takes no "
+			 "more; do it in parts (nsupdate), or use layout zonegate");
 		return STATUS_UNSUPPORTED;
 	}
 	enum status status = ask_begin(&asker, store, zone);

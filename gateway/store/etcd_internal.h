@@ -177,8 +177,15 @@ struct etcd {
 	bool leasing;
 };
 
-/* etcd.c */
+/* etcd_watch.c */
 void etcd_add_group(struct etcd *etcd, uint64_t revision, struct etcd_kv *kvs, size_t count); /* given */
+void etcd_free_group(struct etcd_group *group);
+void etcd_keep_watch(struct etcd *etcd); /* begin it, where there is none */
+void etcd_end_watch(struct etcd *etcd);
+/* All that can be taken now goes to the zones. */
+void etcd_take_groups(struct etcd *etcd);
+
+/* etcd.c */
 struct etcd_zone *etcd_find(struct etcd *etcd, const uint8_t *name);
 /* The zone that a name belongs to: the closest at or above it. */
 struct etcd_zone *etcd_closest(struct etcd *etcd, const uint8_t *name);
@@ -186,6 +193,8 @@ void etcd_fail(struct etcd_item *item, enum status status, const char *reason);
 /* The append lost a race: evaluated again. */
 void etcd_lost(struct etcd_item *item);
 void etcd_told(struct etcd_item *item);
+/* A transaction of ranges (given): the zone must be read up to the youngest of their first keys, whose revisions a linearizable read tells. */
+void etcd_send_barrier(struct etcd_item *item, struct etcd_text *body);
 struct etcd_item *etcd_find_item(struct etcd *etcd, const char *unique);
 bool etcd_is_bad(struct etcd_zone *at, const char *key, const char *reason);
 /* Logged and counted where it is not known already. */
@@ -209,6 +218,8 @@ void etcd_list_failed(struct etcd_zone *at, const struct etcd_answer *answer);
 /* A request that leads back to a zone has come back. False: the zone is gone. */
 bool etcd_came_back(struct etcd_zone *at);
 void etcd_relist(struct etcd_zone *at);
+/* The local copy (given) is handed out; it goes on from there. */
+void etcd_take_kept(struct etcd_zone *at, struct etcd_kept *kept);
 void etcd_connected(struct etcd *etcd, const struct etcd_answer *answer);
 /* An append has its answer. False: its fate has been told. */
 static inline bool

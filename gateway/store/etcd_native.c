@@ -282,12 +282,12 @@ commit_failed(struct etcd_item *item, const json_t *json)
 {
 	struct etcd_kv kv;
 
-	if (etcd_native_answer(json, 0, &kv)) {
+	if (etcd_client_first(etcd_client_range(json, 0), &kv)) {
 		etcd_kv_free(&kv);
 		return; /* its record comes */
 	}
 	item->wanted = 1;
-	if (etcd_native_answer(json, 1, &kv)) {
+	if (etcd_client_first(etcd_client_range(json, 1), &kv)) {
 		item->wanted = kv.revision;
 		etcd_kv_free(&kv);
 	}
@@ -363,43 +363,16 @@ native_commit(struct etcd_item *item)
 
 /* ---- barrier ---- */
 
-static void
-on_barrier(void *context, const struct etcd_answer *answer)
-{
-	struct etcd_item *item = context;
-	struct etcd_kv kv;
-	const json_t *first = json_array_get(json_object_get(answer->json, "kvs"), 0);
-
-	item->sent = false;
-	if (item->done)
-		return;
-	if (!item->at || answer->outcome != ETCD_DONE) {
-		etcd_fail(item, STATUS_RETRY, answer->reason);
-		return;
-	}
-	item->wanted = 1;
-	if (first && etcd_client_kv(first, &kv)) {
-		item->wanted = kv.revision;
-		etcd_kv_free(&kv);
-	}
-	if (item->at->revision >= item->wanted)
-		etcd_lost(item);
-}
-
-/* A linearizable read of the count: its revision is the zone's last commit. */
+/* The count's revision is that of the zone's last commit. */
 static void
 native_barrier(struct etcd_item *item)
 {
 	struct etcd_text body = {0};
 
-	ETCD_TEXT(&body, "{");
+	ETCD_TEXT(&body, "{\"success\":[{\"request_range\":{");
 	etcd_native_put_key(&body, item->at, "count");
-	ETCD_TEXT(&body, "}");
-	item->sent = etcd_client_post(item->etcd->client, "/v3/kv/range", &body, ETCD_REQUEST_MS, on_barrier, item) ==
-		     STATUS_OK;
-	etcd_text_free(&body);
-	if (!item->sent)
-		etcd_fail(item, STATUS_NO_MEMORY, "no memory");
+	ETCD_TEXT(&body, ",\"keys_only\":true}}]}");
+	etcd_send_barrier(item, &body);
 }
 
 /* ---- events ---- */
@@ -644,6 +617,6 @@ const struct etcd_shape etcd_native_shape = {
 	.barrier = native_barrier,
 	.tick = native_tick,
 	.free_zone = native_free,
-	.kept = etcd_native_kept,
+	.kept = etcd_take_kept,
 	.work = etcd_native_work,
 };

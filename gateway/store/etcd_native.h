@@ -31,7 +31,6 @@ bool etcd_native_read_anchor(const struct etcd_kv *kv, struct etcd_place *place)
 void etcd_native_anchor(struct etcd_zone *at);
 
 /* etcd_native_list.c */
-bool etcd_native_answer(const json_t *txn, size_t n, struct etcd_kv *kv);
 void etcd_native_free_journal(struct etcd_journal *journal);
 void etcd_native_read_journal(struct etcd_zone *at, const struct etcd_kv *kv);
 void etcd_native_owners(struct etcd_journal *journal, const struct change *change);
@@ -40,6 +39,5 @@ void etcd_native_list_free(struct etcd_zone *at);
 void etcd_native_list(struct etcd_zone *at);
 /* Some of what a list has brought; true: there is more. */
 bool etcd_native_work(struct etcd_zone *at);
-void etcd_native_kept(struct etcd_zone *at, struct etcd_kept *kept);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PAGE_KEYS 10000 /* etcd counts the rest of the range for each */
+#define PAGE_KEYS 30000 /* etcd counts the rest of the range for each */
 #define SLICE_KEYS 500  /* then other zones have their turn */
 #define LOST_RETRY_MS 5000
 
@@ -37,16 +37,6 @@ list_refused(struct etcd_zone *at, const char *reason)
 	at->retry_ms = clock_monotonic_ms() + 10000;
 	at->etcd->emitted = true;
 	at->etcd->sink->unusable(at->etcd->sink->context, at->zone, ZONE_FAILED, reason);
-}
-
-/* The n-th answer of a transaction; its first key. False: nothing there. */
-bool
-etcd_native_answer(const json_t *txn, size_t n, struct etcd_kv *kv)
-{
-	const json_t *range = json_object_get(json_array_get(json_object_get(txn, "responses"), n), "response_range");
-	const json_t *first = json_array_get(json_object_get(range, "kvs"), 0);
-
-	return first && etcd_client_kv(first, kv);
 }
 
 void
@@ -140,7 +130,7 @@ on_head(void *context, const struct etcd_answer *answer)
 	at->meta_revision = 0;
 	etcd_native_free_journal(&at->journal);
 	etcd_names_free(&at->names);
-	if (etcd_native_answer(answer->json, 0, &kv)) {
+	if (etcd_client_first(etcd_client_range(answer->json, 0), &kv)) {
 		at->list.version = kv.version;
 		etcd_kv_free(&kv);
 	}
@@ -148,13 +138,13 @@ on_head(void *context, const struct etcd_answer *answer)
 		head_absent(at, answer->revision);
 		return;
 	}
-	if (etcd_native_answer(answer->json, 1, &kv)) {
+	if (etcd_client_first(etcd_client_range(answer->json, 1), &kv)) {
 		at->meta_revision = kv.revision;
 		if (!etcd_native_read_meta(&kv, &meta))
 			log_error("meta key in etcd not understood", "zone=%s key=%s", at->zone->text, kv.key);
 		etcd_kv_free(&kv);
 	}
-	if (etcd_native_answer(answer->json, 2, &kv)) {
+	if (etcd_client_first(etcd_client_range(answer->json, 2), &kv)) {
 		etcd_native_read_journal(at, &kv);
 		etcd_kv_free(&kv);
 	}
@@ -173,7 +163,7 @@ on_head(void *context, const struct etcd_answer *answer)
 			  "zone=%s version=%llu before=%llu reason=was it restored from a backup? secondaries may need "
 			  "a retransfer",
 			  at->zone->text, (unsigned long long)at->list.version, (unsigned long long)before);
-	if (etcd_native_answer(answer->json, 3, &kv)) {
+	if (etcd_client_first(etcd_client_range(answer->json, 3), &kv)) {
 		if (!etcd_native_read_anchor(&kv, &at->place))
 			at->place = (struct etcd_place){0};
 		at->anchor_version = at->place.version;
@@ -363,7 +353,6 @@ on_journal_record(void *context, const struct etcd_answer *answer)
 	struct change change;
 	struct etcd_kv kv = {0};
 	char reason[STORE_REASON_SIZE] = "the record that the journal names is not there";
-	const json_t *first = json_array_get(json_object_get(answer->json, "kvs"), 0);
 	enum status status = STATUS_INVALID;
 	size_t index;
 
@@ -373,7 +362,7 @@ on_journal_record(void *context, const struct etcd_answer *answer)
 		etcd_list_failed(at, answer);
 		return;
 	}
-	if (first && etcd_client_kv(first, &kv))
+	if (etcd_client_first(answer->json, &kv))
 		status = change_json_decode((const uint8_t *)kv.value, kv.value_size, at->name, &at->etcd->arena,
 					    &change, reason);
 	if (!status) {
@@ -449,8 +438,10 @@ take_page(struct etcd_zone *at, size_t at_most)
 
 	for (; at_most > 0 && at->page_next < count && !status; at_most--, at->page_next++) {
 		struct etcd_kv kv;
-		if (!etcd_client_kv(json_array_get(at->page, at->page_next), &kv))
-			continue;
+		if (!etcd_client_kv(json_array_get(at->page, at->page_next), &kv)) {
+			status = STATUS_MALFORMED;
+			break;
+		}
 		if (at->phase == PHASE_NAMES)
 			status = take_name(at, &kv);
 		else
@@ -458,7 +449,7 @@ take_page(struct etcd_zone *at, size_t at_most)
 		etcd_kv_free(&kv);
 	}
 	if (status) {
-		list_refused(at, "no memory");
+		list_refused(at, status_text(status));
 	} else if (at->page_next == count) {
 		json_decref(at->page);
 		at->page = NULL;
@@ -517,14 +508,7 @@ list_page(struct etcd_zone *at)
 
 	etcd_native_key(at, at->phase == PHASE_NAMES ? "names/" : "log/", key);
 	ETCD_TEXT(&body, "{");
-	if (at->phase == PHASE_NAMES && at->from.size) {
-		etcd_text_base64(&body, "key", at->from.text, at->from.size);
-		key[strlen(key) - 1]++;
-		ETCD_TEXT(&body, ",");
-		etcd_text_base64(&body, "range_end", key, strlen(key));
-	} else {
-		etcd_text_range(&body, key);
-	}
+	etcd_text_range_from(&body, key, at->phase == PHASE_NAMES ? &at->from : &(struct etcd_text){0});
 	etcd_text_printf(&body, ",\"limit\":\"%d\",\"revision\":\"%llu\"", PAGE_KEYS,
 			 (unsigned long long)at->list.revision);
 	if (at->phase == PHASE_LOG)
@@ -537,22 +521,4 @@ list_page(struct etcd_zone *at)
 	else
 		etcd_list_failed(at, &(struct etcd_answer){.outcome = ETCD_UNSENT, .reason = "no memory"});
 	etcd_text_free(&body);
-}
-
-/* etcd is away: what was last known is served, and nothing is written. */
-void
-etcd_native_kept(struct etcd_zone *at, struct etcd_kept *kept)
-{
-	struct etcd *etcd = at->etcd;
-	const struct zone_version *version = kept->draft.version;
-	struct replay_state state;
-
-	at->place =
-		(struct etcd_place){.version = version->version, .serial = version->serial, .revision = kept->revision};
-	memcpy(at->place.id, version->id, VERSION_ID_SIZE);
-	replay_get(kept->replay, &state);
-	at->removed = state.removed;
-	etcd->emitted = true;
-	etcd->sink->loaded(etcd->sink->context, at->zone, &kept->draft, kept->replay);
-	free(kept);
 }

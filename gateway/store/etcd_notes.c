@@ -153,6 +153,7 @@ etcd_note_place(struct etcd_zone *at, uint64_t revision)
 	struct etcd_place place = at->place;
 
 	place.revision = at->place.revision = revision;
+	atomic_store(&at->etcd->store.position, revision);
 	pthread_mutex_lock(&at->etcd->mutex);
 	if (at->ring_end != place.version) {
 		at->ring_first = place.version;

@@ -1,0 +1,140 @@
+"""etcd that is away, behind a proxy, or not as the configuration says: what an operator sees, and what is served."""
+import http.client
+import http.server
+import os
+import shutil
+import threading
+import time
+
+import pytest
+from conftest import free_port, run
+from test_etcd import axfr, config, etcd, make_etcd, update, wait_for  # noqa: F401 (fixtures)
+from test_etcd_native import with_users
+
+pytestmark = pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd here (Debian: etcd-server)")
+
+
+def page(gateway, path):
+    done = run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:%d%s" % (gateway.http, path), check=False)
+    return done.stdout
+
+
+def test_without_etcd_and_without_a_copy_it_gets_ready_and_the_zone_comes_with_etcd(etcd, make_gateway):
+    text = config(etcd, zone_file=False).replace("stores:\n", "stores:\n  local: {type: embedded}\n")
+    text += "  - name: here.test.\n    store: local\n    file: example.test.zone\n"
+    gateway = make_gateway(text.replace("name: example.test.\n", "name: example.test.\n    store: registry\n    file: example.test.zone\n"),
+                           {"example.test.zone": "$TTL 60\n@ SOA ns1 h 1 2 3 4 5\n@ NS ns1\nns1 A 192.0.2.1\n"}, start=False)
+    etcd.command("kill", etcd.dir)
+    gateway.start()  # waits for "ready"
+    assert gateway.short("ns1.here.test.") == ["192.0.2.1"]
+    assert "SERVFAIL" in gateway.dig("ns1.example.test.")
+    assert "zones not served" in gateway.log() and "store not connected" in gateway.log()
+    assert page(gateway, "/healthz") == "200" and page(gateway, "/readyz") == "503"
+    refused = gateway.ctl("add", "other.test.", "--store", "registry", check=False)
+    assert refused.returncode == 1 and "store registry cannot be reached" in refused.stderr
+    history = gateway.ctl("log", "example.test.", check=False)
+    assert history.returncode == 1 and "store registry is not connected" in history.stderr
+    etcd.command("start", etcd.dir)
+    wait_for(lambda: gateway.short("ns1.example.test.") == ["192.0.2.1"])
+    assert page(gateway, "/readyz") == "200"
+
+
+def test_the_history_is_read_from_the_local_copy_while_etcd_is_away(etcd, make_gateway):
+    gateway = make_gateway(config(etcd))
+    for i in range(4):
+        update(gateway, "update add a%d.example.test. 60 A 192.0.2.1" % i)
+    asked = (["log", "example.test.", "--since", "1"], ["--json", "log", "example.test.", "--since", "1"],
+             ["dump", "example.test.", "--at", "3"], ["diff", "example.test.", "2", "4"])
+
+    def answers():  # the copy begins with the first version
+        return [gateway.ctl(*x).stdout for x in asked]
+    known = answers()
+    time.sleep(3.5)  # the copy is written every second, its content once nothing comes
+    etcd.command("kill", etcd.dir)
+    wait_for(lambda: "not connected" in gateway.ctl("status").stdout)
+    assert answers() == known
+    gateway.restart()
+    assert answers() == known
+    gateway.ctl("log", "--verify", "example.test.")
+    etcd.command("start", etcd.dir)
+    wait_for(lambda: update(gateway, "update add later.example.test. 60 A 192.0.2.1", check=False).returncode == 0)
+    assert gateway.ctl("log", "example.test.", "--since", "1").stdout.startswith(known[0])
+    gateway.ctl("log", "--verify", "example.test.")
+
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """HTTP/1.1 only; streams as it comes."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        upstream = http.client.HTTPConnection(self.server.upstream)
+        upstream.request("POST", self.path, body, {"Content-Type": self.headers["Content-Type"]})
+        answer = upstream.getresponse()
+        self.server.paths.append(self.path)
+        self.send_response(answer.status)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while True:
+            some = answer.read1(65536)
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(some), some))
+            if not some:
+                return
+
+    def log_message(self, *_):
+        pass
+
+
+def test_through_a_proxy_that_knows_no_http2_all_goes_as_json(etcd, make_gateway):
+    proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    proxy.daemon_threads = True
+    proxy.upstream, proxy.paths = etcd.url.split("//")[1], []
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    try:
+        two = make_gateway(config(etcd, name="gw2"))
+        gateway = make_gateway(config(etcd).replace(etcd.url, "http://127.0.0.1:%d" % proxy.server_port))
+        for i in range(20):
+            update(gateway, "update add a%d.example.test. 60 A 192.0.2.1" % i)
+            update(two, "update add b%d.example.test. 60 A 192.0.2.1" % i)
+        wait_for(lambda: axfr(gateway) == axfr(two))
+        assert proxy.paths.count("/v3/kv/txn") >= 20 and "/v3/watch" in proxy.paths
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+
+
+def test_requests_share_the_connection_of_the_watch(etcd, make_gateway):
+    gateway = make_gateway(config(etcd))
+    for i in range(30):
+        update(gateway, "update add a%d.example.test. 60 A 192.0.2.1" % i)
+    port = "%04X" % int(etcd.url.rsplit(":", 1)[1])
+    inodes = {os.readlink("/proc/%d/fd/%s" % (gateway.proc.pid, fd)) for fd in os.listdir("/proc/%d/fd" % gateway.proc.pid)}
+    with open("/proc/net/tcp") as f:
+        mine = [x.split() for x in f if "socket:[%s]" % (x.split() + [""] * 10)[9] in inodes]
+    assert len([x for x in mine if x[2].endswith(":" + port)]) == 1
+
+
+def test_a_change_that_is_too_large_for_other_peoples_layouts_is_refused_with_what_to_do(etcd, make_gateway):
+    gateway = make_gateway(config(etcd, ", layout: helix", ["example.com."]))
+    path = os.path.join(gateway.dir, "big.zone")
+    with open(path, "w") as f:
+        f.write("$ORIGIN example.com.\n$TTL 300\n@ SOA ns1 h 5 3600 600 604800 300\n@ NS ns1\nns1 A 127.0.0.1\n")
+        f.writelines('t%d TXT "%s"\n' % (i, "x" * 200) for i in range(5000))
+    refused = gateway.ctl("import", "example.com.", path, check=False)
+    assert refused.returncode == 1 and "more than 900 kB" in refused.stderr and "layout zonegate" in refused.stderr
+    update(gateway, "update add a.example.com. 60 A 192.0.2.1", "example.com.")
+
+
+def test_what_is_wrong_with_the_connection_is_said_once_with_what_to_look_at(etcd, make_gateway):
+    with_users(etcd)
+    user = ", auth: {user: gw, password-file: pw}"
+    wrong = {"auth.password-file": config(etcd, user), "set auth.user": config(etcd), "http or https": config(etcd, user).replace("http://", "https://"),
+             "Failed to connect": config(etcd, user).replace(etcd.url, "http://127.0.0.1:%d" % free_port())}
+    for words, text in wrong.items():
+        gateway = make_gateway(text, {"pw": "guess\n"}, start=False)
+        gateway.start(check=False)
+        wait_for(lambda: os.path.exists(gateway.log_path) and words in gateway.log(), 10)
+        time.sleep(1.5)
+        assert gateway.log().count(words) == 1, gateway.log()
+        assert "not connected" in gateway.ctl("status").stdout
+        gateway.kill()
