@@ -15,6 +15,7 @@ struct catalog {
 	struct catalog_names names;
 	bool all;                /* compare all zones */
 	bool changed;            /* a catalog that is consumed has another version */
+	bool clashes;            /* a member is another's zone */
 	bool stop;
 };
 
@@ -73,6 +74,8 @@ catalog_zone(void *context, const struct zone *zone)
 		catalog->changed = true;
 	else
 		add_name(catalog, zone);
+	if (catalog->clashes && atomic_load(&zone->state) == ZONE_REMOVED)
+		catalog->changed = true;
 	pthread_cond_signal(&catalog->work);
 	pthread_mutex_unlock(&catalog->mutex);
 }
@@ -94,13 +97,18 @@ catalog_published(void *context, const struct zone *zone)
 
 /* True: it may have come to nothing, and is to be tried again. */
 static bool
-take_turn(struct gateway *gateway, const struct catalog_turn *turn)
+take_turn(struct catalog *catalog, const struct catalog_turn *turn)
 {
+	struct gateway *gateway = catalog->gateway;
 	bool done = true;
 
 	if (turn->changed) {
+		size_t clashes = 0;
 		pthread_rwlock_wrlock(&gateway->lock);
-		done = catalog_consume(gateway);
+		done = catalog_consume(gateway, &clashes);
+		pthread_mutex_lock(&catalog->mutex);
+		catalog->clashes = clashes > 0;
+		pthread_mutex_unlock(&catalog->mutex);
 		pthread_rwlock_unlock(&gateway->lock);
 	}
 	if (turn->all || turn->names.count > 0) {
@@ -144,7 +152,7 @@ run(void *context)
 		catalog->names = (struct catalog_names){0};
 		catalog->all = catalog->changed = false;
 		pthread_mutex_unlock(&catalog->mutex);
-		again = take_turn(catalog->gateway, &turn);
+		again = take_turn(catalog, &turn);
 		free(turn.names.bytes);
 		pthread_mutex_lock(&catalog->mutex);
 	}

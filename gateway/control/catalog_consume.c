@@ -9,6 +9,10 @@
 
 #define ARENA_CAP (1ull << 30)
 
+static const uint8_t zones[] = "\5zones", coo[] = "\3coo";
+#define ZONES_SIZE (sizeof zones - 1)
+#define COO_SIZE (sizeof coo - 1)
+
 struct member {
 	const uint8_t *name;  /* lower case */
 	const uint8_t *label; /* of its node */
@@ -76,18 +80,33 @@ listing_take_member(struct listing *listing, const struct node *node)
 		listing_break(listing, "no memory");
 }
 
+/* RFC 9432 4.3.1: coo.LABEL.zones; it is read when the new owner asks for the zone. */
+static bool
+is_coo(const struct node *node)
+{
+	const uint8_t *name = node_name(node);
+
+	if (node->name_size <= COO_SIZE || memcmp(name, coo, COO_SIZE) != 0)
+		return false;
+	size_t label = name[COO_SIZE] + 1u;
+	return node->name_size == COO_SIZE + label + ZONES_SIZE && memcmp(name + COO_SIZE + label, zones, ZONES_SIZE) == 0;
+}
+
 static bool
 listing_take_node(void *context, const struct node *node)
 {
-	static const uint8_t version[] = "\7version", zones[] = "\5zones";
+	static const uint8_t version[] = "\7version";
 	struct listing *listing = context;
+	struct rrset rrset;
 	size_t label = node->name_size ? node_name(node)[0] + 1u : 0;
 
 	if (node->name_size == sizeof version - 1 && memcmp(node_name(node), version, sizeof version - 1) == 0)
 		listing_take_version(listing, node);
-	else if (label > 0 && node->name_size == label + sizeof zones - 1 &&
-		 memcmp(node_name(node) + label, zones, sizeof zones - 1) == 0)
+	else if (label > 0 && node->name_size == label + ZONES_SIZE &&
+		 memcmp(node_name(node) + label, zones, ZONES_SIZE) == 0)
 		listing_take_member(listing, node);
+	else if (is_coo(node) && node_rrset(node, TYPE_PTR, &rrset) && rrset.count != 1)
+		listing_break(listing, "a change of ownership names %u catalogs", rrset.count);
 	return listing->reason[0] == '\0';
 }
 
@@ -130,10 +149,11 @@ listing_close(struct listing *listing)
 struct following {
 	struct gateway *gateway;
 	const struct config_zone *catalog;
+	const struct zone_version *version;
 	struct zone **current, **leaving;
-	struct added **coming;
+	struct added **coming, **moving; /* moving: another catalog's until now, which gives them away as they are */
 	const struct config_zone **configs;
-	size_t current_count, leaving_count, coming_count, clashes;
+	size_t current_count, leaving_count, coming_count, moving_count, clashes;
 };
 
 static bool
@@ -163,13 +183,70 @@ leave(struct following *following, struct zone *zone)
 	following->leaving[following->leaving_count++] = zone;
 }
 
+/* Does this version of a catalog give the member with that node to that other catalog (RFC 9432 4.3.1)? */
+static bool
+gives_away(const struct zone_version *version, const uint8_t *label, const uint8_t *catalog)
+{
+	uint8_t prefix[COO_SIZE + ADDED_LABEL_SIZE + ZONES_SIZE], owner[NAME_MAX_SIZE], target[NAME_MAX_SIZE];
+	size_t label_size = label[0] + 1u;
+	struct rrset rrset;
+
+	memcpy(prefix, coo, COO_SIZE);
+	memcpy(prefix + COO_SIZE, label, label_size);
+	memcpy(prefix + COO_SIZE + label_size, zones, ZONES_SIZE);
+	if (name_join(prefix, COO_SIZE + label_size + ZONES_SIZE, version->apex, owner) != STATUS_OK ||
+	    !version_rrset(version, owner, TYPE_PTR, &rrset) || rrset.count != 1)
+		return false;
+	name_lower(rrset_first(&rrset).bytes, target);
+	return name_equal(target, catalog);
+}
+
+/* Does the catalog that a zone is a member of, as it is now, give it to this one? */
+static bool
+owner_gives_away(const struct following *following, const struct added *added)
+{
+	struct zone *owner = gateway_find_zone(following->gateway, added->catalog);
+	bool gives = false;
+
+	rcu_thread_online();
+	const struct zone_version *version = owner ? zone_current(owner) : NULL;
+	gives = version && gives_away(version, added->label, following->catalog->name);
+	rcu_thread_offline();
+	return gives;
+}
+
+/* A zone that another catalog lists, or listed; false: it stays what it is. */
+static bool
+take_over(struct following *following, struct zone *zone, struct added *added, const struct member *member)
+{
+	if (!owner_gives_away(following, added))
+		return false;
+	/* RFC 9432 4.3.1: its content comes with it where its node has the same name. */
+	if (memcmp(added->label, member->label, member->label[0] + 1u) != 0) {
+		leave(following, zone);
+		following->coming[following->coming_count++] =
+			added_member(following->catalog, member->name, member->label);
+		return true;
+	}
+	if (strcmp(added->config.store, following->catalog->members->store) != 0)
+		return false;
+	following->moving[following->moving_count++] = added;
+	return true;
+}
+
 static void
 come(struct following *following, const struct member *member, bool known)
 {
 	char text[NAME_TEXT_SIZE];
+	struct zone *zone = known ? NULL : gateway_find_zone(following->gateway, member->name);
+	struct added *added = zone ? added_of(gateway_zone_config(zone)) : NULL;
 
+	if (added && added->catalog &&
+	    (gives_away(following->version, member->label, added->catalog) || /* it has gone there */
+	     take_over(following, zone, added, member)))
+		return;
 	/* RFC 9432 5.2: a zone that is here already is not the catalog's to change. */
-	if (!known && gateway_find_zone(following->gateway, member->name)) {
+	if (zone) {
 		following->clashes++;
 		log_limited(LOG_LEVEL_WARNING, "catalog",
 			    "a member is served already, and not as its member zone=%s member=%s",
@@ -238,38 +315,59 @@ add_members(struct following *following, char *reason)
 	return status;
 }
 
+/* They are this catalog's from now on, with its settings. */
+static enum status
+move_members(struct following *following, char *reason)
+{
+	struct gateway *gateway = following->gateway;
+
+	if (following->moving_count == 0)
+		return STATUS_OK;
+	for (size_t i = 0; i < following->moving_count; i++)
+		following->moving[i]->catalog = following->catalog->name;
+	enum status status = added_keep(gateway->kv, following->moving, following->moving_count, reason);
+	pthread_rwlock_wrlock(&gateway->loads);
+	gateway_set_zones(gateway, gateway->config);
+	pthread_rwlock_unlock(&gateway->loads);
+	return status;
+}
+
 static bool
 follow(struct following *following, struct zone *zone, const struct listing *listing)
 {
 	char reason[CONFIG_REASON_SIZE] = "";
-	size_t zones = table_count(following->gateway->table);
+	size_t most = table_count(following->gateway->table);
 
-	following->current = allocate(zones, sizeof *following->current);
-	following->leaving = allocate(zones, sizeof *following->leaving);
+	following->current = allocate(most, sizeof *following->current);
+	following->leaving = allocate(most, sizeof *following->leaving);
 	following->coming = allocate(listing->count, sizeof *following->coming);
+	following->moving = allocate(listing->count, sizeof *following->moving);
 	following->configs = allocate(listing->count, sizeof *following->configs);
 	gateway_each_zone(following->gateway, collect_member, following);
 	compare(following, listing);
 	size_t added = following->coming_count, removed = following->leaving_count;
-	enum status status = remove_members(following, reason);
+	enum status status = move_members(following, reason);
+	if (status == STATUS_OK)
+		status = remove_members(following, reason);
 	if (status == STATUS_OK)
 		status = add_members(following, reason);
 	for (size_t i = 0; i < following->coming_count; i++)
 		added_free(following->coming[i]);
 	if (status != STATUS_OK)
 		log_error("catalog", "not followed zone=%s reason=%s", zone->text, reason);
-	else if (added > 0 || removed > 0)
-		log_info("catalog", "zone=%s members=%zu added=%zu removed=%zu clashes=%zu", zone->text, listing->count,
-			 added, removed, following->clashes);
+	else if (added > 0 || removed > 0 || following->moving_count > 0)
+		log_info("catalog", "zone=%s members=%zu added=%zu removed=%zu taken_over=%zu clashes=%zu", zone->text,
+			 listing->count, added, removed, following->moving_count, following->clashes);
 	free(following->current);
 	free(following->leaving);
 	free(following->coming);
+	free(following->moving);
 	free(following->configs);
 	return status == STATUS_OK;
 }
 
 static bool
-consume_one(struct gateway *gateway, const struct config_zone *config, struct zone *zone)
+consume_one(struct gateway *gateway, const struct config_zone *config, struct zone *zone, size_t *clashes)
 {
 	struct following following = {.gateway = gateway, .catalog = config};
 	char reason[CONFIG_REASON_SIZE] = "";
@@ -285,7 +383,9 @@ consume_one(struct gateway *gateway, const struct config_zone *config, struct zo
 	listing_open(&listing, version, reason);
 	if (reason[0] == '\0') {
 		gateway_note(gateway, zone, NULL);
+		following.version = version;
 		done = follow(&following, zone, &listing);
+		*clashes += following.clashes;
 	} else {
 		log_error("catalog", "broken, its last members are kept zone=%s version=%llu reason=%s", zone->text,
 			  (unsigned long long)version->version, reason);
@@ -299,7 +399,7 @@ consume_one(struct gateway *gateway, const struct config_zone *config, struct zo
 }
 
 bool
-catalog_consume(struct gateway *gateway)
+catalog_consume(struct gateway *gateway, size_t *clashes)
 {
 	bool done = true;
 
@@ -308,7 +408,7 @@ catalog_consume(struct gateway *gateway)
 		struct zone *zone =
 			config->catalog == CONFIG_CATALOG_CONSUME ? gateway_find_zone(gateway, config->name) : NULL;
 		if (zone)
-			done = consume_one(gateway, config, zone) && done;
+			done = consume_one(gateway, config, zone, clashes) && done;
 	}
 	return done;
 }

@@ -20,7 +20,10 @@ struct catalog_names {
  * False: try again.
  */
 bool catalog_produce(struct gateway *gateway, const struct catalog_names *names, bool all);
-/* Make the members of every catalog that is consumed here zones. gateway->lock is held for writing. False: try again. */
-bool catalog_consume(struct gateway *gateway);
+/*
+ * Make the members of every catalog that is consumed here zones. gateway->lock is held for writing. False: try again.
+ * *clashes: members that are zones already, and may be taken up when those go.
+ */
+bool catalog_consume(struct gateway *gateway, size_t *clashes);
 
 #endif

@@ -230,6 +230,62 @@ def test_members_come_and_go_with_updates_of_the_catalog(make_gateway):
     assert is_served(g, "own.test.") and "a member is served already" in g.log()
 
 
+def test_a_member_is_taken_up_when_the_zone_in_its_way_goes(make_gateway):
+    g = make_gateway(CONSUME)
+    g.ctl("add", "alpha.test.", "--store", "local")
+    add(g, "a", "alpha.test.")
+    eventually(lambda: "a member is served already" in g.log())
+    assert g.short("alpha.test.", "NS") != ["ns1.example.net."]
+    g.ctl("remove", "alpha.test.")
+    eventually(lambda: g.short("alpha.test.", "NS") == ["ns1.example.net."])
+
+
+TWO = CONSUME + """  - name: new.test.
+    catalog: consume
+    update-policy: [grant dhcp. zonesub ANY]
+    allow-transfer: [127.0.0.1]
+    members: {update-policy: [grant dhcp. zonesub MX]}
+"""
+
+
+def may_add(g, record):
+    return g.nsupdate("update add " + record, zone="alpha.test.", check=False).returncode == 0
+
+
+def test_a_member_changes_its_catalog_only_if_the_old_one_says_so(make_gateway):
+    """RFC 9432 4.3.1, 5.2."""
+    g = make_gateway(TWO)
+    add(g, "a", "alpha.test.")
+    eventually(lambda: is_served(g, "alpha.test."))
+    assert may_add(g, "www.alpha.test. 60 A 192.0.2.1") and not may_add(g, "www.alpha.test. 60 MX 1 x.")
+    g.nsupdate("update add a.zones.new.test. 0 PTR alpha.test.", zone="new.test.")
+    eventually(lambda: "a member is served already, and not as its member zone=new.test." in g.log())
+    assert not may_add(g, "www.alpha.test. 60 MX 1 x."), "not for the asking"
+    g.nsupdate("update add coo.a.zones.cat.test. 0 PTR other.test.", zone="cat.test.")
+    time.sleep(0.5)
+    assert not may_add(g, "www.alpha.test. 60 MX 1 x."), "it was given to another"
+    g.nsupdate("update delete coo.a.zones.cat.test. PTR\nupdate add coo.a.zones.cat.test. 0 PTR New.Test.", zone="cat.test.")
+    eventually(lambda: may_add(g, "www.alpha.test. 60 MX 1 x."))
+    assert g.short("www.alpha.test.") == ["192.0.2.1"], "with its content, for its node has the same name"
+    assert not may_add(g, "w.alpha.test. 60 A 192.0.2.2"), "under the new catalog's rules"
+    # What becomes of it in the old one is of no concern any more.
+    seen = g.log().count("a member is served already")
+    g.restart()
+    delete(g, "a")
+    add(g, "b", "beta.test.")
+    eventually(lambda: is_served(g, "beta.test."))
+    assert g.short("www.alpha.test.") == ["192.0.2.1"] and g.log().count("a member is served already") == seen
+    g.nsupdate("update delete a.zones.new.test. PTR", zone="new.test.")
+    eventually(lambda: not is_served(g, "alpha.test."))
+    # Another name of its node: it begins anew.
+    g.nsupdate("update add www.beta.test. 60 A 192.0.2.1", zone="beta.test.")
+    g.nsupdate("update add coo.b.zones.cat.test. 0 PTR new.test.", zone="cat.test.")
+    g.nsupdate("update add c.zones.new.test. 0 PTR beta.test.", zone="new.test.")
+    eventually(lambda: is_served(g, "beta.test.") and g.short("www.beta.test.") == [])
+    g.nsupdate("update add coo.b.zones.cat.test. 0 PTR other.test.", zone="cat.test.")
+    eventually(lambda: broken(g, "a change of ownership names 2 catalogs"))
+
+
 def broken(g, text):
     r = g.ctl("check", "cat.test.", check=False)
     return r.returncode == 1 and "the catalog is broken, its last members are kept" in r.stderr and text in r.stderr
