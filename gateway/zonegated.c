@@ -333,8 +333,9 @@ wrong_usage(void)
 }
 
 /*
- * Large blocks come from the system and go back to it. By itself malloc takes ever larger ones from its heap once it has seen one
- * freed, as the configuration's is: tables of a MiB of which a few pages are ever used are then cleared, and resident, whole.
+ * Large blocks come from the system and go back to it. By itself malloc takes ever larger ones from its heap once it
+ * has seen one freed, as the configuration's is: tables of a MiB of which a few pages are ever used are then cleared,
+ * and resident, whole.
  */
 static void
 prepare_malloc(void)

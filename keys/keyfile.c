@@ -338,7 +338,10 @@ read_statement(struct keyfile *file)
 	return keyfile_expected(file, "a key statement");
 }
 
-/* Of the pairs that the old dnssec-keygen wrote, K<name>+<algorithm>+<id>.key and .private: nsupdate -k takes them, we do not. */
+/*
+ * Of the pairs that the old dnssec-keygen wrote, K<name>+<algorithm>+<id>.key and .private: nsupdate -k takes them, we
+ * do not.
+ */
 static bool
 path_is_old_pair(const char *path)
 {

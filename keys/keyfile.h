@@ -15,7 +15,9 @@
 
 #define KEYFILE_REASON_SIZE 512
 
-/* Called for each key statement, in order; a status that is not good ends the reading, with the `reason` that it gave. */
+/*
+ * Called for each key statement, in order; a status that is not good ends the reading, with the `reason` that it gave.
+ */
 typedef enum status keyfile_add(void *context, const char *name, const char *algorithm, const char *secret_base64,
 				char *reason);
 

@@ -1,10 +1,10 @@
 /*
  * Key names to secrets.
  *
- * Threads:   a keyring is immutable once built but for the use counters; read by any thread inside an RCU section (or by who
- *            owns it); replaced as a whole at reload.
- * Memory:    counted: whoever keeps a key beyond its RCU section holds the keyring (keyring_hold); the last keyring_free
- *            wipes the secrets.
+ * Threads:   a keyring is immutable once built but for the use counters; read by any thread inside an RCU section (or
+ *            by who owns it); replaced as a whole at reload.
+ * Memory:    counted: whoever keeps a key beyond its RCU section holds the keyring (keyring_hold); the last
+ *            keyring_free wipes the secrets.
  * Errors:    a file's mistake is STATUS_MALFORMED with "FILE:LINE: reason".
  * Limits:    a file of 1 MiB; a secret of KEYRING_SECRET_MAX octets.
  * Standards: RFC 8945; the syntax of BIND's key statement (tsig-keygen, rndc-confgen, nsupdate -k), and nsupdate's
@@ -41,15 +41,15 @@ void keyring_free(struct keyring *keyring);
 void keyring_hold(struct keyring *keyring);
 
 /*
- * STATUS_EXISTS (same name twice), STATUS_MALFORMED (name, algorithm or base64), STATUS_UNSUPPORTED (libcrypto is without the
- * digest); reason has KEYRING_REASON_SIZE.
+ * STATUS_EXISTS (same name twice), STATUS_MALFORMED (name, algorithm or base64), STATUS_UNSUPPORTED (libcrypto is
+ * without the digest); reason has KEYRING_REASON_SIZE.
  */
 MUST_USE enum status keyring_add(struct keyring *keyring, const char *name, const char *algorithm,
 				 const char *secret_base64, char *reason);
 /*
- * All key statements of a file; comments are //, # and C's. What rndc-confgen and ddns-confgen print beside the key (options,
- * controls, server, update-policy, their line "nsupdate …") is passed over. A file without a key is a mistake. STATUS_IO: cannot be read; STATUS_LIMIT:
- * over 1 MiB; the reason is set for these too.
+ * All key statements of a file; comments are //, # and C's. What rndc-confgen and ddns-confgen print beside the key
+ * (options, controls, server, update-policy, their line "nsupdate …") is passed over. A file without a key is a
+ * mistake. STATUS_IO: cannot be read; STATUS_LIMIT: over 1 MiB; the reason is set for these too.
  */
 MUST_USE enum status keyring_load(struct keyring *keyring, const char *path, char *reason);
 /* The same from memory; `path` only for messages. */

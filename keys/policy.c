@@ -366,8 +366,8 @@ asker_reverse(const struct asker *asker, enum rule_kind kind, uint8_t *out)
 }
 
 /*
- * The next name of the asker that is the rule's identity, behind `before` (NULL: the first); NULL: there is no more. A key
- * has one name, a certificate may have several.
+ * The next name of the asker that is the rule's identity, behind `before` (NULL: the first); NULL: there is no more. A
+ * key has one name, a certificate may have several.
  */
 static const uint8_t *
 asker_identity(const struct rule *rule, const struct asker *asker, const uint8_t *before)

@@ -36,10 +36,11 @@ struct policy *policy_new(const uint8_t *zone);
 void policy_free(struct policy *policy);
 /*
  * Add one rule: "grant|deny IDENTITY RULETYPE [NAME] [TYPE…] [from ADDRESS[/LEN]…]".
- * Types may carry a limit: "PTR(1)". No types: all but RRSIG NS SOA NSEC NSEC3 (as BIND). IDENTITY is a key name, a wildcard of
- * key names, or "*", every key; "cert:" before any of these means a name of a client certificate instead. Names without a final dot are absolute, as in BIND. All rule types but tcp-self and 6to4-self
- * (whose identity is the name that the address has, TCP only) want a signed request or a certificate, with "from" too.
- * Stricter than BIND, which takes these and never matches or never limits: a name outside the zone, a limit of 0, a meta type.
+ * Types may carry a limit: "PTR(1)". No types: all but RRSIG NS SOA NSEC NSEC3 (as BIND). IDENTITY is a key name, a
+ * wildcard of key names, or "*", every key; "cert:" before any of these means a name of a client certificate instead.
+ * Names without a final dot are absolute, as in BIND. All rule types but tcp-self and 6to4-self (whose identity is the
+ * name that the address has, TCP only) want a signed request or a certificate, with "from" too. Stricter than BIND,
+ * which takes these and never matches or never limits: a name outside the zone, a limit of 0, a meta type.
  */
 MUST_USE enum status policy_add_rule(struct policy *policy, const char *rule, char *reason);
 
@@ -49,8 +50,10 @@ struct policy_verdict {
 	uint32_t limit;         /* most records of the type at the name; 0: no limit (TYPE(n)) */
 };
 
-/* The first rule that matches identity, address, name and type decides. name: lower-case wire name; type may be TYPE_ANY
- * only to ask for "any type at all". */
+/*
+ * The first rule that matches identity, address, name and type decides. name: lower-case wire name; type may be
+ * TYPE_ANY only to ask for "any type at all".
+ */
 struct policy_verdict policy_allows(const struct policy *policy, const struct policy_requestor *who,
 				    const uint8_t *name, uint16_t type);
 /* Could any rule allow this sender something? (A message without an update section, updates.md 5.) */

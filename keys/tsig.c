@@ -1,7 +1,10 @@
 #include "keys/tsig.h"
 #include <string.h>
 
-/* RDATA beside the two names and the variable parts: Time Signed 6, Fudge 2, MAC Size 2, Original ID 2, Error 2, Other Len 2. */
+/*
+ * RDATA beside the two names and the variable parts: Time Signed 6, Fudge 2, MAC Size 2, Original ID 2, Error 2, Other
+ * Len 2.
+ */
 #define RDATA_FIXED_SIZE 16
 /* TYPE 2, CLASS 2, TTL 4, RDLENGTH 2. */
 #define RECORD_FIXED_SIZE 10

@@ -48,7 +48,10 @@ struct tsig {
  */
 void tsig_verify(const struct message *msg, const struct keyring *keys, uint64_t now_s, struct tsig *tsig);
 
-/* Keep the key alive beyond the RCU section (an UPDATE that waits for its commit): share the keyring. Nothing without a key. */
+/*
+ * Keep the key alive beyond the RCU section (an UPDATE that waits for its commit): share the keyring. Nothing without a
+ * key.
+ */
 void tsig_hold(struct tsig *tsig);
 /* The end of it; the key is forgotten. Once for each tsig_hold. */
 void tsig_release(struct tsig *tsig);
@@ -63,14 +66,16 @@ size_t tsig_room(const struct tsig *tsig);
  */
 MUST_USE enum status tsig_sign(struct tsig *tsig, uint8_t *wire, size_t *size, size_t room, uint64_t now_s);
 /*
- * Sign the next message of a stream (5.3.1): the first as tsig_sign; the others over the previous MAC, the message and the timers.
+ * Sign the next message of a stream (5.3.1): the first as tsig_sign; the others over the previous MAC, the message and
+ * the timers.
  * first  true for the first message
  */
 MUST_USE enum status tsig_sign_next(struct tsig *tsig, uint8_t *wire, size_t *size, size_t room, uint64_t now_s,
 				    bool first);
 
 /*
- * Sign a request of our own (NOTIFY, transfer in); fills `tsig`, with which tsig_check_response verifies the answer (5.3.2, 5.4).
+ * Sign a request of our own (NOTIFY, transfer in); fills `tsig`, with which tsig_check_response verifies the answer
+ * (5.3.2, 5.4).
  */
 MUST_USE enum status tsig_sign_request(struct tsig *tsig, struct key *key, uint8_t *wire, size_t *size, size_t room,
 				       uint64_t now_s);

@@ -167,11 +167,17 @@ writer_bytes(struct writer *out, const void *bytes, size_t size)
 bool bytes_from_hex(const char *hex, size_t digits, uint8_t *out);
 /* `out` takes 2 * size + 1 characters, lower case. */
 void bytes_to_hex(const uint8_t *bytes, size_t size, char *out);
-/* RFC 4648 base64, padded; *size is the room in `out` before and the bytes written after; false if malformed or too big. */
+/*
+ * RFC 4648 base64, padded; *size is the room in `out` before and the bytes written after; false if malformed or too
+ * big.
+ */
 bool bytes_from_base64(const char *text, size_t length, uint8_t *out, size_t *size);
 /* `out` takes 4 * ((size + 2) / 3) + 1 characters. */
 void bytes_to_base64(const uint8_t *bytes, size_t size, char *out);
-/* Octets of the UTF-8 sequence that begins here, of which one is left at least (RFC 3629 4), if it is one of several; 0: it is none. */
+/*
+ * Octets of the UTF-8 sequence that begins here, of which one is left at least (RFC 3629 4), if it is one of several;
+ * 0: it is none.
+ */
 size_t bytes_utf8_size(const uint8_t *at, size_t left);
 
 #endif

@@ -3,8 +3,8 @@
  *
  * Threads:   any; a context belongs to one thread at a time.
  * Memory:    contexts are heap objects; digest_key_free wipes the key.
- * Errors:    the functions that make something return NULL without memory, and digest_key_new where the libcrypto of this
- *            system does not have the algorithm (MD5 under FIPS).
+ * Errors:    the functions that make something return NULL without memory, and digest_key_new where the libcrypto of
+ *            this system does not have the algorithm (MD5 under FIPS).
  */
 #ifndef ZONEGATE_BASE_DIGEST_H
 #define ZONEGATE_BASE_DIGEST_H
@@ -27,7 +27,10 @@ void digest_sha256(const void *bytes, size_t size, uint8_t out[DIGEST_SHA256_SIZ
 /* Streaming SHA-256. */
 struct digest;
 struct digest *digest_new(void);
-/* Of another algorithm: digest_finish writes digest_size() octets then. NULL: no memory, or this libcrypto does not have it. */
+/*
+ * Of another algorithm: digest_finish writes digest_size() octets then. NULL: no memory, or this libcrypto does not
+ * have it.
+ */
 struct digest *digest_begin(enum digest_algorithm algorithm);
 void digest_update(struct digest *digest, const void *bytes, size_t size);
 /* Writes the result and frees. */

@@ -46,7 +46,10 @@ MUST_USE enum status json_tree_read(char *text, size_t size, struct arena *arena
 /* A member; NULL: there is none, or `object` is NULL or none. */
 const struct json_node *json_tree_get(const struct json_node *object, const char *key);
 
-/* What a node holds, NULL and NULLs of other kinds included: NULL where it is no string, no element where it is no array. */
+/*
+ * What a node holds, NULL and NULLs of other kinds included: NULL where it is no string, no element where it is no
+ * array.
+ */
 static inline const char *
 json_tree_text(const struct json_node *node)
 {

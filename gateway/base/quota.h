@@ -1,5 +1,6 @@
 /*
- * How many of something (connections, requests in work) each client has, an IPv4 address or an IPv6 /64: over the bound it gets no more.
+ * How many of something (connections, requests in work) each client has, an IPv4 address or an IPv6 /64: over the bound
+ * it gets no more.
  *
  * Threads:   any; one mutex.
  * Limits:    `most` for a client, port and transport not looked at. Memory for clients that have something only.

@@ -1,8 +1,8 @@
 /*
  * Read sections and deferred free, over liburcu's QSBR flavour.
  *
- * Threads:   every thread that reads RCU-protected pointers calls rcu_register_thread first, announces a quiescent state
- *            between two pieces of work, and goes offline before it blocks. Readers cost nothing else.
+ * Threads:   every thread that reads RCU-protected pointers calls rcu_register_thread first, announces a quiescent
+ *            state between two pieces of work, and goes offline before it blocks. Readers cost nothing else.
  * Memory:    what was unlinked is freed after synchronize_rcu, by a thread that may wait. Not call_rcu: the thread
  *            sanitizer cannot follow it.
  * Trap:      a pointer read inside a section dies at the next rcu_quiescent_state: a transfer that lasts minutes pins
@@ -18,8 +18,8 @@
 #include <urcu-qsbr.h>
 
 /*
- * Nor can that sanitizer know that a quiescent state comes before the return of a synchronize_rcu that waited for it: it
- * would report each free as a race with the last read. Here it is told.
+ * Nor can that sanitizer know that a quiescent state comes before the return of a synchronize_rcu that waited for it:
+ * it would report each free as a race with the last read. Here it is told.
  */
 #ifdef __SANITIZE_THREAD__
 

@@ -36,8 +36,8 @@ enum status {
 const char *status_text(enum status status);
 
 /*
- * Writes why into reason[size] and returns `status`. Octets that a terminal or a log would obey become "?": what is quoted
- * there may come from anybody.
+ * Writes why into reason[size] and returns `status`. Octets that a terminal or a log would obey become "?": what is
+ * quoted there may come from anybody.
  */
 enum status status_say(char *reason, size_t size, enum status status, const char *format, ...) PRINTF_LIKE(4, 5);
 

@@ -1,6 +1,6 @@
 /*
- * Zones that came at run time, by zonegatectl add or as members of a catalog zone: their configuration, kept in the state
- * directory so that a restart serves them again.
+ * Zones that came at run time, by zonegatectl add or as members of a catalog zone: their configuration, kept in the
+ * state directory so that a restart serves them again.
  *
  * Threads:   as gateway.h: `lock` is held for writing.
  * Memory:    one block for each; its `config` is the zone's zone->control until the zone is dropped.

@@ -1,11 +1,11 @@
 /*
- * Catalog zones (RFC 9432): those that the gateway produces list its zones, so that secondaries follow additions and removals by
- * themselves; the members of those that it consumes become its zones.
+ * Catalog zones (RFC 9432): those that the gateway produces list its zones, so that secondaries follow additions and
+ * removals by themselves; the members of those that it consumes become its zones.
  *
  * Threads:   one of its own, which takes gateway->lock; the functions: any, they do not wait.
  * Memory:    a name for each zone that has come or gone and is not listed yet.
- * Errors:    a catalog that is broken (RFC 9432 5.1) keeps its last good members; the log and `zonegatectl check` say why.
- *            What could not be done is tried again CATALOG_RETRY_S later.
+ * Errors:    a catalog that is broken (RFC 9432 5.1) keeps its last good members; the log and `zonegatectl check` say
+ *            why. What could not be done is tried again CATALOG_RETRY_S later.
  * Standards: RFC 9432, sections 4.1, 4.2, 4.3.1 (change of ownership, when consumed), 5.1 to 5.4; no groups (4.3.2).
  */
 #ifndef ZONEGATE_CONTROL_CATALOG_H

@@ -89,7 +89,8 @@ is_coo(const struct node *node)
 	if (node->name_size <= COO_SIZE || memcmp(name, coo, COO_SIZE) != 0)
 		return false;
 	size_t label = name[COO_SIZE] + 1u;
-	return node->name_size == COO_SIZE + label + ZONES_SIZE && memcmp(name + COO_SIZE + label, zones, ZONES_SIZE) == 0;
+	return node->name_size == COO_SIZE + label + ZONES_SIZE &&
+	       memcmp(name + COO_SIZE + label, zones, ZONES_SIZE) == 0;
 }
 
 static bool

@@ -16,7 +16,8 @@ struct catalog_names {
 };
 
 /*
- * List the zones in every catalog that is produced here: all of them, or those of `names`. gateway->lock is held for reading.
+ * List the zones in every catalog that is produced here: all of them, or those of `names`. gateway->lock is held for
+ * reading.
  * False: try again.
  */
 bool catalog_produce(struct gateway *gateway, const struct catalog_names *names, bool all);

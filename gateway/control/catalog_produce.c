@@ -21,8 +21,8 @@ struct producing {
 };
 
 /*
- * The node of a zone (RFC 9432 4.1: any label that no other member has). Made from the name, so that gateways which share a
- * store write the same.
+ * The node of a zone (RFC 9432 4.1: any label that no other member has). Made from the name, so that gateways which
+ * share a store write the same.
  */
 static bool
 member_node(const uint8_t *catalog, const uint8_t *zone, uint8_t *out)

@@ -602,8 +602,8 @@ schema_check_dnstap(struct config_reader *in, struct config_server *server)
 	if (!dnstap->socket == !dnstap->file)
 		return config_read_fail(in, server->dnstap_line, "dnstap: either socket or file is needed");
 	if (dnstap->socket && strlen(dnstap->socket) > most)
-		return config_read_fail(in, server->dnstap_line, "dnstap: the path of the socket is over %zu octets: %s",
-					most, dnstap->socket);
+		return config_read_fail(in, server->dnstap_line,
+					"dnstap: the path of the socket is over %zu octets: %s", most, dnstap->socket);
 	if (dnstap->types == 0)
 		dnstap->types = DNSTAP_ALL;
 	return true;

@@ -244,7 +244,10 @@ gateway_each_zone(struct gateway *gateway, bool (*each)(void *context, struct zo
 	rcu_thread_offline();
 }
 
-/* Where a zone says nothing of transfer, the first catalog that lists it does: who follows the catalog must get its members. */
+/*
+ * Where a zone says nothing of transfer, the first catalog that lists it does: who follows the catalog must get its
+ * members.
+ */
 static struct transfer_settings *
 gateway_transfer(const struct config *main, const struct config_zone *config, struct settings_before *before)
 {
@@ -613,7 +616,8 @@ gateway_open(struct gateway *gateway, struct config *config, char *reason)
 	char name[SETTINGS_NAME_SIZE];
 	struct committer_settings settings = {.gateway = settings_gateway_name(config, name), .base = follower_base};
 
-	*gateway = (struct gateway){.config = config, .started_us = clock_wall_us(), .started_ms = clock_monotonic_ms()};
+	*gateway =
+		(struct gateway){.config = config, .started_us = clock_wall_us(), .started_ms = clock_monotonic_ms()};
 	pthread_rwlock_init(&gateway->lock, NULL);
 	pthread_rwlock_init(&gateway->loads, NULL);
 	pthread_mutex_init(&gateway->mutex, NULL);

@@ -80,7 +80,9 @@ jobs_smallest_catalog(const struct config_zone *config, struct draft *draft)
 	return draft_add(draft, name, TYPE_TXT, 0, (const uint8_t *)"\1" "2", 2);
 }
 
-/* events.md: "by default MNAME and NS ns.dns.ZONE, RNAME hostmaster.ZONE"; of a catalog "invalid.", as RFC 9432 has it. */
+/*
+ * events.md: "by default MNAME and NS ns.dns.ZONE, RNAME hostmaster.ZONE"; of a catalog "invalid.", as RFC 9432 has it.
+ */
 static enum status
 jobs_smallest_zone(const struct config_zone *config, struct draft *draft)
 {

@@ -17,7 +17,8 @@
 struct jobs_result { uint64_t version; bool changed; };
 
 /*
- * Zones' contents from their files, or where they have none, the SOA and NS of their configuration. Many share the store's commits.
+ * Zones' contents from their files, or where they have none, the SOA and NS of their configuration. Many share the
+ * store's commits.
  */
 struct jobs_loading {
 	struct zone *zone;
@@ -44,8 +45,8 @@ MUST_USE enum status jobs_remove(struct committer *committer, struct zone *zone,
 MUST_USE enum status jobs_remove_all(struct committer *committer, struct zone *const *zones, size_t count,
 				     char *reason);
 /*
- * A change whose ops `fill` makes in the arena, on a version that is not NULL: STATUS_EXISTS where there is nothing to do. It runs on
- * the committer's thread, in an RCU section, perhaps again after a lost race.
+ * A change whose ops `fill` makes in the arena, on a version that is not NULL: STATUS_EXISTS where there is nothing to
+ * do. It runs on the committer's thread, in an RCU section, perhaps again after a lost race.
  */
 typedef enum status jobs_fill_fn(void *context, const struct zone_version *version, struct arena *arena,
 				 struct change *change);

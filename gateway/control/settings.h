@@ -2,7 +2,8 @@
  * What the configuration says, in the shapes that the lower layers read: made at start and at each reload.
  *
  * Threads:   any.
- * Memory:    given to the caller, shared by count; nothing in them points into the configuration. Without memory the program ends.
+ * Memory:    given to the caller, shared by count; nothing in them points into the configuration. Without memory the
+ *            program ends.
  * Errors:    none: the configuration has been checked.
  */
 #ifndef ZONEGATE_CONTROL_SETTINGS_H
@@ -13,7 +14,9 @@
 #include "transfer/axfr.h"
 #include "update/update.h"
 
-/* Of the zone before: where many zones say the same, they share it. Zero it before the first; nothing in it is owned. */
+/*
+ * Of the zone before: where many zones say the same, they share it. Zero it before the first; nothing in it is owned.
+ */
 struct settings_before {
 	const struct config_zone *update_zone, *transfer_zone, *queries_zone;
 	struct update_settings *update;

@@ -8,7 +8,9 @@
 #include "wire/rdata.h"
 #include <stdlib.h>
 
-/* 64 KiB of UPDATE whose names are all pointers grow to some 3 MiB; evaluated again after a lost race, to twice that. */
+/*
+ * 64 KiB of UPDATE whose names are all pointers grow to some 3 MiB; evaluated again after a lost race, to twice that.
+ */
 #define UPDATE_ARENA_CAP (16u << 20)
 #define PADDING_BLOCK 468   /* of responses (RFC 8467 4.1) */
 #define UPDATE_UDP_SIZE 512 /* "at most 512 bytes on UDP": what the clients' libraries read */
@@ -91,7 +93,10 @@ answer_soa(struct exchange *exchange, const struct zone_version *version)
 	return DISPATCH_ANSWER;
 }
 
-/* RFC 1995 2: one message over UDP, or the SOA alone, which sends the client to TCP; 4: the whole zone where the serial is not known. */
+/*
+ * RFC 1995 2: one message over UDP, or the SOA alone, which sends the client to TCP; 4: the whole zone where the serial
+ * is not known.
+ */
 static enum dispatch_result
 start_incremental(struct exchange *exchange, struct zone *zone, const struct zone_version *version)
 {

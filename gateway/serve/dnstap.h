@@ -28,7 +28,8 @@ enum dnstap_type {
 };
 
 #define DNSTAP_ALL \
-	(1u << DNSTAP_AUTH_QUERY | 1u << DNSTAP_AUTH_RESPONSE | 1u << DNSTAP_UPDATE_QUERY | 1u << DNSTAP_UPDATE_RESPONSE)
+	(1u << DNSTAP_AUTH_QUERY | 1u << DNSTAP_AUTH_RESPONSE | 1u << DNSTAP_UPDATE_QUERY | \
+	 1u << DNSTAP_UPDATE_RESPONSE)
 
 struct dnstap_settings {
 	const char *socket, *file;     /* one of them */

@@ -138,7 +138,8 @@ size_t
 dnstap_frame_begin(struct dnstap_frame *frame, const struct dnstap_event *event, unsigned type)
 {
 	/* SocketProtocol: UDP, TCP, DOT */
-	static const uint8_t protocols[TRANSPORT_COUNT] = {[TRANSPORT_UDP] = 1, [TRANSPORT_TCP] = 2, [TRANSPORT_TLS] = 3};
+	static const uint8_t protocols[TRANSPORT_COUNT] = {
+		[TRANSPORT_UDP] = 1, [TRANSPORT_TCP] = 2, [TRANSPORT_TLS] = 3};
 	const struct peer *peer = event->peer;
 	const struct sockaddr_storage *local = peer->local.ss_family != AF_UNSPEC ? &peer->local : event->local;
 	uint8_t *at = frame->head;

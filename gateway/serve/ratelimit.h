@@ -5,8 +5,8 @@
  * Threads:   a table belongs to its worker. Rates are of the whole gateway: each worker has its share, as the kernel
  *            spreads clients over them.
  * Memory:    1 MiB a worker, touched only where limiting is on.
- * Limits:    65,536 buckets a worker. Where a set of four is full, the one that is furthest from its limit goes: a flood
- *            from many networks does not make us forget those that are limited.
+ * Limits:    65,536 buckets a worker. Where a set of four is full, the one that is furthest from its limit goes: a
+ *            flood from many networks does not make us forget those that are limited.
  */
 #ifndef ZONEGATE_SERVE_RATELIMIT_H
 #define ZONEGATE_SERVE_RATELIMIT_H

@@ -78,7 +78,9 @@ enum dispatch_result {
 	DISPATCH_STREAM,   /* *stream is to be pulled (TCP only) */
 };
 
-/* Handed to the transport when an UPDATE's outcome stands: composed, signed and sent (worker.c says on which thread). */
+/*
+ * Handed to the transport when an UPDATE's outcome stands: composed, signed and sent (worker.c says on which thread).
+ */
 struct pending {
 	struct update_request update;  /* first: update.release's argument is this */
 	struct tsig tsig;

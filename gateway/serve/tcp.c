@@ -192,7 +192,10 @@ settle(struct tcp_connection *connection)
 	}
 	if (!connection->eof && may_take(connection))
 		events |= EPOLLIN;
-	/* What the layer holds is no event of the socket, but that it can be written is soon one: others get their turn. */
+	/*
+	 * What the layer holds is no event of the socket, but that it can be written is soon one: others get their
+	 * turn.
+	 */
 	if (unsent(connection) > 0 || connection->stream != NULL || ((events & EPOLLIN) != 0 && holds_more(connection)))
 		events |= EPOLLOUT;
 	if (events == connection->events)
@@ -742,8 +745,8 @@ tcp_flush(struct tcp *tcp)
 /* ---- the round ---- */
 
 /*
- * A slow reader of a transfer: megabytes lie in the kernel, which asks for more only when a good part of them has gone. It is alive as
- * long as they become fewer.
+ * A slow reader of a transfer: megabytes lie in the kernel, which asks for more only when a good part of them has gone.
+ * It is alive as long as they become fewer.
  */
 static bool
 is_draining(struct tcp_connection *connection)

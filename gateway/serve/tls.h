@@ -9,7 +9,8 @@
  *            A client certificate is asked for where there is a client-ca; one that is not good ends the handshake. Its
  *            names are those of its subjectAltName, else its CN, that are plain host names; at most TLS_NAMES_SIZE
  *            octets. Revocation lists are not looked at.
- * Standards: RFC 7858; RFC 9103 7 (ALPN "dot"); RFC 8446; RFC 7301 3.2; RFC 9103 9.3.3 (mutual TLS); RFC 6125 6.4 (names).
+ * Standards: RFC 7858; RFC 9103 7 (ALPN "dot"); RFC 8446; RFC 7301 3.2; RFC 9103 9.3.3 (mutual TLS); RFC 6125 6.4
+ *            (names).
  */
 #ifndef ZONEGATE_SERVE_TLS_H
 #define ZONEGATE_SERVE_TLS_H

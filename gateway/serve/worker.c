@@ -19,7 +19,9 @@
 #define TICK_MS 1000
 /* An UPDATE has its answer within update-timeout (2 s by default). */
 #define STOP_MS 10000
-/* Answers that a client has not taken by then are not waited for, nor is the end of a transfer: a secondary comes back. */
+/*
+ * Answers that a client has not taken by then are not waited for, nor is the end of a transfer: a secondary comes back.
+ */
 #define STOP_CUT_MS 1000
 
 struct mailbox {
@@ -57,8 +59,9 @@ wake(struct mailbox *mailbox)
 }
 
 /*
- * By UDP, and few are on their way: the thread that knows the outcome answers, which spares a client two changes of thread and
- * the worker, which may have queries to answer, a wake-up. Many go by mail: that thread is needed for the next commit.
+ * By UDP, and few are on their way: the thread that knows the outcome answers, which spares a client two changes of
+ * thread and the worker, which may have queries to answer, a wake-up. Many go by mail: that thread is needed for the
+ * next commit.
  */
 static bool
 answer_here(struct pending *pending)

@@ -16,8 +16,8 @@ MUST_USE enum status embedded_open(const char *name, struct kv *kv, uint64_t kee
 void embedded_keep_history(struct store *store, uint64_t keep_history_s);
 
 /*
- * For a local copy of what another store holds (store/warm.h). The zone begins anew with this version (NULL: with nothing, at version 0):
- * what was kept of it goes. Commits go on from there. Not beside another call for the zone.
+ * For a local copy of what another store holds (store/warm.h). The zone begins anew with this version (NULL: with
+ * nothing, at version 0): what was kept of it goes. Commits go on from there. Not beside another call for the zone.
  */
 MUST_USE enum status embedded_begin_at(struct store *store, struct zone *zone, const struct zone_version *version,
 				       char *reason);

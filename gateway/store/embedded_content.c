@@ -26,7 +26,9 @@ content_key(uint32_t number, uint32_t generation, const uint8_t *relative, size_
 	return 8 + size;
 }
 
-/* RRsets as the machine has them: { u16 type, u16 count, u32 ttl, u32 size, packed }: the file stays on this machine. */
+/*
+ * RRsets as the machine has them: { u16 type, u16 count, u32 ttl, u32 size, packed }: the file stays on this machine.
+ */
 enum status
 embedded_content_put(struct kv_txn *txn, const struct embedded_record *record, uint32_t generation,
 		     const struct node *node)
@@ -68,8 +70,8 @@ embedded_content_delete(struct kv_txn *txn, const struct embedded_record *record
 }
 
 /*
- * Rows are gathered first and put into the draft in the order of the tree's hash, twelve bits of it, which is what its first
- * two levels look at: then what one name touches is still near for the next one.
+ * Rows are gathered first and put into the draft in the order of the tree's hash, twelve bits of it, which is what its
+ * first two levels look at: then what one name touches is still near for the next one.
  */
 #define ORDER_BITS 12
 #define ORDERS (1u << ORDER_BITS)
@@ -428,8 +430,8 @@ start_at(struct embedded *embedded, struct kv_txn *txn, const struct embedded_re
 	if (status)
 		return status;
 	/*
-	 * A base that was trimmed lies anywhere in the log: what follows it may have been made on versions before it, and was judged
-	 * when it was committed.
+	 * A base that was trimmed lies anywhere in the log: what follows it may have been made on versions before it,
+	 * and was judged when it was committed.
 	 */
 	bool trimmed = !newest.record && record->base_snapshot[0];
 	struct replay_state state = {.all = trimmed ? 0 : newest.place.version,

@@ -8,9 +8,9 @@
  *   KV_WARM     zone number                             the window (zone/replay.h) at the same version
  *   KV_CHUNKS   zone number, snapshot id, chunk number  chunks that snapshot changes or the record's base refer to
  *
- * Numbers in keys are big-endian, so that a zone's rows follow one another. The log's last entry is where the zone is; nothing
- * else is written by a commit. Content is written behind it by one thread (embedded_keep.c): small differences in place, large
- * ones as a new generation that takes over when it is whole.
+ * Numbers in keys are big-endian, so that a zone's rows follow one another. The log's last entry is where the zone is;
+ * nothing else is written by a commit. Content is written behind it by one thread (embedded_keep.c): small differences
+ * in place, large ones as a new generation that takes over when it is whole.
  *
  * Threads:   struct embedded_zone: `mutex` of the store, unless it says otherwise.
  */

@@ -291,8 +291,8 @@ move_base(struct embedded *embedded, struct embedded_zone *at, struct embedded_r
 }
 
 /*
- * History that is older than it has to be. The new base costs as much as the zone is large, so it is made when what can go is
- * worth it: a tenth of the zone's records.
+ * History that is older than it has to be. The new base costs as much as the zone is large, so it is made when what can
+ * go is worth it: a tenth of the zone's records.
  */
 static enum status
 trim(struct embedded *embedded, struct embedded_zone *at, struct embedded_record *record, uint64_t head,

@@ -21,7 +21,7 @@ zone_of(const struct zone *zone)
 	return zone->follower;
 }
 
-/* One more element, zeroed. At this depth there is nobody to tell that memory is out: the log has everything, so we end. */
+/* One more element, zeroed. There is nobody to tell that memory is out: the log has everything, so we end. */
 static void *
 more(void *array, size_t *count, size_t *room, size_t size)
 {
@@ -107,14 +107,6 @@ on_unusable(void *context, struct zone *zone, enum zone_state state, const char 
 }
 
 /* ---- drafts ---- */
-
-/* A draft without a SOA holds nothing (replay.c sees to that) and is not published: it stays open, and only counts. */
-static bool
-is_empty(const struct draft *draft)
-{
-	struct rrset soa;
-	return !version_soa(draft->version, &soa);
-}
 
 static void
 note_place(struct follower_zone *at, const struct zone_version *version)
@@ -316,7 +308,7 @@ take_loaded(struct follower *follower, struct follower_event *event)
 	if (again)
 		return;
 	note_place(at, at->draft.version);
-	if (at->rebuilding || is_empty(&at->draft))
+	if (at->rebuilding || draft_is_empty(&at->draft))
 		return;
 	at->drafting = false;
 	if (draft_finish(&at->draft, &version) != STATUS_OK) {
@@ -352,7 +344,7 @@ take_ready(struct follower *follower, struct follower_event *event)
 	if (!at->rebuilding)
 		return;
 	at->rebuilding = false;
-	if (is_empty(&at->draft)) {
+	if (draft_is_empty(&at->draft)) {
 		note_place(at, at->draft.version);
 		if (replay_removed(at->replay) && event->again)
 			set_state(at, ZONE_REMOVED);
@@ -416,7 +408,7 @@ finish_all(struct follower *follower)
 {
 	for (size_t i = 0; i < follower->batch_count; i++) {
 		struct follower_zone *at = follower->batch[i];
-		if (at->rebuilding || is_empty(&at->draft))
+		if (at->rebuilding || draft_is_empty(&at->draft))
 			continue;
 		at->drafting = false;
 		if (draft_finish(&at->draft, &at->finished) != STATUS_OK) {
@@ -532,7 +524,7 @@ tell(struct follower *follower, const struct follower_event *event)
 			  event->reason ? event->reason : "");
 		set_state(zone_of(event->zone), event->state);
 		break;
-	case EVENT_READY: /* content that was published before the store was ready; a removed zone is new to who adds it again */
+	case EVENT_READY: /* content published before the store was ready; a removed zone is new to who adds it again */
 		if (!event->again && zone_of(event->zone)->replay && replay_removed(zone_of(event->zone)->replay) &&
 		    hooks->absent)
 			hooks->absent(hooks->context, event->zone);

@@ -3,7 +3,8 @@
  *
  * Threads:   follower_start makes the thread; hooks are called on it; the rest from any.
  * Memory:    drafts, replays and versions are the follower's until published.
- * Order:     poll -> replay into one draft a zone -> store commit -> publish all drafts -> hooks. If commit fails: drafts dropped, windows undone, hooks say failed.
+ * Order:     poll -> replay into one draft a zone -> store commit -> publish all drafts -> hooks. If commit fails:
+ *            drafts dropped, windows undone, hooks say failed.
  * Limits:    a batch is what one poll hands out; a zone that has no SOA yet, or was removed, is not published.
  */
 #ifndef ZONEGATE_STORE_FOLLOWER_H
@@ -14,7 +15,9 @@
 /* Wired by zonegated.c; any may be NULL. */
 struct follower_hooks {
 	void *context;
-	/* A record of the log has been judged; where applied, `version` is already published (served). tag 0: not ours. */
+	/*
+	 * A record of the log has been judged; where applied, `version` is already published (served). tag 0: not ours.
+	 */
 	void (*judged)(void *context, struct zone *zone, const struct change *change, uint64_t tag,
 		       enum replay_fate fate, uint64_t version);
 	void (*failed)(void *context, uint64_t tag, enum status status, const char *reason);
@@ -46,17 +49,19 @@ void follower_drop(struct follower *follower, struct zone *zone);
 /* Those of the zones that are this follower's, together. */
 void follower_drop_all(struct follower *follower, struct zone *const *zones, size_t count);
 /*
- * The version of a zone as the log has it, also where nothing is served: the base of a first load (0 and a zero id), or of the
- * exclusive change that makes a removed zone again. Any thread, hooks too; the zone must be a follower's. False: not known yet.
+ * The version of a zone as the log has it, also where nothing is served: the base of a first load (0 and a zero id), or
+ * of the exclusive change that makes a removed zone again. Any thread, hooks too; the zone must be a follower's. False:
+ * not known yet.
  */
 bool follower_base(struct zone *zone, uint64_t *version, uint8_t id[VERSION_ID_SIZE]);
 
 /*
- * Judge one record on a draft: decode it where its change is not at hand, fetch the content of a snapshot, replay_change. Followers do
- * this for the zones they serve; stores for earlier versions.
+ * Judge one record on a draft: decode it where its change is not at hand, fetch the content of a snapshot,
+ * replay_change. Followers do this for the zones they serve; stores for earlier versions.
  * arena    for what is decoded; reset by the caller
  * change   out: the change; NULL if the record is none (then the fate is REPLAY_SKIPPED, or REPLAY_UNKNOWN)
- * REPLAY_LATER: the store hands the record out again, once it has its content; until then none of the zone is to be judged
+ * REPLAY_LATER: the store hands the record out again, once it has its content; until then none of the zone is to be
+ * judged
  * reason   STORE_REASON_SIZE
  */
 enum replay_fate follower_replay(struct store *store, struct replay *replay, struct draft *draft,

@@ -83,7 +83,8 @@ http_open(const struct http_settings *settings, struct http **out, char *reason)
 	}
 	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
 	curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
-	curl_multi_setopt(http->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)INT32_MAX); /* as many as the server takes */
+	/* as many as the server takes */
+	curl_multi_setopt(http->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)INT32_MAX);
 	*out = http;
 	return STATUS_OK;
 }
@@ -313,8 +314,9 @@ http_keeps_grpc(const struct http *http)
 }
 
 /*
- * gRPC without TLS: libcurl before 8.0 fails where a request that knows beforehand that the server speaks HTTP/2 comes second on a
- * connection, but lets one that would rather upgrade go there. So streams make connections, and all else goes beside them.
+ * gRPC without TLS: libcurl before 8.0 fails where a request that knows beforehand that the server speaks HTTP/2 comes
+ * second on a connection, but lets one that would rather upgrade go there. So streams make connections, and all else
+ * goes beside them.
  */
 static void
 set_version(struct http_call *call)

@@ -1,11 +1,12 @@
 /*
- * HTTP requests to one of several servers that are the same service: many at once, connections kept, failover, time-outs, TLS.
+ * HTTP requests to one of several servers that are the same service: many at once, connections kept, failover,
+ * time-outs, TLS.
  *
  * Threads:   a struct http belongs to one thread; http_wake: any.
  * Memory:    a call is made by http_send and freed after its `done`; what it got is lent until `done` returns.
  * Errors:    an answer of any HTTP status is an answer. Without one: code 0 and a reason that says what to do.
- * Limits:    an answer of 1 GiB. A request that has certainly not been sent (nobody listens) goes to each endpoint in turn; one that may have
- *            been sent is given back: only its maker knows whether it may be sent twice.
+ * Limits:    an answer of 1 GiB. A request that has certainly not been sent (nobody listens) goes to each endpoint in
+ *            turn; one that may have been sent is given back: only its maker knows whether it may be sent twice.
  */
 #ifndef ZONEGATE_STORE_HTTP_H
 #define ZONEGATE_STORE_HTTP_H

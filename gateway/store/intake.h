@@ -1,11 +1,13 @@
 /*
- * What waits to go into the log of a store that orders by itself (memory, embedded): appends, new zones and barriers, in one
- * bounded line.
+ * What waits to go into the log of a store that orders by itself (memory, embedded): appends, new zones and barriers,
+ * in one bounded line.
  *
  * Threads:   intake_append, intake_zone, intake_barrier, intake_wake: any. intake_take: the follower.
- * Memory:    an item belongs to the follower from intake_take to intake_done; what an append points to is lent by who appended.
+ * Memory:    an item belongs to the follower from intake_take to intake_done; what an append points to is lent by who
+ *            appended.
  * Errors:    STATUS_FULL over INTAKE_ITEMS items or INTAKE_BYTES octets of records: later, or tell the requestor.
- * Limits:    a batch has at most INTAKE_BATCH_ITEMS items and about INTAKE_BATCH_BYTES octets: some milliseconds of one transaction.
+ * Limits:    a batch has at most INTAKE_BATCH_ITEMS items and about INTAKE_BATCH_BYTES octets: some milliseconds of one
+ *            transaction.
  */
 #ifndef ZONEGATE_STORE_INTAKE_H
 #define ZONEGATE_STORE_INTAKE_H
@@ -43,8 +45,8 @@ void intake_done(struct intake *intake, struct intake_item **items, size_t count
 void intake_wake(struct intake *intake);
 
 /*
- * Hand out what does not depend on what the store keeps: a barrier, and the refusal of what came for a zone that is not `followed` any
- * more. False: it is the store's to hand out.
+ * Hand out what does not depend on what the store keeps: a barrier, and the refusal of what came for a zone that is not
+ * `followed` any more. False: it is the store's to hand out.
  */
 bool intake_settle(const struct intake_item *item, bool followed, const struct store_sink *sink);
 /* An append as the record that it becomes. */

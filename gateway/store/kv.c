@@ -11,7 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Address space, not disk: the file is as large as what is in it. Tried from above until the system gives it (sanitizers, ulimit -v). */
+/*
+ * Address space, not disk: the file is as large as what is in it. Tried from above until the system gives it
+ * (sanitizers, ulimit -v).
+ */
 #define MAP_MOST (64ull << 30)
 #define MAP_LEAST (64ull << 20)
 #define MODE 0600
@@ -120,7 +123,10 @@ open_env(struct kv *kv, const char *directory)
 		code = mdb_env_set_mapsize(kv->env, size);
 		if (!code)
 			code = mdb_env_set_maxdbs(kv->env, KV_TABLES);
-		/* NOTLS: a read transaction belongs to what we do, not to a thread. NORDAHEAD: lookups are single pages. */
+		/*
+		 * NOTLS: a read transaction belongs to what we do, not to a thread. NORDAHEAD: lookups are single
+		 * pages.
+		 */
 		if (!code)
 			code = mdb_env_open(kv->env, directory, MDB_NOTLS | MDB_NORDAHEAD, MODE);
 		if (!code)
@@ -261,8 +267,9 @@ kv_commit(struct kv_txn *txn)
 
 	free(txn);
 	/*
-	 * A short write on a full disk is EIO to LMDB. Nothing was committed then, and the pages that may have been lost are
-	 * written again by the next one, so trying again is right; LMDB itself stops (MDB_PANIC) where it is not.
+	 * A short write on a full disk is EIO to LMDB. Nothing was committed then, and the pages that may have been
+	 * lost are written again by the next one, so trying again is right; LMDB itself stops (MDB_PANIC) where it is
+	 * not.
 	 */
 	return status == STATUS_IO ? STATUS_RETRY : status;
 }

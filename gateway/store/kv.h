@@ -1,8 +1,10 @@
 /*
  * Typed keys and transactions over LMDB: one environment in the state directory, shared by all stores of the process.
  *
- * Threads:   one writer at a time (LMDB's own lock; kv_begin_write waits); readers any, a read transaction belongs to one thread.
- * Errors:    STATUS_NOT_FOUND; STATUS_RETRY with errno for a full disk (ENOSPC) or map; STATUS_IO, STATUS_STOP for damage. kv_reason says it in words.
+ * Threads:   one writer at a time (LMDB's own lock; kv_begin_write waits); readers any, a read transaction belongs to
+ *            one thread.
+ * Errors:    STATUS_NOT_FOUND; STATUS_RETRY with errno for a full disk (ENOSPC) or map; STATUS_IO, STATUS_STOP for
+ *            damage. kv_reason says it in words.
  * Limits:    keys of 511 octets; the map grows by itself up to the address space given.
  */
 #ifndef ZONEGATE_STORE_KV_H

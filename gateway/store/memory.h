@@ -1,7 +1,8 @@
 /*
  * The store contract with nothing behind it: the reference in tests; fails on request.
  *
- * Threads, errors: store/store.h. A zone's log outlives drop_zone: a zone that is added again gets all of it, as from a shared log.
+ * Threads, errors: store/store.h. A zone's log outlives drop_zone: a zone that is added again gets all of it, as from a
+ * shared log.
  */
 #ifndef ZONEGATE_STORE_MEMORY_H
 #define ZONEGATE_STORE_MEMORY_H

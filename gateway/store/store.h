@@ -1,15 +1,18 @@
 /*
  * The store contract: a durable log of changes for each zone, the one place where their order is decided.
  *
- * A store has one follower thread (store/follower.c), which alone calls poll, commit, checkpoint. Records come back through poll, our own and other
- * gateways' alike; the follower replays them into drafts, calls commit, then publishes. So NOERROR means durable, ordered, served here.
+ * A store has one follower thread (store/follower.c), which alone calls poll, commit, checkpoint. Records come back
+ * through poll, our own and other gateways' alike; the follower replays them into drafts, calls commit, then publishes.
+ * So NOERROR means durable, ordered, served here.
  *
- *   embedded:  poll hands out what was appended meanwhile (one batch), commit makes the batch durable in one transaction.
+ *   embedded:  poll hands out what was appended meanwhile (one batch), commit makes the batch durable in one
+ *              transaction.
  *   kafka:     append produces; poll consumes; commit only notes positions.
  *   etcd:      append is a compare-and-swap transaction; poll is the watch.
  *
  * Threads:   append, barrier, read, content_at, status: any thread. The others: the follower.
- * Errors:    RETRY (nothing was written, the same again may work), REFUSED (this one never will), STOP (a person must act).
+ * Errors:    RETRY (nothing was written, the same again may work), REFUSED (this one never will), STOP (a person must
+ *            act).
  */
 #ifndef ZONEGATE_STORE_STORE_H
 #define ZONEGATE_STORE_STORE_H
@@ -55,18 +58,23 @@ struct store_fate {
 struct store_sink {
 	void *context;
 	/*
-	 * The zone's content at some version, at start: draft and replay are given. Where the zone had content, it is built anew: what is served
-	 * stays until `ready`.
+	 * The zone's content at some version, at start: draft and replay are given. Where the zone had content, it is
+	 * built anew: what is served stays until `ready`.
 	 */
 	void (*loaded)(void *context, struct zone *zone, struct draft *draft, struct replay *replay);
-	/* The store does not know the zone and its log reaches back to the beginning: it is new. Perhaps after `loaded` with nothing in it. */
+	/*
+	 * The store does not know the zone and its log reaches back to the beginning: it is new. Perhaps after `loaded`
+	 * with nothing in it.
+	 */
 	void (*absent)(void *context, struct zone *zone);
 	void (*record)(void *context, const struct store_record *record);
 	/* An append that has lost its race before it came into the log: as a record that is skipped. */
 	void (*lost)(void *context, struct zone *zone, uint64_t tag);
 	/* An append that will not come back. */
 	void (*failed)(void *context, uint64_t tag, enum status status, const char *reason);
-	/* Everything that the log held when the zone was added, or when the barrier was asked for, has been handed out. */
+	/*
+	 * Everything that the log held when the zone was added, or when the barrier was asked for, has been handed out.
+	 */
 	void (*ready)(void *context, struct zone *zone);
 	void (*barrier)(void *context, uint64_t tag, enum status status);
 	/* The zone cannot be served: state and why. */
@@ -118,15 +126,21 @@ struct store_ops {
 	/* The fates of the records of the last poll, in order. Not OK: none of them is durable, nothing was kept. */
 	enum status (*commit)(struct store *store, const struct store_fate *fates, size_t count, char *reason);
 	/*
-	 * A record of another history (REPLAY_DIVERGED). SKIPPED: ours is right, go on without it. DIVERGED: the zone stays as it is for the rest of
-	 * this batch, whose records for it are not judged; the store hands out content (loaded) and records anew, and ready when they are all
-	 * out. NULL: as SKIPPED. Follower's thread.
+	 * A record of another history (REPLAY_DIVERGED). SKIPPED: ours is right, go on without it. DIVERGED: the zone
+	 * stays as it is for the rest of this batch, whose records for it are not judged; the store hands out content
+	 * (loaded) and records anew, and ready when they are all out. NULL: as SKIPPED. Follower's thread.
 	 */
 	enum replay_fate (*diverged)(struct store *store, const struct store_record *record);
-	/* After publishing: keep the content lazily, trim history, take snapshots that are due. `replay` is the zone's. `idle`: nothing to do at the moment. */
+	/*
+	 * After publishing: keep the content lazily, trim history, take snapshots that are due. `replay` is the zone's.
+	 * `idle`: nothing to do at the moment.
+	 */
 	void (*checkpoint)(struct store *store, struct zone *zone, const struct zone_version *version,
 			   const struct replay *replay, bool idle);
-	/* History: entries with from < version <= to, oldest first. STATUS_NOT_FOUND: `from` is older than what is kept. */
+	/*
+	 * History: entries with from < version <= to, oldest first. STATUS_NOT_FOUND: `from` is older than what is
+	 * kept.
+	 */
 	enum status (*read)(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each,
 			    void *context);
 	/* UINT64_MAX, a version that there will never be: nothing is kept. Any thread. */
@@ -135,22 +149,33 @@ struct store_ops {
 	enum status (*content_at)(struct store *store, struct zone *zone, uint64_t version, struct draft *draft,
 				  char *reason);
 	/*
-	 * The content that a snapshot change refers to, into an empty draft. Follower's thread. STATUS_RETRY: it is on its way; the zone's
-	 * records are handed out again from this one on once it is there, and none of this batch behind it is to be judged.
+	 * The content that a snapshot change refers to, into an empty draft. Follower's thread. STATUS_RETRY: it is on
+	 * its way; the zone's records are handed out again from this one on once it is there, and none of this batch
+	 * behind it is to be judged.
 	 */
 	enum status (*load_snapshot)(struct store *store, struct zone *zone, const struct change_snapshot *snapshot,
 				     struct draft *draft, char *reason);
-	/* Put chunks of `version` where a snapshot change can refer to them; fills *out (strings in arena). Any thread. */
+	/*
+	 * Put chunks of `version` where a snapshot change can refer to them; fills *out (strings in arena). Any thread.
+	 */
 	enum status (*save_snapshot)(struct store *store, struct zone *zone, const struct zone_version *version,
 				     struct arena *arena, struct change_snapshot *out, char *reason);
 	/* zonegatectl snapshot. STATUS_UNSUPPORTED with a reason where the store has none. */
 	enum status (*snapshot_now)(struct store *store, struct zone *zone, char *reason);
-	/* zonegatectl check: what is in the store and cannot be served; `each` returns false to stop. Any thread. NULL: nothing ever. */
+	/*
+	 * zonegatectl check: what is in the store and cannot be served; `each` returns false to stop. Any thread. NULL:
+	 * nothing ever.
+	 */
 	void (*check)(struct store *store, struct zone *zone,
 		      bool (*each)(void *context, const char *key, const char *reason), void *context);
-	/* zonegatectl status. Any thread; may ask its servers and wait a second or two. NULL: there is no more to say. */
+	/*
+	 * zonegatectl status. Any thread; may ask its servers and wait a second or two. NULL: there is no more to say.
+	 */
 	void (*describe)(struct store *store, const struct store_view *view);
-	/* Zones made at run time (zonegatectl add): kept in the state directory: name to a JSON text of its settings; NULL text: removed. */
+	/*
+	 * Zones made at run time (zonegatectl add): kept in the state directory: name to a JSON text of its settings;
+	 * NULL text: removed.
+	 */
 	/* Wait until all is durable, then free. The follower has ended. */
 	void (*close)(struct store *store);
 };

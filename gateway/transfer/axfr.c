@@ -3,7 +3,10 @@
 #include "zone/zonemd.h"
 #include <stdlib.h>
 
-/* Nodes asked from memory before the first of them is read: some 100 ns each that would be waited for one after the other. */
+/*
+ * Nodes asked from memory before the first of them is read: some 100 ns each that would be waited for one after the
+ * other.
+ */
 #define AHEAD 32
 
 enum axfr_step { AXFR_SOA_FIRST, AXFR_DIGEST, AXFR_NODES, AXFR_SOA_LAST, AXFR_ENDED };

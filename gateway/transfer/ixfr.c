@@ -211,7 +211,9 @@ struct span {
 	struct sequence **items; /* held; free() the array */
 	size_t count, bytes;
 	struct zone_version *newest; /* pinned */
-	/* ZONEMD is no record of the zone: the client's goes with the first sequence, the newest comes with the last. */
+	/*
+	 * ZONEMD is no record of the zone: the client's goes with the first sequence, the newest comes with the last.
+	 */
 	bool digest_goes, digest_comes;
 	struct digests_record old_digest;
 	struct rrset digest;

@@ -64,8 +64,8 @@ void ixfr_free_zone(struct zone *zone);
  * From `serial`, which is older than version->serial, to the newest version: a stream of messages.
  * version  the zone's current one, or for zones with digests the newest that has one: it is given with its ZONEMD, and
  *          the client's is taken away
- * While the zone's history is still being read, and secondaries will be told when it is, the stream ends the connection:
- * they come back, and need not take the whole zone.
+ * While the zone's history is still being read, and secondaries will be told when it is, the stream ends the
+ * connection: they come back, and need not take the whole zone.
  * STATUS_NOT_FOUND: answer with axfr_start. STATUS_NO_MEMORY
  */
 MUST_USE enum status ixfr_start(const struct message *msg, const struct tsig *tsig, struct zone *zone,

@@ -342,7 +342,8 @@ usual_source(const struct sockaddr_storage *to, struct sockaddr_storage *source)
 static bool
 leads_to(const struct notify_socket *from, const struct sockaddr_storage *to)
 {
-	return from->address.ss_family == to->ss_family && (from->any || is_loopback(to) || !is_loopback(&from->address));
+	return from->address.ss_family == to->ss_family &&
+	       (from->any || is_loopback(to) || !is_loopback(&from->address));
 }
 
 /* Of our addresses that lead there the usual one, else the first; where none does, it leaves from anywhere. */
@@ -463,8 +464,8 @@ static bool
 same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
 	/* the port is at the same place in both */
-	return same_host(a, b) &&
-	       ((const struct sockaddr_in *)(const void *)a)->sin_port == ((const struct sockaddr_in *)(const void *)b)->sin_port;
+	return same_host(a, b) && ((const struct sockaddr_in *)(const void *)a)->sin_port ==
+					  ((const struct sockaddr_in *)(const void *)b)->sin_port;
 }
 
 static struct target *
@@ -813,7 +814,9 @@ is_wildcard(const struct sockaddr_storage *address)
 	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
-/* Where we listen on every address of a family, or on this one with another port, there is no need of another socket. */
+/*
+ * Where we listen on every address of a family, or on this one with another port, there is no need of another socket.
+ */
 static bool
 is_needed(const struct notify_settings *settings, size_t at)
 {

@@ -11,8 +11,9 @@
  * as it does when a gateway is killed and started; and where two connections were refused, it does not transfer from
  * this primary for ten minutes, whatever NOTIFY says. A secondary that is up to date answers and does nothing.
  *
- * It leaves from an address that we listen on, as secondaries take NOTIFY from the address of their primary; from a port
- * of its own, so that nobody can acknowledge in a secondary's name without guessing it, nor disturb who answers queries.
+ * It leaves from an address that we listen on, as secondaries take NOTIFY from the address of their primary; from a
+ * port of its own, so that nobody can acknowledge in a secondary's name without guessing it, nor disturb who answers
+ * queries.
  *
  * Threads:   one thread for all zones and targets; notify_zone, notify_forget, notify_set_keys: any.
  * Memory:    some 250 octets a zone and a target, 700 more where it has a key.
@@ -28,7 +29,10 @@
 #define NOTIFY_RETRY_MS 500
 #define NOTIFY_RETRY_MOST_MS 60000 /* RFC 1996 3.6 */
 #define NOTIFY_AGAIN 3
-#define NOTIFY_AGAIN_MS {3000, 60000, 610000} /* BIND: a refresh fails; its time-outs end; its cache of the unreachable */
+#define NOTIFY_AGAIN_MS \
+	{ \
+		3000, 60000, 610000 \
+	} /* BIND: a refresh fails; its time-outs end; its cache of the unreachable */
 
 struct notify_settings {
 	const struct sockaddr_storage *addresses; /* that we listen on */

@@ -53,8 +53,9 @@ sequence_next(const uint8_t **at)
 MUST_USE enum status sequence_between(const struct zone_version *from, const struct zone_version *to, size_t limit,
 				      struct sequence **sequence);
 /*
- * Apply the ops of a change to the draft, whose version and serial become those given, and say what that did. The change
- * is known to apply there: it comes from the log. The SOA in the draft keeps an old serial: that of draft->version counts.
+ * Apply the ops of a change to the draft, whose version and serial become those given, and say what that did. The
+ * change is known to apply there: it comes from the log. The SOA in the draft keeps an old serial: that of
+ * draft->version counts.
  * arena     for working; reset by the caller
  * STATUS_INVALID: it does not apply, or the draft has no SOA. Unless OK the draft is to be dropped.
  */

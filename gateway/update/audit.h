@@ -15,7 +15,10 @@ MUST_USE enum status audit_open(const char *path, struct audit **audit);
 void audit_reopen(struct audit *audit);
 void audit_close(struct audit *audit);
 
-/* The outcome of a request that is about to be released; `verdict` in one word ("applied", "nothing", "prerequisite", "policy", "formerr", "timeout", …). */
+/*
+ * The outcome of a request that is about to be released; `verdict` in one word ("applied", "nothing", "prerequisite",
+ * "policy", "formerr", "timeout", …).
+ */
 void audit_update(struct audit *audit, const struct update_request *request, const char *verdict, uint64_t duration_ns);
 /* The same for one that never became a request (TSIG failed, not our zone, refused at the door). */
 void audit_refused(struct audit *audit, const struct message *msg, const struct sockaddr *client,

@@ -174,7 +174,10 @@ commit(struct work *work, struct draft *content, struct work_list *todo)
 	fail(work, status, "the change is too large", todo);
 }
 
-/* An answer that writes nothing has to know all that the log held when the request came (updates.md 8). True: it will come back. */
+/*
+ * An answer that writes nothing has to know all that the log held when the request came (updates.md 8). True: it will
+ * come back.
+ */
 static bool
 ask_barrier(struct work *work, struct work_list *todo)
 {
@@ -710,7 +713,9 @@ committer_tick(void *context)
 
 /* ---- made and unmade ---- */
 
-/* One that waits, or that the store will not give back any more; NULL: threads are at the rest. Under the zone's mutex. */
+/*
+ * One that waits, or that the store will not give back any more; NULL: threads are at the rest. Under the zone's mutex.
+ */
 static struct work *
 pick_stranded(struct committer_zone *zone)
 {

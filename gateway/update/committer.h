@@ -1,11 +1,14 @@
 /*
- * From a verified UPDATE to its fate: evaluate, append, wait, evaluate again, release. One change in flight for a name; others are pipelined.
+ * From a verified UPDATE to its fate: evaluate, append, wait, evaluate again, release. One change in flight for a name;
+ * others are pipelined.
  *
- * Threads:   committer_submit and committer_run: any (a worker, the control thread); takes the zone's own mutex. committer_judged,
- *            _failed, _barrier, _tick: the follower's hooks.
- *            A thread of its own runs the jobs. Whoever calls is a registered RCU reader.
- * Memory:    what is lent to a store is kept here until its fate is known, also when the request has been answered meanwhile.
- * Limits:    `queue_zone` requests a zone, `queue_client` a client address: over it REFUSED with EDE on TCP, silence on UDP, counted.
+ * Threads:   committer_submit and committer_run: any (a worker, the control thread); takes the zone's own mutex.
+ *            committer_judged, _failed, _barrier, _tick: the follower's hooks. A thread of its own runs the jobs.
+ *            Whoever calls is a registered RCU reader.
+ * Memory:    what is lent to a store is kept here until its fate is known, also when the request has been answered
+ *            meanwhile.
+ * Limits:    `queue_zone` requests a zone, `queue_client` a client address: over it REFUSED with EDE on TCP, silence on
+ *            UDP, counted.
  * updates.md 5 to 9.
  */
 #ifndef ZONEGATE_UPDATE_COMMITTER_H
@@ -23,14 +26,14 @@ void committer_free(struct committer *committer);
 void committer_set(struct committer *committer, const struct committer_settings *settings);
 
 /*
- * A zone that has been dropped by its follower: requests still waiting are answered SERVFAIL, and so are those that come. Its first
- * request made zone->committer; most zones of many never have one.
+ * A zone that has been dropped by its follower: requests still waiting are answered SERVFAIL, and so are those that
+ * come. Its first request made zone->committer; most zones of many never have one.
  */
 void committer_forget(struct committer *committer, struct zone *zone);
 
 /*
- * Take an UPDATE: verified, form checked (update_check_form said NOERROR), for request->zone. request->release is called exactly
- * once, perhaps before this returns. Recognises retransmissions (update/retransmit.h) itself.
+ * Take an UPDATE: verified, form checked (update_check_form said NOERROR), for request->zone. request->release is
+ * called exactly once, perhaps before this returns. Recognises retransmissions (update/retransmit.h) itself.
  */
 void committer_submit(struct committer *committer, struct update_request *request);
 

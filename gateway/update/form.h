@@ -1,6 +1,6 @@
 /*
- * The form of an UPDATE (RFC 2136 2.3 to 2.5, 3.2.1, 3.4.1): its prerequisite and update sections, checked and read once, for all
- * evaluations of the same message.
+ * The form of an UPDATE (RFC 2136 2.3 to 2.5, 3.2.1, 3.4.1): its prerequisite and update sections, checked and read
+ * once, for all evaluations of the same message.
  *
  * Threads:   any; no state.
  * Memory:    everything lies in the arena given.
@@ -37,8 +37,8 @@ struct form {
 };
 
 /*
- * Check and read. Returns the RCODE: NOERROR (and *form), FORMERR, NOTZONE, NOTAUTH (a zone of another class), SERVFAIL (the arena
- * is full); ede says why.
+ * Check and read. Returns the RCODE: NOERROR (and *form), FORMERR, NOTZONE, NOTAUTH (a zone of another class), SERVFAIL
+ * (the arena is full); ede says why.
  * zone  the name of the zone section, lower case
  */
 unsigned form_read(const struct message *msg, const uint8_t *zone, struct arena *arena, struct form **form,

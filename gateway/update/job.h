@@ -23,9 +23,10 @@ struct committer_settings {
 struct committer_job {
 	struct zone *zone;
 	/*
-	 * Evaluate on `version` (NULL: the zone has none yet). Fill change (ops or snapshot, exclusive, …; base and ids are the committer's)
-	 * in `arena`. OK: commit it. EXISTS: nothing to do, done is called with OK. Any other: given up, `reason` says why.
-	 * Called with no lock held that a store could want; perhaps more than once (a lost race).
+	 * Evaluate on `version` (NULL: the zone has none yet). Fill change (ops or snapshot, exclusive, …; base and ids
+	 * are the committer's) in `arena`. OK: commit it. EXISTS: nothing to do, done is called with OK. Any other:
+	 * given up, `reason` says why. Called with no lock held that a store could want; perhaps more than once (a lost
+	 * race).
 	 */
 	enum status (*evaluate)(struct committer_job *job, const struct zone_version *version, struct arena *arena,
 				struct change *change, char *reason);
@@ -33,7 +34,11 @@ struct committer_job {
 	void (*done)(struct committer_job *job, enum status status, uint64_t version, const char *reason);
 	void *context;
 	struct draft *
-		content; /* set by evaluate for a snapshot change whose content is already built: it is taken out of there (given) */
+		/*
+		 * set by evaluate for a snapshot change whose content is already built: it is taken out of there
+		 * (given)
+		 */
+		content;
 	unsigned timeout_ms;      /* 0: none */
 	const char *command, *client; /* for origin and audit: "import", …; client may be NULL */
 	bool when_frozen;         /* goes through although the zone is frozen (thaw, removal, import) */

@@ -1,6 +1,7 @@
 /*
- * Who may go, and who waits for whom: the requests of one zone in order of arrival. Two that share a name go one after the other; one
- * that concerns the whole zone goes alone, after all before it and before all behind it; the others pass.
+ * Who may go, and who waits for whom: the requests of one zone in order of arrival. Two that share a name go one after
+ * the other; one that concerns the whole zone goes alone, after all before it and before all behind it; the others
+ * pass.
  *
  * Threads:   the caller locks.
  * Memory:    members and their claims are the caller's and stay until line_leave; a line allocates its buckets only.

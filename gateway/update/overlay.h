@@ -1,9 +1,10 @@
 /*
- * The names that one UPDATE touches, as they would be: a working copy over an immutable version, made where it is touched; at the
- * end, what is different becomes ops.
+ * The names that one UPDATE touches, as they would be: a working copy over an immutable version, made where it is
+ * touched; at the end, what is different becomes ops.
  *
  * Threads:   belongs to one evaluation; the version is pinned or in an RCU section.
- * Memory:    in the arena given; looks into the version and the message until overlay_ops, whose result is in the arena alone.
+ * Memory:    in the arena given; looks into the version and the message until overlay_ops, whose result is in the arena
+ *            alone.
  * Errors:    out of arena is sticky: overlay->failed; edits then do nothing.
  * The rules of RFC 2136 are not here (update/apply.c): an overlay does what it is told.
  */
@@ -67,7 +68,10 @@ overlay_has(struct overlay *overlay, uint32_t name, uint16_t type)
 struct rdata overlay_first(const struct overlay_set *set);
 bool overlay_contains(struct overlay *overlay, struct overlay_set *set, const uint8_t *rdata, size_t size);
 
-/* One record; the set takes the TTL. A record that is there already is no second one. rdata: borrowed until overlay_ops. */
+/*
+ * One record; the set takes the TTL. A record that is there already is no second one. rdata: borrowed until
+ * overlay_ops.
+ */
 void overlay_add(struct overlay *overlay, uint32_t name, uint16_t type, uint32_t ttl_s, const uint8_t *rdata,
 		 size_t size);
 /* What is not there is not deleted. */
@@ -75,8 +79,8 @@ void overlay_delete(struct overlay *overlay, struct overlay_set *set, const uint
 void overlay_clear(struct overlay *overlay, struct overlay_set *set);
 
 /*
- * What is different from the version, in an order that holds the rules of the zone at each step (events.md): at each name what goes
- * before what comes; where nothing of an RRset stays, or its TTL changes, SET.
+ * What is different from the version, in an order that holds the rules of the zone at each step (events.md): at each
+ * name what goes before what comes; where nothing of an RRset stays, or its TTL changes, SET.
  * STATUS_LIMIT: the arena is full, or an RRset has over 65,535 records.
  */
 MUST_USE enum status overlay_ops(struct overlay *overlay, struct change_op **ops, size_t *count);

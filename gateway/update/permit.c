@@ -31,7 +31,10 @@ check_type(const struct permit *permit, uint32_t name, uint16_t type, uint16_t *
 	return verdict.allowed ? RCODE_NOERROR : refuse(permit, verdict.rule, name, type);
 }
 
-/* Each type that is there, and that would be deleted; where there is none, whoever may have something there may delete it. */
+/*
+ * Each type that is there, and that would be deleted; where there is none, whoever may have something there may delete
+ * it.
+ */
 static unsigned
 check_delete_name(const struct permit *permit, uint32_t name)
 {

@@ -1,5 +1,6 @@
 /*
- * May this requestor do all that the update section says (updates.md step 4)? No half: one refused record refuses the message.
+ * May this requestor do all that the update section says (updates.md step 4)? No half: one refused record refuses the
+ * message.
  *
  * Threads:   belongs to one evaluation.
  * Memory:    nothing is kept; record->limit of the form's updates is set.

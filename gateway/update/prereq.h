@@ -11,8 +11,10 @@
 #include "update/overlay.h"
 
 /*
- * Look at the version, never at edits. The value-independent ones in message order, then the value-dependent ones (3.2.5).
- * NOERROR: all hold. NXDOMAIN, YXDOMAIN, NXRRSET, YXRRSET: the first that does not; SERVFAIL: the arena is full; ede says which.
+ * Look at the version, never at edits. The value-independent ones in message order, then the value-dependent ones
+ * (3.2.5).
+ * NOERROR: all hold. NXDOMAIN, YXDOMAIN, NXRRSET, YXRRSET: the first that does not; SERVFAIL: the arena is full; ede
+ *          says which.
  */
 unsigned prereq_check(struct overlay *overlay, struct ede *ede);
 

@@ -8,8 +8,8 @@
 #define BUCKETS 65536
 
 /*
- * What makes two messages the same. Signed: the key's name and the MAC's first octets, which nobody without the key can choose. Unsigned:
- * the address and SHA-256 of all octets. The names, addresses and messages themselves are not kept.
+ * What makes two messages the same. Signed: the key's name and the MAC's first octets, which nobody without the key can
+ * choose. Unsigned: the address and SHA-256 of all octets. The names, addresses and messages themselves are not kept.
  */
 struct same {
 	uint8_t octets[24];

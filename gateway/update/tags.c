@@ -2,7 +2,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* A tag is the number of its slot and, above it, how often the slot has been used: never 0, and never the same again. */
+/*
+ * A tag is the number of its slot and, above it, how often the slot has been used: never 0, and never the same again.
+ */
 #define SLOT_BITS 20
 
 struct tags_slot {

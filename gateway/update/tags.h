@@ -1,6 +1,6 @@
 /*
- * Tags of store appends and barriers (store/store.h) to what waits for them. A tag is good once: a fate that comes twice, or for
- * something that nobody waits for any more, finds nothing.
+ * Tags of store appends and barriers (store/store.h) to what waits for them. A tag is good once: a fate that comes
+ * twice, or for something that nobody waits for any more, finds nothing.
  *
  * Threads:   any; one mutex.
  * Limits:    TAGS_MAX at a time.

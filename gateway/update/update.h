@@ -1,5 +1,6 @@
 /*
- * RFC 2136: from an UPDATE message and a zone version to a change, or an RCODE. Pure: nothing is published, stored or sent here.
+ * RFC 2136: from an UPDATE message and a zone version to a change, or an RCODE. Pure: nothing is published, stored or
+ * sent here.
  *
  * Threads:   update_evaluate: any thread, with the version pinned or in an RCU section.
  * Memory:    results lie in request->arena.
@@ -37,7 +38,10 @@ enum update_transport { UPDATE_UDP, UPDATE_TCP, UPDATE_TLS };
 /* A cap for a request's arena with which every UPDATE of 64 KiB can be read, compressed names and all. */
 #define UPDATE_ARENA_CAP_BYTES ((size_t)32 << 20)
 
-/* One UPDATE on its way through the gateway. Owned by the committer from committer_submit until release. Zeroed by its maker. */
+/*
+ * One UPDATE on its way through the gateway. Owned by the committer from committer_submit until release. Zeroed by its
+ * maker.
+ */
 struct update_request {
 	struct arena arena;            /* holds the message's bytes and all that is made of them */
 	struct message msg;            /* over bytes in the arena */
@@ -68,24 +72,34 @@ struct update_request {
 
 enum update_effect {
 	UPDATE_CHANGE,  /* *change is to be committed */
-	UPDATE_NOTHING, /* request->rcode is the answer (NOERROR without effect, or a refusal, or a prerequisite that failed): nothing to write */
+	/*
+	 * request->rcode is the answer (NOERROR without effect, or a refusal, or a prerequisite that failed): nothing
+	 * to write
+	 */
+	UPDATE_NOTHING,
 };
 
 /*
- * The steps of updates.md in order: zone, form of the update section, policy, prerequisites, update, serial, net effect.
- * Sets request->rcode and request->ede; may be called again with a later version.
- * change  out, in the request's arena: ops, reads, base, base_id; origin but for `gateway`, and time, are the committer's
+ * The steps of updates.md in order: zone, form of the update section, policy, prerequisites, update, serial, net
+ * effect. Sets request->rcode and request->ede; may be called again with a later version.
+ * change  out, in the request's arena: ops, reads, base, base_id; origin but for `gateway`, and time, are the
+ *         committer's
  */
 enum update_effect update_evaluate(struct update_request *request, const struct zone_version *version,
                                    const struct update_settings *settings, uint64_t wall_s, struct change *change);
 
-/* FORMERR, NOTZONE and the like that need no zone content: form of zone, prerequisite and update section. NOERROR: go on. */
+/*
+ * FORMERR, NOTZONE and the like that need no zone content: form of zone, prerequisite and update section. NOERROR: go
+ * on.
+ */
 unsigned update_check_form(struct update_request *request);
 /* Could this sender be allowed anything in this zone? Before memory is spent on the request. */
 bool update_could_allow(const struct update_settings *settings, const struct policy_requestor *who);
 
-/* Every owner name that the message mentions (prerequisites and update section), lower case, once each: what an UPDATE waits for while
- * another with one of them is in flight. In the request's arena. */
+/*
+ * Every owner name that the message mentions (prerequisites and update section), lower case, once each: what an UPDATE
+ * waits for while another with one of them is in flight. In the request's arena.
+ */
 MUST_USE enum status update_names(struct update_request *request, const uint8_t ***names, size_t *count);
 
 #endif

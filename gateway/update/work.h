@@ -1,7 +1,8 @@
 /*
  * What the committer has in hand: a request or a job on its way to its fate, its place in its zone, and how it ends.
  *
- * Threads:   a work that is RUNNING belongs to one thread; else to the zone, under its mutex. Answers are given without a lock.
+ * Threads:   a work that is RUNNING belongs to one thread; else to the zone, under its mutex. Answers are given without
+ *            a lock.
  * Memory:    works are kept in a pool, their arenas warm.
  * For update/committer.c only.
  */
@@ -19,12 +20,15 @@
 #define WORK_FLIGHT_MAX 1024 /* changes of one zone in flight; the others wait */
 
 /*
- * WAITING and STANDBY: for others. RUNNING: a thread is at it, nobody else touches it. FLYING, BARRIER: the store has it, a tag leads
- * back to it. RESTING: until retry_ns.
+ * WAITING and STANDBY: for others. RUNNING: a thread is at it, nobody else touches it. FLYING, BARRIER: the store has
+ * it, a tag leads back to it. RESTING: until retry_ns.
  */
 enum work_state { WORK_WAITING, WORK_STANDBY, WORK_RUNNING, WORK_FLYING, WORK_BARRIER, WORK_RESTING };
 
-/* A request or a job on its way. Without both: its time was out while its change was in flight; it keeps names and memory until its fate. */
+/*
+ * A request or a job on its way. Without both: its time was out while its change was in flight; it keeps names and
+ * memory until its fate.
+ */
 struct work {
 	struct line_member member; /* first */
 	struct committer_zone *zone;
@@ -91,7 +95,9 @@ struct committer {
 	bool stop;
 };
 
-/* Works that may go, for the thread that let them: in turn, so that one that lets the next one go does not call itself. */
+/*
+ * Works that may go, for the thread that let them: in turn, so that one that lets the next one go does not call itself.
+ */
 struct work_list {
 	struct work *first, **end;
 	bool elsewhere; /* better not in this thread: others wait for it */

@@ -37,7 +37,10 @@ MUST_USE enum status rdata_check_plain(const uint8_t *rdata, size_t size, uint16
 int rdata_compare(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint16_t type);
 bool rdata_equal(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint16_t type);
 
-/* The canonical form (RFC 4034 6.2) of checked plain RDATA: names inside those types in lower case. `out` takes `size` octets. */
+/*
+ * The canonical form (RFC 4034 6.2) of checked plain RDATA: names inside those types in lower case. `out` takes `size`
+ * octets.
+ */
 void rdata_lower(const uint8_t *rdata, size_t size, uint16_t type, uint8_t *out);
 
 /*

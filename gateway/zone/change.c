@@ -144,8 +144,8 @@ same_rrset(const struct rrset *a, const struct rrset *b)
 }
 
 /*
- * Is a SET the right form for an RRset that both versions have? A change of TTL alone must be one, RRsets that may never be
- * empty or have two records in between are one, and so is whatever is shorter that way.
+ * Is a SET the right form for an RRset that both versions have? A change of TTL alone must be one, RRsets that may
+ * never be empty or have two records in between are one, and so is whatever is shorter that way.
  */
 static bool
 wants_set(const struct change_diff *diff, const struct change_pair *pair, const struct rrset *old_rrset,

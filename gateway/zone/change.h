@@ -54,8 +54,8 @@ struct change {
 };
 
 /*
- * The ops between two versions of the same zone, in an order that holds at each step the rules of the zone (events.md): for import
- * and rollback of small zones, and for zonegatectl diff. SOA: only where more than its serial differs.
+ * The ops between two versions of the same zone, in an order that holds at each step the rules of the zone (events.md):
+ * for import and rollback of small zones, and for zonegatectl diff. SOA: only where more than its serial differs.
  */
 MUST_USE enum status change_between(const struct zone_version *from, const struct zone_version *to, struct arena *arena,
                                     struct change_op **ops, size_t *count);

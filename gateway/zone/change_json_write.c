@@ -74,8 +74,8 @@ put_hex(struct text *out, const uint8_t *bytes, size_t size)
 }
 
 /*
- * What a JSON string needs. Presentation forms have no octets above 0x7e; names of gateways may: UTF-8 stays as it is, any
- * other octet becomes the character of its number.
+ * What a JSON string needs. Presentation forms have no octets above 0x7e; names of gateways may: UTF-8 stays as it is,
+ * any other octet becomes the character of its number.
  */
 static void
 put_escaped(struct text *out, const char *text, size_t size)

@@ -1,6 +1,6 @@
 /*
- * What holds in every version of a zone: one SOA at the apex and nowhere else, NS at the apex, a CNAME alone at its name, one DNAME,
- * DNAME not beside CNAME.
+ * What holds in every version of a zone: one SOA at the apex and nowhere else, NS at the apex, a CNAME alone at its
+ * name, one DNAME, DNAME not beside CNAME.
  *
  * Threads:   any; reads only.
  */

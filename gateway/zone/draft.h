@@ -2,13 +2,15 @@
  * A version being made: started from a published one or from nothing, edited by one thread, then finished or dropped.
  *
  * Threads:   one thread; published versions that it shares nodes with are not disturbed.
- * Memory:    draft_finish gives the new version to the caller (zone/table.h publishes it); draft_drop frees what the draft made.
- *            The base stays pinned until the new version is published or discarded. A finished version may be the base of
- *            the next draft before it is published; such a row is published in its order or discarded newest first.
- * Errors:    STATUS_NO_MEMORY: the draft is to be dropped. STATUS_NOT_FOUND / STATUS_EXISTS: the edit has no effect, see each.
+ * Memory:    draft_finish gives the new version to the caller (zone/table.h publishes it); draft_drop frees what the
+ *            draft made. The base stays pinned until the new version is published or discarded. A finished version may
+ *            be the base of the next draft before it is published; such a row is published in its order or discarded
+ *            newest first.
+ * Errors:    STATUS_NO_MEMORY: the draft is to be dropped. STATUS_NOT_FOUND / STATUS_EXISTS: the edit has no effect,
+ *            see each.
  * Limits:    none on the size of a zone; 65,535 records in an RRset (STATUS_LIMIT).
- * The rules of RFC 2136 are not here (update/apply.c), nor those of the log (zone/replay.c): a draft does what it is told, and
- * keeps ENTs, marks and counts right. The apex node exists as long as any name does.
+ * The rules of RFC 2136 are not here (update/apply.c), nor those of the log (zone/replay.c): a draft does what it is
+ * told, and keeps ENTs, marks and counts right. The apex node exists as long as any name does.
  */
 #ifndef ZONEGATE_ZONE_DRAFT_H
 #define ZONEGATE_ZONE_DRAFT_H
@@ -21,7 +23,19 @@ struct draft {
 	struct tree_edit edit;
 };
 
-/* base: the version to start from (in an RCU section or pinned), NULL: an empty zone named apex (lent: must outlive the version). */
+/* Without a SOA it holds nothing (replay.c sees to that), and is not published: it stays open, and only counts. */
+static inline bool
+draft_is_empty(const struct draft *draft)
+{
+	struct rrset soa;
+
+	return !version_soa(draft->version, &soa);
+}
+
+/*
+ * base: the version to start from (in an RCU section or pinned), NULL: an empty zone named apex (lent: must outlive the
+ * version).
+ */
 MUST_USE enum status draft_begin(struct draft *draft, const struct zone_version *base, const uint8_t *apex);
 
 /* All names: absolute, lower case, within the zone. RDATA: plain, checked. They may lie in the draft itself. */
@@ -44,7 +58,8 @@ MUST_USE enum status draft_clear(struct draft *draft);
 
 /*
  * Bring serial into the SOA and the derived fields up to date; *version gets the new, unpublished version (given).
- * The draft is over, also if it fails. The caller has set version->version, id, serial, time_us, frozen (replay.c does).
+ * The draft is over, also if it fails. The caller has set version->version, id, serial, time_us, frozen (replay.c
+ * does).
  */
 MUST_USE enum status draft_finish(struct draft *draft, struct zone_version **version);
 void draft_drop(struct draft *draft);

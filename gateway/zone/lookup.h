@@ -3,7 +3,8 @@
  *
  * Threads:   any, inside an RCU section or with the version pinned.
  * Memory:    the result points into the version.
- * Both a DNAME and a cut may be above a name; the one with the shorter owner (name_size) is met first and hides the other.
+ * Both a DNAME and a cut may be above a name; the one with the shorter owner (name_size) is met first and hides the
+ * other.
  */
 #ifndef ZONEGATE_ZONE_LOOKUP_H
 #define ZONEGATE_ZONE_LOOKUP_H

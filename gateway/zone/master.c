@@ -235,9 +235,9 @@ load_alone(struct load *load, struct source *source, struct master_state *state,
 }
 
 /*
- * Several threads: pieces are parsed ahead on the guess that each begins with a line that names its owner, outside parentheses, and
- * with $ORIGIN and $TTL as they are after the first piece. Who puts them into the draft, in order, knows whether the guess
- * was right, and parses again where it was not; so the result is always that of one thread.
+ * Several threads: pieces are parsed ahead on the guess that each begins with a line that names its owner, outside
+ * parentheses, and with $ORIGIN and $TTL as they are after the first piece. Who puts them into the draft, in order,
+ * knows whether the guess was right, and parses again where it was not; so the result is always that of one thread.
  */
 struct ahead {
 	struct master_piece piece;

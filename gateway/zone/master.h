@@ -3,7 +3,8 @@
  *
  * Threads:   any; the draft belongs to the caller. A large file is parsed by several threads.
  * Errors:    "FILE:LINE: reason", the first one found.
- * Standards: RFC 1035 5 ($ORIGIN, $INCLUDE, parentheses, ;), RFC 2308 4 ($TTL); $GENERATE is BIND's and is not taken (the error says so).
+ * Standards: RFC 1035 5 ($ORIGIN, $INCLUDE, parentheses, ;), RFC 2308 4 ($TTL); $GENERATE is BIND's and is not taken
+ *            (the error says so).
  */
 #ifndef ZONEGATE_ZONE_MASTER_H
 #define ZONEGATE_ZONE_MASTER_H

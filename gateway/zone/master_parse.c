@@ -342,7 +342,9 @@ read_prefix(struct master_piece *piece, struct line *line, uint64_t *ttl_s, bool
 	}
 }
 
-/* RFC 2308 4: $TTL; without it the last stated TTL (RFC 1035 5.1); before any, MINIMUM of the SOA, as everybody does. */
+/*
+ * RFC 2308 4: $TTL; without it the last stated TTL (RFC 1035 5.1); before any, MINIMUM of the SOA, as everybody does.
+ */
 static bool
 set_ttl(struct master_piece *piece, uint64_t *ttl_s, bool has_ttl, uint16_t type, const uint8_t *rdata, size_t size)
 {

@@ -23,8 +23,8 @@ struct node {
 	uint8_t flags;
 	uint8_t name_size;    /* octets of the relative name: labels without the root's; 0: the apex */
 	/*
-	 * Name, then RRsets by ascending TYPE: { u16 type, u16 count, u32 ttl, u32 packed_size unless count is 1, packed },
-	 * then u16 0; all unaligned. Read them with node_rrset and node_next.
+	 * Name, then RRsets by ascending TYPE: { u16 type, u16 count, u32 ttl, u32 packed_size unless count is 1,
+	 * packed }, then u16 0; all unaligned. Read them with node_rrset and node_next.
 	 */
 	uint8_t data[];
 };

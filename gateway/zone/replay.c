@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 /*
- * The window. Names: a hash table of single blocks, which also hang in a list in the order of their last change, so that what
- * has left the window is dropped from the list's head. Ids: a ring indexed by version. Most zones of many rest: their names
- * are packed, in a sixth of the memory.
+ * The window. Names: a hash table of single blocks, which also hang in a list in the order of their last change, so
+ * that what has left the window is dropped from the list's head. Ids: a ring indexed by version. Most zones of many
+ * rest: their names are packed, in a sixth of the memory.
  */
 struct replay_name {
 	struct replay_name *next;           /* in its bucket */
@@ -198,8 +198,8 @@ common_end(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size)
 }
 
 /*
- * Packed names, one after the other: version (8 octets), how many octets it has of its own, how many more it shares with the
- * end of the first one, its own octets. The first one, which has all of its own, is at octet 10.
+ * Packed names, one after the other: version (8 octets), how many octets it has of its own, how many more it shares
+ * with the end of the first one, its own octets. The first one, which has all of its own, is at octet 10.
  */
 #define PACKED_HEAD (sizeof(uint64_t) + 2)
 
@@ -208,7 +208,8 @@ static bool
 pack_name(struct replay *replay, const uint8_t *name, uint64_t version)
 {
 	const uint8_t *first = replay->packed ? replay->packed + PACKED_HEAD : NULL;
-	size_t size = name_size(name), shared = first ? common_end(name, size, first, first[-2]) : 0, own = size - shared;
+	size_t size = name_size(name), shared = first ? common_end(name, size, first, first[-2]) : 0,
+	       own = size - shared;
 	size_t need = replay->packed_size + PACKED_HEAD + own;
 
 	if (need > replay->packed_room) {
@@ -351,8 +352,8 @@ replay_keep(struct replay *replay)
 }
 
 /*
- * A name gets its old version back but stays where it is in the order, so it may be dropped later than it could: that costs
- * a little memory and nothing else, for a version before the window is never looked at.
+ * A name gets its old version back but stays where it is in the order, so it may be dropped later than it could: that
+ * costs a little memory and nothing else, for a version before the window is never looked at.
  */
 void
 replay_undo(struct replay *replay)
@@ -546,7 +547,9 @@ op_fails(struct judge *judge, const struct change_op *op, const char *why)
 	           rrtype_to_text(op->rrset.type, type), why);
 }
 
-/* The serial that a SET or ADD of the SOA brings must be greater, unless it is the zone's first (events.md "Version"). */
+/*
+ * The serial that a SET or ADD of the SOA brings must be greater, unless it is the zone's first (events.md "Version").
+ */
 static enum replay_fate
 judge_soa(struct judge *judge, const struct change_op *op, bool there)
 {
@@ -657,8 +660,8 @@ no_memory(struct judge *judge)
 }
 
 /*
- * Each op is judged on what those before it made; the last one needs no way back. A zone without a SOA is empty: the change that
- * makes it brings one.
+ * Each op is judged on what those before it made; the last one needs no way back. A zone without a SOA is empty: the
+ * change that makes it brings one.
  */
 static enum replay_fate
 apply_ops(struct judge *judge)

@@ -1,5 +1,6 @@
 /*
- * The one rule of reading (events.md): apply a change unless a name that it reads or touches has changed since its base.
+ * The one rule of reading (events.md): apply a change unless a name that it reads or touches has changed since its
+ * base.
  *
  * Threads:   a struct replay belongs to the follower of the zone's store.
  * Memory:    grows to at most 8,192 versions' names; nothing for a zone that never changed.
@@ -40,11 +41,16 @@ void replay_free(struct replay *replay);
 enum replay_fate replay_change(struct replay *replay, struct draft *draft, const struct change *change,
                                const uint8_t *record, size_t size, struct draft *content, char *reason);
 
-/* The first half of that, without the content: APPLIED where the place of the change in the log is no reason against it. */
+/*
+ * The first half of that, without the content: APPLIED where the place of the change in the log is no reason against
+ * it.
+ */
 enum replay_fate replay_judge(struct replay *replay, const struct draft *draft, const struct change *change,
 			      char *reason);
 
-/* What was applied since the last of these two calls is kept, or taken out of the window again (the draft was dropped). */
+/*
+ * What was applied since the last of these two calls is kept, or taken out of the window again (the draft was dropped).
+ */
 void replay_keep(struct replay *replay);
 void replay_undo(struct replay *replay);
 
@@ -56,11 +62,16 @@ void replay_rest(struct replay *replay);
 
 bool replay_removed(const struct replay *replay);
 uint64_t replay_frozen_until(const struct replay *replay); /* 0: no end */
-/* A freeze whose end has come is over: true, and the caller publishes the version again without `frozen`. Version, id and serial stay. */
+/*
+ * A freeze whose end has come is over: true, and the caller publishes the version again without `frozen`. Version, id
+ * and serial stay.
+ */
 bool replay_thaw(struct replay *replay, uint64_t now_us);
 
-/* The window, for snapshots and warm copies: state in and out of a flat form (bytes of our own, or JSON by store/kafka_snapshot.c through
- * the walkers below). */
+/*
+ * The window, for snapshots and warm copies: state in and out of a flat form (bytes of our own, or JSON by
+ * store/kafka_snapshot.c through the walkers below).
+ */
 struct replay_state { uint64_t all; bool frozen, removed; uint64_t until_us; uint64_t state_version; };
 void replay_get(const struct replay *replay, struct replay_state *state);
 void replay_each_name(const struct replay *replay, void (*each)(void *context, const uint8_t *name, uint64_t version),

@@ -47,8 +47,8 @@ bool rrset_has(const struct rrset *rrset, const uint8_t *rdata, size_t size);
 /* The same set of RDATA (TTL is not looked at)? Both in canonical order, without duplicates. */
 bool rrset_equal(const struct rrset *a, const struct rrset *b);
 /*
- * One walk over two RRsets in canonical order, for the records of `of` that `in` does not have octet for octet: the case of
- * names in RDATA counts here.
+ * One walk over two RRsets in canonical order, for the records of `of` that `in` does not have octet for octet: the
+ * case of names in RDATA counts here.
  */
 struct rrset_missing {
 	const struct rrset *of;

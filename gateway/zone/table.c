@@ -15,8 +15,8 @@ struct table_slot {
 };
 
 /*
- * Open addressing, at most half full. Slots go from free to a zone to GONE and never back, so a reader needs no lock; when too
- * many are taken a new index is made and the old one freed after a grace period.
+ * Open addressing, at most half full. Slots go from free to a zone to GONE and never back, so a reader needs no lock;
+ * when too many are taken a new index is made and the old one freed after a grace period.
  */
 struct table_index {
 	struct reclaim_item item;
@@ -40,8 +40,8 @@ static struct zone gone_zone;
 
 /*
  * Which zones there are is the operator's choice, not the network's, so this hash has no key: it mixes the size and the
- * octets by eights, the last eight overlapping those before. For bench.test it takes 18 instructions, XXH3 in a function
- * of its own 45.
+ * octets by eights, the last eight overlapping those before. For bench.test it takes 18 instructions, XXH3 in a
+ * function of its own 45.
  */
 static inline uint64_t
 name_hash(const uint8_t *name, size_t size)

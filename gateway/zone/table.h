@@ -1,8 +1,8 @@
 /*
  * The zone table: the zones served, the closest zone above a name, the current version of each.
  *
- * Threads:   table_find and zone_current: any thread in an RCU section, no lock. table_add, table_remove: one at a time (own
- *            mutex). table_publish: the follower of the zone's store.
+ * Threads:   table_find and zone_current: any thread in an RCU section, no lock. table_add, table_remove: one at a time
+ *            (own mutex). table_publish: the follower of the zone's store.
  * Memory:    zones are freed a grace period after table_remove, and not before their last pinned version. Versions: see
  *            version.h; one reclaimer thread, started by table_new, waits for grace periods so that nobody else does.
  */
@@ -62,8 +62,8 @@ struct table;
 /* NULL: no memory or no thread. */
 struct table *table_new(void);
 /*
- * Zones that are left are removed. Waits for pinned versions, then joins the reclaimer; the caller is no RCU reader that is
- * online.
+ * Zones that are left are removed. Waits for pinned versions, then joins the reclaimer; the caller is no RCU reader
+ * that is online.
  */
 void table_free(struct table *table);
 
@@ -74,7 +74,10 @@ void table_zone_free(struct zone *zone);
 MUST_USE enum status table_add(struct table *table, struct zone *zone); /* STATUS_EXISTS */
 /* Many at once: one copy of the index. */
 MUST_USE enum status table_add_all(struct table *table, struct zone **zones, size_t count);
-/* The zone is freed later; its current version too. Its state becomes ZONE_REMOVED. STATUS_NOT_FOUND: it is not in this table. */
+/*
+ * The zone is freed later; its current version too. Its state becomes ZONE_REMOVED. STATUS_NOT_FOUND: it is not in this
+ * table.
+ */
 MUST_USE enum status table_remove(struct table *table, struct zone *zone);
 
 /* The closest zone at or above a lower-case name (`labels` labels without the root); NULL: none of ours. */

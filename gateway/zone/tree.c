@@ -1,15 +1,15 @@
 /*
- * Why a hash trie. A query needs one exact name, at times its ancestors, never the next name in order; so order is not paid for. A
- * change must leave older versions whole; so no hash table. Of a trie over the hash only the branches on one path are
- * copied, four of them among 1,000,000 names, and no name is compared but the one that is found.
+ * Why a hash trie. A query needs one exact name, at times its ancestors, never the next name in order; so order is not
+ * paid for. A change must leave older versions whole; so no hash table. Of a trie over the hash only the branches on
+ * one path are copied, four of them among 1,000,000 names, and no name is compared but the one that is found.
  *
- * Measured on two cores of a shared virtual Xeon, with other work on it, 1,000,000 names h0 to h999999 with an A record each:
- * 64 octets of resident memory a name, nodes, branches and malloc's own included (45 asked for: 32 of them the node); 154
- * instructions for lookup_name of a name that exists (35 of them XXH3), 42 for table_find in a table of one zone, 105 in one
- * of several; 0.65 s of CPU for draft_set of all; 5 us for a change of one random name from draft_begin to table_publish, 3 us
- * where it is dropped.
- * Other trees were weighed on paper only: a qp-trie has about 20 levels for these names where this has four or five, a B-tree in
- * canonical order compares about 20 names on the way and copies pages of some hundred octets at each of its levels.
+ * Measured on two cores of a shared virtual Xeon, with other work on it, 1,000,000 names h0 to h999999 with an A record
+ * each: 64 octets of resident memory a name, nodes, branches and malloc's own included (45 asked for: 32 of them the
+ * node); 154 instructions for lookup_name of a name that exists (35 of them XXH3), 42 for table_find in a table of one
+ * zone, 105 in one of several; 0.65 s of CPU for draft_set of all; 5 us for a change of one random name from
+ * draft_begin to table_publish, 3 us where it is dropped. Other trees were weighed on paper only: a qp-trie has about
+ * 20 levels for these names where this has four or five, a B-tree in canonical order compares about 20 names on the way
+ * and copies pages of some hundred octets at each of its levels.
  */
 #include "zone/tree.h"
 #include "base/hash.h"
@@ -98,8 +98,8 @@ leaf_of(const struct tree *tree, uint64_t hash)
 	uintptr_t slot = tree->root;
 
 	/*
-	 * As bit_of and index_of, in fewer instructions: shifted so that the bit asked for is the sign, the map says whether it is
-	 * set, and the count of what is left is one more than the index.
+	 * As bit_of and index_of, in fewer instructions: shifted so that the bit asked for is the sign, the map says
+	 * whether it is set, and the count of what is left is one more than the index.
 	 */
 	while (slot & TAG_BRANCH) {
 		const struct tree_branch *branch = at_of(slot);
@@ -396,7 +396,10 @@ branch_take(uintptr_t *at, uintptr_t *slot)
 	branch->map = *at & TAG_LIST ? branch->map >> 1 : branch->map & ~(map & -map);
 	if (room_for(count - 1) == room_for(count) || count == 1)
 		return;
-	/* Smaller: where that fails the larger block does as well, but room_for must be true for the next one who grows it. */
+	/*
+	 * Smaller: where that fails the larger block does as well, but room_for must be true for the next one who grows
+	 * it.
+	 */
 	struct tree_branch *smaller = realloc(branch, branch_size(room_for(count - 1)));
 	if (smaller)
 		*at = (uintptr_t)smaller | (*at & TAGS);

@@ -4,11 +4,12 @@
  * Each branch has a 64-bit map and one slot for each bit that is set; six bits of the keyed hash (XXH3) of the relative
  * owner name choose the bit at each level. A slot is a tagged pointer to a node or to a branch.
  *
- * Threads:   readers: any, without a lock, inside an RCU section or with the version pinned. Edits: one thread, which owns
- *            the draft.
- * Memory:    what an edit replaces is freed at once if the same edit made it, else it goes to edit->garbage and is freed when no
- *            reader can see the version before. Who made what is in the tags: a branch or node is the edit's own if every slot
- *            on the way to it, tree->root first, is tagged so. tree_share begins an edit by clearing the first of them.
+ * Threads:   readers: any, without a lock, inside an RCU section or with the version pinned. Edits: one thread, which
+ *            owns the draft.
+ * Memory:    what an edit replaces is freed at once if the same edit made it, else it goes to edit->garbage and is
+ *            freed when no reader can see the version before. Who made what is in the tags: a branch or node is the
+ *            edit's own if every slot on the way to it, tree->root first, is tagged so. tree_share begins an edit by
+ *            clearing the first of them.
  * Limits:    64 names of equal 64-bit hash (STATUS_LIMIT).
  * Why:       see tree.c. Order is needed for dumps only, which sort.
  */
@@ -87,7 +88,10 @@ struct tree_walk {
 	bool started;
 };
 const struct node *tree_next(const struct tree *tree, struct tree_walk *walk);
-/* Names whose node differs, subtrees that both share are skipped; old or new NULL where it is missing. Returns false if stopped. */
+/*
+ * Names whose node differs, subtrees that both share are skipped; old or new NULL where it is missing. Returns false if
+ * stopped.
+ */
 typedef bool tree_diff_fn(void *context, const struct node *old_node, const struct node *new_node);
 bool tree_diff(const struct tree *old_tree, const struct tree *new_tree, tree_diff_fn *each, void *context);
 /* Frees everything reachable: only for a tree that shares nothing with another. */

@@ -3,8 +3,8 @@
  *
  * Threads:   read by any. The current one is reached through zone/table.h inside an RCU section; who needs it longer
  *            pins it by count.
- * Memory:    freed by the reclaimer (zone/reclaim.h) once it and all older ones are neither current, nor pinned, nor in an RCU
- *            section. An unpublished version belongs to who made it: draft_discard, newest first.
+ * Memory:    freed by the reclaimer (zone/reclaim.h) once it and all older ones are neither current, nor pinned, nor in
+ *            an RCU section. An unpublished version belongs to who made it: draft_discard, newest first.
  */
 #ifndef ZONEGATE_ZONE_VERSION_H
 #define ZONEGATE_ZONE_VERSION_H
@@ -47,7 +47,9 @@ struct zone_version {
 	struct reclaim_item item;
 };
 
-/* In an RCU section, or where a pin is held already: keep it beyond the section. Any number of times, from any thread. */
+/*
+ * In an RCU section, or where a pin is held already: keep it beyond the section. Any number of times, from any thread.
+ */
 struct zone_version *version_pin(const struct zone_version *version);
 void version_unpin(struct zone_version *version);
 
@@ -58,8 +60,8 @@ bool version_rrset(const struct zone_version *version, const uint8_t *name, uint
 /* The apex SOA; false only in a draft without one. */
 bool version_soa(const struct zone_version *version, struct rrset *rrset);
 /*
- * All nodes in canonical order of their owners, the apex first; *count gets their number, version->tree.count. For dumps.
- * Given, free() it; NULL: no memory.
+ * All nodes in canonical order of their owners, the apex first; *count gets their number, version->tree.count. For
+ * dumps. Given, free() it; NULL: no memory.
  */
 const struct node **version_sorted(const struct zone_version *version, size_t *count);
 

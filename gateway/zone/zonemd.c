@@ -6,7 +6,9 @@
 #define HASH_SHA384 1   /* 5.3 */
 #define HASH_SHA512 2
 
-/* At the apex the ZONEMD and its signatures (RFC 8976 3.3.1), whose first field is the type covered (RFC 4034 3.1.1). */
+/*
+ * At the apex the ZONEMD and its signatures (RFC 8976 3.3.1), whose first field is the type covered (RFC 4034 3.1.1).
+ */
 static bool
 is_excluded(uint16_t type, struct rdata rdata)
 {

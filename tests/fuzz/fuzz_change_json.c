@@ -15,7 +15,8 @@ static const uint8_t apex[] = "\7example\4test";
 static void
 try_replay(const struct change *change, const uint8_t *record, size_t size)
 {
-	static const uint8_t soa[] = "\3ns1\7example\4test\0\4host\7example\4test\0\0\0\0\5\0\0\16\20\0\0\2\130\0\1\121\200\0\0\0";
+	static const uint8_t soa[] =
+		"\3ns1\7example\4test\0\4host\7example\4test\0\0\0\0\5\0\0\16\20\0\0\2\130\0\1\121\200\0\0\0";
 	char reason[REPLAY_REASON_SIZE];
 	struct draft draft;
 	struct replay *replay = replay_new();

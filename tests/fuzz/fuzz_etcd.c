@@ -78,9 +78,11 @@ try_service(const uint8_t *rdata, size_t size)
 	if (etcd_layout_read_service(text, strlen(text), &service, reason) != STATUS_OK)
 		abort();
 	if (type == TYPE_A || type == TYPE_AAAA) {
-		if (service.kind != (type == TYPE_A ? ETCD_HOST_A : ETCD_HOST_AAAA) || memcmp(service.address, rdata, size) != 0)
+		if (service.kind != (type == TYPE_A ? ETCD_HOST_A : ETCD_HOST_AAAA) ||
+		    memcmp(service.address, rdata, size) != 0)
 			abort();
-	} else if (type != TYPE_TXT && (service.kind != ETCD_HOST_NAME || !name_equal(service.host, rdata_name(rdata, size, type, 0)))) {
+	} else if (type != TYPE_TXT &&
+		   (service.kind != ETCD_HOST_NAME || !name_equal(service.host, rdata_name(rdata, size, type, 0)))) {
 		abort();
 	}
 	etcd_layout_free_service(&service);

@@ -6,7 +6,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	static const char *const paths[] = {"/v3/kv/range", "/v3/kv/put", "/v3/kv/deleterange", "/v3/kv/txn", "/v3/lease/grant", "/v3/lease/timetolive"};
+	static const char *const paths[] = {"/v3/kv/range", "/v3/kv/put",      "/v3/kv/deleterange",
+					    "/v3/kv/txn",   "/v3/lease/grant", "/v3/lease/timetolive"};
 
 	if (size == 0)
 		return 0;

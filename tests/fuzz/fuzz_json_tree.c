@@ -74,7 +74,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	enum status status = json_tree_read(exact, size, &arena, &root, &reason);
 	must(status == STATUS_OK || (status == STATUS_MALFORMED && reason));
 	bool zero = memchr(data, 0, size); /* jansson 2.14 overlooks one behind a number */
-	if (value || json_error_code(&error) != json_error_numeric_overflow) /* ours has kinds for numbers, not values */
+	/* ours has kinds for numbers, not values */
+	if (value || json_error_code(&error) != json_error_numeric_overflow)
 		must((status == STATUS_OK) == (value != NULL) || (zero && value));
 	if (status == STATUS_OK && value)
 		compare(root, value);

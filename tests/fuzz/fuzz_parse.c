@@ -1,4 +1,6 @@
-/* The message parser; then every record is walked, its RDATA expanded, and the message composed again and parsed again. */
+/*
+ * The message parser; then every record is walked, its RDATA expanded, and the message composed again and parsed again.
+ */
 #include "wire/compose.h"
 #include "wire/parse.h"
 #include "wire/rdata.h"
@@ -37,7 +39,8 @@ check_composed(const uint8_t *wire, size_t size, const struct compose *compose)
 	struct message msg;
 
 	if (parse_response(wire, size, &msg) != PARSE_OK)
-		return; /* QUERY with the rules of another opcode's records: the form is checked by the walk of the first */
+		/* QUERY with the rules of another opcode's records: the form is checked by the walk of the first */
+		return;
 	for (enum section section = 0; section < SECTION_COUNT; section++) {
 		size_t offset = msg.start[section], out_size;
 		invariant(msg.count[section] == compose->count[section]);

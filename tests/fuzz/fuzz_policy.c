@@ -12,7 +12,8 @@ static const uint8_t zone[] = "\1z\4test", key_name[] = "\1k\1z\4test";
 static void
 ask(const struct policy *policy, const struct acl *acl, const struct policy_requestor *who, unsigned rules)
 {
-	static const uint8_t *const names[] = {zone, (const uint8_t *)"\1a\1z\4test", key_name, (const uint8_t *)"\1b\1k\1z\4test"};
+	static const uint8_t *const names[] = {zone, (const uint8_t *)"\1a\1z\4test", key_name,
+					       (const uint8_t *)"\1b\1k\1z\4test"};
 	static const uint16_t types[] = {TYPE_A, TYPE_TXT, TYPE_NS, TYPE_NSEC, TYPE_ANY};
 	bool could = policy_could_allow(policy, who);
 

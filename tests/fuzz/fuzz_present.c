@@ -1,6 +1,6 @@
 /*
- * RDATA from text and back: two octets of TYPE, then text. What is taken must be valid, print, and be read as the same again. The
- * same octets are tried as plain RDATA too.
+ * RDATA from text and back: two octets of TYPE, then text. What is taken must be valid, print, and be read as the same
+ * again. The same octets are tried as plain RDATA too.
  */
 #include "wire/name.h"
 #include "wire/present.h"
@@ -41,14 +41,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (copy == NULL)
 		return 0;
 	memcpy(copy, data + 2, size);
-	if (present_parse(type, copy, size, (const uint8_t *)"\7example", rdata, sizeof rdata, &rdata_size, reason) == STATUS_OK) {
+	if (present_parse(type, copy, size, (const uint8_t *)"\7example", rdata, sizeof rdata, &rdata_size, reason) ==
+	    STATUS_OK) {
 		invariant(rdata_check_plain(rdata, rdata_size, type) == STATUS_OK);
 		check_round_trip(type, rdata, rdata_size);
 	}
 	if (rdata_check_plain((const uint8_t *)copy, size, type) == STATUS_OK) {
 		size_t length;
 		check_round_trip(type, (const uint8_t *)copy, size);
-		invariant(present_rdata(type, (const uint8_t *)copy, size, text, 64, &length) != STATUS_OK || length < 64);
+		invariant(present_rdata(type, (const uint8_t *)copy, size, text, 64, &length) != STATUS_OK ||
+			  length < 64);
 	}
 	uint8_t name[NAME_MAX_SIZE];
 	if (name_from_text(copy, size, (const uint8_t *)"\7example", name) == STATUS_OK) {

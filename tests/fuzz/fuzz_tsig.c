@@ -1,6 +1,6 @@
 /*
- * TSIG of any message: verified against a key of each algorithm, answered, and the room that was promised compared; then the
- * same message signed by us must verify, and must not with an octet changed.
+ * TSIG of any message: verified against a key of each algorithm, answered, and the room that was promised compared;
+ * then the same message signed by us must verify, and must not with an octet changed.
  */
 #include "keys/tsig.h"
 #include "wire/parse.h"
@@ -13,15 +13,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 static struct keyring *
 keyring_of_all(void)
 {
-	static const char *const algorithms[] = {"hmac-md5", "hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha256-128", "hmac-sha384",
-	                                         "hmac-sha384-192", "hmac-sha512", "hmac-sha512-256"};
+	static const char *const algorithms[] = {"hmac-md5",        "hmac-sha1",       "hmac-sha224",
+						 "hmac-sha256",     "hmac-sha256-128", "hmac-sha384",
+						 "hmac-sha384-192", "hmac-sha512",     "hmac-sha512-256"};
 	char reason[KEYRING_REASON_SIZE];
 	struct keyring *keys = keyring_new();
 
 	/* Each has its algorithm for a name, and "dhcp-key", which the corpus is signed with. */
 	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++)
 		require(keyring_add(keys, algorithms[i], algorithms[i], "bWFk", reason) == STATUS_OK);
-	require(keyring_add(keys, "dhcp-key", "hmac-sha256", "MDc+RUxTWmFob3Z9hIuSmaCnrrW8w8rR2N/m7fT7Agk=", reason) == STATUS_OK);
+	require(keyring_add(keys, "dhcp-key", "hmac-sha256", "MDc+RUxTWmFob3Z9hIuSmaCnrrW8w8rR2N/m7fT7Agk=", reason) ==
+		STATUS_OK);
 	return keys;
 }
 

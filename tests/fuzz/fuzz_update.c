@@ -4,8 +4,10 @@
 #include "zone/replay.h"
 
 static const char zone[] =
-	"@ 300 SOA ns1 hostmaster 7 3600 600 86400 300\n@ 300 NS ns1\n@ 300 NS ns2\n@ 300 MX 10 ns1\nns1 300 A 192.0.2.53\n"
-	"www 300 A 192.0.2.1\nwww 300 A 192.0.2.2\nwww 300 TXT \"Mixed Case\"\nalias 300 CNAME www\ntree 300 DNAME elsewhere.test.\n"
+	"@ 300 SOA ns1 hostmaster 7 3600 600 86400 300\n@ 300 NS ns1\n@ 300 NS ns2\n@ 300 MX 10 ns1\nns1 300 A "
+	"192.0.2.53\n"
+	"www 300 A 192.0.2.1\nwww 300 A 192.0.2.2\nwww 300 TXT \"Mixed Case\"\nalias 300 CNAME www\ntree 300 DNAME "
+	"elsewhere.test.\n"
 	"sub 300 NS ns.elsewhere.test.\nkey 300 KEY 0 3 8 AQIDBA==\n*.w 300 A 192.0.2.1\na.b.c 300 AAAA 2001:db8::1\n";
 
 static struct zone_version *version;
@@ -19,8 +21,9 @@ set_up(void)
 	settings[1] = calloc(1, sizeof *settings[1]);
 	settings[1]->policy = policy_new(UPDATE_TEXT_ZONE);
 	settings[1]->strict = true;
-	static const char *const rules[] = {"deny key. name ns1.example.test. ANY", "grant key. zonesub A(2) AAAA TXT CNAME DNAME MX NS SOA",
-	                                    "grant key. subdomain w.example.test. ANY"};
+	static const char *const rules[] = {"deny key. name ns1.example.test. ANY",
+					    "grant key. zonesub A(2) AAAA TXT CNAME DNAME MX NS SOA",
+					    "grant key. subdomain w.example.test. ANY"};
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		char reason[POLICY_REASON_SIZE];
 		if (policy_add_rule(settings[1]->policy, rules[i], reason) != STATUS_OK)
@@ -72,8 +75,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < 2; i++) {
 		struct update_request request;
 		struct change change;
-		if (update_text_request(&request, data, size, i ? "key." : NULL) == PARSE_OK && message_opcode(&request.msg) == OPCODE_UPDATE &&
-		    name_equal(request.msg.qname, UPDATE_TEXT_ZONE) &&
+		if (update_text_request(&request, data, size, i ? "key." : NULL) == PARSE_OK &&
+		    message_opcode(&request.msg) == OPCODE_UPDATE && name_equal(request.msg.qname, UPDATE_TEXT_ZONE) &&
 		    update_evaluate(&request, version, settings[i], 1763766000, &change) == UPDATE_CHANGE)
 			replay(&change);
 		arena_free(&request.arena);

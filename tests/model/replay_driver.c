@@ -18,16 +18,19 @@ print_state(const char *fate, const struct zone_version *version, const struct r
 	for (char *at = text; *at; at++)
 		if (*at == '\n')
 			*at = ';';
-	printf("%s %llu %s %u %d %d | %s\n", fate, (unsigned long long)version->version, id, version->serial, version->frozen,
-	       replay_removed(replay), text);
+	printf("%s %llu %s %u %d %d | %s\n", fate, (unsigned long long)version->version, id, version->serial,
+	       version->frozen, replay_removed(replay), text);
 	free(text);
 }
 
 int
 main(int argc, char **argv)
 {
-	static const char *const fates[] = {[REPLAY_APPLIED] = "applied", [REPLAY_SKIPPED] = "skipped", [REPLAY_DIVERGED] = "diverged",
-	                                    [REPLAY_UNKNOWN] = "unknown", [REPLAY_FAILED] = "failed"};
+	static const char *const fates[] = {[REPLAY_APPLIED] = "applied",
+					    [REPLAY_SKIPPED] = "skipped",
+					    [REPLAY_DIVERGED] = "diverged",
+					    [REPLAY_UNKNOWN] = "unknown",
+					    [REPLAY_FAILED] = "failed"};
 	char *line = NULL, reason[REPLAY_REASON_SIZE];
 	bool content = argc < 2 || strcmp(argv[1], "quiet") != 0;
 	size_t room = 0, lines = 0;
@@ -44,7 +47,8 @@ main(int argc, char **argv)
 		enum replay_fate fate = REPLAY_SKIPPED;
 		if (line[length - 1] == '\n')
 			length--;
-		if (change_json_decode((uint8_t *)line, (size_t)length, suite_apex, &arena, &change, reason) == STATUS_OK)
+		if (change_json_decode((uint8_t *)line, (size_t)length, suite_apex, &arena, &change, reason) ==
+		    STATUS_OK)
 			fate = replay_change(replay, &draft, &change, (uint8_t *)line, (size_t)length, NULL, reason);
 		else
 			fprintf(stderr, "%s: %s\n", line, reason);

@@ -56,7 +56,8 @@ on_fate(uint64_t tag, struct fate fate)
 }
 
 static void
-on_judged(void *context, struct zone *zone, const struct change *change, uint64_t tag, enum replay_fate fate, uint64_t version)
+on_judged(void *context, struct zone *zone, const struct change *change, uint64_t tag, enum replay_fate fate,
+	  uint64_t version)
 {
 	(void)context, (void)change;
 	const struct zone_version *current = zone_current(zone);
@@ -294,8 +295,8 @@ different_names_never_race_and_one_name_does(void **state)
 	reader->read_count = 1;
 	struct change *whole = change_here("ADD d A 1 192.0.2.1");
 	whole->exclusive = true;
-	uint64_t tags[] = {append_change(a, NULL), append_change(b, NULL), append_change(again, NULL), append_change(reader, NULL),
-	                   append_change(whole, NULL)};
+	uint64_t tags[] = {append_change(a, NULL), append_change(b, NULL), append_change(again, NULL),
+			   append_change(reader, NULL), append_change(whole, NULL)};
 	assert_int_equal(fate_of(tags[0]).version, 2);
 	assert_int_equal(fate_of(tags[1]).version, 3);
 	for (size_t i = 2; i < 5; i++)
@@ -309,9 +310,17 @@ a_change_that_does_not_apply_at_its_place_leaves_nothing(void **state)
 	(void)state;
 	apply(FIRST);
 	static const char *const rows[] = {
-		"DEL gone A", "DEL ns1 A 192.0.2.2", "ADD ns1 A 60 192.0.2.1", "ADD ns1 CNAME 60 x",
-		"ADD x A 1 192.0.2.9\nADD x CNAME 1 y", "ADD y CNAME 1 z\nADD y CNAME 1 w", "DEL @ NS", "DEL @ NS ns1.example.test.",
-		"DEL @ SOA", "ADD x SOA 1 a b 1 2 3 4 5", "SET @ SOA 60 ns1 hostmaster 5 3600 600 86400 60",
+		"DEL gone A",
+		"DEL ns1 A 192.0.2.2",
+		"ADD ns1 A 60 192.0.2.1",
+		"ADD ns1 CNAME 60 x",
+		"ADD x A 1 192.0.2.9\nADD x CNAME 1 y",
+		"ADD y CNAME 1 z\nADD y CNAME 1 w",
+		"DEL @ NS",
+		"DEL @ NS ns1.example.test.",
+		"DEL @ SOA",
+		"ADD x SOA 1 a b 1 2 3 4 5",
+		"SET @ SOA 60 ns1 hostmaster 5 3600 600 86400 60",
 		"SET ns1 A 1 192.0.2.8 | 192.0.2.9\nADD z TXT 1 x\nDEL ns1 A 192.0.2.8\nDEL gone TXT",
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -320,7 +329,10 @@ a_change_that_does_not_apply_at_its_place_leaves_nothing(void **state)
 	assert_content(BASIC);
 	assert_int_equal(current_serial(), 5);
 	apply("SET @ SOA 60 ns1 hostmaster 2147483650 3600 600 86400 60");
-	assert_int_equal(apply("SET @ SOA 60 ns1 hostmaster 4294967295 3600 600 86400 60\nSET ns1 A 2 192.0.2.8 | 192.0.2.9").version, 3);
+	assert_int_equal(
+		apply("SET @ SOA 60 ns1 hostmaster 4294967295 3600 600 86400 60\nSET ns1 A 2 192.0.2.8 | 192.0.2.9")
+			.version,
+		3);
 	assert_int_equal(current_serial(), 2147483647u + 2147483648u);
 	apply("DEL ns1 A 192.0.2.8");
 	assert_int_equal(current_serial(), 1); /* events.md: 1 after 4294967295 */
@@ -376,7 +388,8 @@ history_is_a_chain_of_what_was_applied(void **state)
 	struct store_oldest oldest;
 	suite.store->ops->oldest(suite.store, suite.zone, &oldest);
 	assert_int_equal(oldest.version, 0);
-	assert_int_equal(suite.store->ops->read(suite.store, suite.zone, 0, UINT64_MAX, verify_entry, &history), STATUS_OK);
+	assert_int_equal(suite.store->ops->read(suite.store, suite.zone, 0, UINT64_MAX, verify_entry, &history),
+			 STATUS_OK);
 	assert_int_equal(history.count, 21);
 	uint8_t id[VERSION_ID_SIZE];
 	uint64_t version;
@@ -440,10 +453,12 @@ import(unsigned count, uint32_t serial)
 		snprintf(text, sizeof text, "ADD i%u A 1 192.0.2.1", i);
 		struct change_op op = i < 2 ? ops->ops[i] : suite_op(&suite.arena, text);
 		struct rdata rdata = rrset_first(&op.rrset);
-		assert_int_equal(draft_add(&content, op.owner, op.rrset.type, op.rrset.ttl_s, rdata.bytes, rdata.size), STATUS_OK);
+		assert_int_equal(draft_add(&content, op.owner, op.rrset.type, op.rrset.ttl_s, rdata.bytes, rdata.size),
+				 STATUS_OK);
 	}
 	memset(snapshot, 0, sizeof *snapshot);
-	enum status status = suite.store->ops->save_snapshot(suite.store, suite.zone, content.version, &suite.arena, snapshot, reason);
+	enum status status = suite.store->ops->save_snapshot(suite.store, suite.zone, content.version, &suite.arena,
+							     snapshot, reason);
 	if (status)
 		fail_msg("%s", reason);
 	struct change *change = change_here("");
@@ -683,7 +698,8 @@ assert_history_from(uint64_t from, uint64_t last)
 	assert_true(wait_for(begins_at, from));
 	suite.store->ops->oldest(suite.store, suite.zone, &oldest);
 	memcpy(history.id, oldest.id, VERSION_ID_SIZE);
-	assert_int_equal(suite.store->ops->read(suite.store, suite.zone, from, UINT64_MAX, verify_entry, &history), STATUS_OK);
+	assert_int_equal(suite.store->ops->read(suite.store, suite.zone, from, UINT64_MAX, verify_entry, &history),
+			 STATUS_OK);
 	assert_int_equal(history.count, last - from);
 	assert_int_equal(suite.store->ops->read(suite.store, suite.zone, from - 1, UINT64_MAX, verify_entry, &history),
 	                 STATUS_NOT_FOUND);

@@ -65,8 +65,12 @@ suite_change(struct arena *arena, uint64_t base, const uint8_t *base_id, const c
 {
 	struct change *change = arena_alloc(arena, sizeof *change);
 
-	*change = (struct change){.zone = suite_apex, .base = base, .time_us = 1763765401123456, .frozen = -1,
-	                          .origin = {.gateway = "gw1", .client = "192.0.2.9@53211", .transport = "udp", .key = "dhcp."}};
+	*change = (struct change){
+		.zone = suite_apex,
+		.base = base,
+		.time_us = 1763765401123456,
+		.frozen = -1,
+		.origin = {.gateway = "gw1", .client = "192.0.2.9@53211", .transport = "udp", .key = "dhcp."}};
 	if (base_id)
 		memcpy(change->base_id, base_id, VERSION_ID_SIZE);
 	change->ops = arena_alloc(arena, 64 * sizeof *change->ops);

@@ -1,6 +1,6 @@
 /*
- * Decisions of BIND 9.18.49 (named), for test_policy.c: zones with random rules, and whether it took an UPDATE of that key,
- * name and type from 127.0.0.1. "-" is unsigned.
+ * Decisions of BIND 9.18.49 (named), for test_policy.c: zones with random rules, and whether it took an UPDATE of that
+ * key, name and type from 127.0.0.1. "-" is unsigned.
  */
 #ifndef ZONEGATE_TESTS_POLICY_VECTORS_H
 #define ZONEGATE_TESTS_POLICY_VECTORS_H

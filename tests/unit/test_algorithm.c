@@ -40,9 +40,14 @@ the_nine_algorithms_have_their_names_and_sizes(void **state)
 static void
 text_is_taken_in_any_case_and_with_a_final_dot(void **state)
 {
-	static const struct { const char *text, *same; } texts[] = {
-		{"HMAC-SHA256", "hmac-sha256"}, {"hmac-sha256.", "hmac-sha256"}, {"hmac-sha256-128.", "hmac-sha256-128"},
-		{"hmac-md5.sig-alg.reg.int", "hmac-md5"}, {"HMAC-MD5.SIG-ALG.REG.INT.", "hmac-md5"}, {"hmac-md5.", "hmac-md5"},
+	static const struct { const char *text, *same;
+	} texts[] = {
+		{"HMAC-SHA256", "hmac-sha256"},
+		{"hmac-sha256.", "hmac-sha256"},
+		{"hmac-sha256-128.", "hmac-sha256-128"},
+		{"hmac-md5.sig-alg.reg.int", "hmac-md5"},
+		{"HMAC-MD5.SIG-ALG.REG.INT.", "hmac-md5"},
+		{"hmac-md5.", "hmac-md5"},
 	};
 
 	(void)state;
@@ -53,9 +58,21 @@ text_is_taken_in_any_case_and_with_a_final_dot(void **state)
 static void
 what_is_none_of_them_is_unknown(void **state)
 {
-	static const char *const texts[] = {"", ".", "hmac", "hmac-sha2", "hmac-sha256-64", "hmac-sha1-96", "sha256", "hmac-sha256..",
-		"hmac-md5.sig-alg.reg", "hmac-sha1.sig-alg.reg.int", "hmac-md5.sig-alg.reg.intx", "gss-tsig", " hmac-sha256"};
-	static const char *const names[] = {".", "hmac-md5.", "gss-tsig.", "gss.microsoft.com.", "hmac-sha256.example."};
+	static const char *const texts[] = {"",
+					    ".",
+					    "hmac",
+					    "hmac-sha2",
+					    "hmac-sha256-64",
+					    "hmac-sha1-96",
+					    "sha256",
+					    "hmac-sha256..",
+					    "hmac-md5.sig-alg.reg",
+					    "hmac-sha1.sig-alg.reg.int",
+					    "hmac-md5.sig-alg.reg.intx",
+					    "gss-tsig",
+					    " hmac-sha256"};
+	static const char *const names[] = {".", "hmac-md5.", "gss-tsig.", "gss.microsoft.com.",
+					    "hmac-sha256.example."};
 	uint8_t name[NAME_MAX_SIZE];
 
 	(void)state;

@@ -14,7 +14,8 @@ ask(const struct zone_version *version, const char *name, const char *type, unsi
 	size_t size = zone_text_query(name, type, edns_size, query);
 
 	assert_int_equal(parse_message(query, size, &msg), PARSE_OK);
-	compose_begin(&compose, &msg, buffer, sizeof buffer, tcp ? sizeof buffer : compose_udp_limit(&msg, 1232), edns_size ? 11 : 0);
+	compose_begin(&compose, &msg, buffer, sizeof buffer, tcp ? sizeof buffer : compose_udp_limit(&msg, 1232),
+		      edns_size ? 11 : 0);
 	answer_query(&msg, version, tree_leaf(&version->tree, answer_hash(&msg, version)), tcp, &compose);
 	size = compose_finish(&compose, NULL);
 	return zone_text_response(buffer, size, text, sizeof text);
@@ -46,14 +47,16 @@ wildcards_answer_as_in_rfc_4592_2_2_1(void **state)
 
 	(void)state;
 	/* "the following responses would be synthesized from one of the wildcards in the zone" */
-	expect(version, "host3.example.", "MX", "AA NOERROR\nA host3.example. 3600 MX 10 host1.example.\nD host1.example. 3600 A 192.0.2.1\n");
+	expect(version, "host3.example.", "MX",
+	       "AA NOERROR\nA host3.example. 3600 MX 10 host1.example.\nD host1.example. 3600 A 192.0.2.1\n");
 	expect(version, "host3.example.", "A", "AA NOERROR\n" WILD_SOA);
 	expect(version, "foo.bar.example.", "TXT", "AA NOERROR\nA foo.bar.example. 3600 TXT \"this is a wildcard\"\n");
 	/* "would not be synthesized from any of the wildcards" */
 	expect(version, "host1.example.", "MX", "AA NOERROR\n" WILD_SOA);
 	expect(version, "sub.*.example.", "MX", "AA NOERROR\n" WILD_SOA);
 	expect(version, "_telnet._tcp.host1.example.", "SRV", "AA NXDOMAIN\n" WILD_SOA);
-	expect(version, "host.subdel.example.", "A", "NOERROR\nN subdel.example. 3600 NS ns.example.com.\nN subdel.example. 3600 NS ns.example.net.\n");
+	expect(version, "host.subdel.example.", "A",
+	       "NOERROR\nN subdel.example. 3600 NS ns.example.com.\nN subdel.example. 3600 NS ns.example.net.\n");
 	expect(version, "ghost.*.example.", "MX", "AA NXDOMAIN\n" WILD_SOA);
 	draft_discard(version);
 }
@@ -108,10 +111,12 @@ the_root_answers_as_in_rfc_1034_6_2(void **state)
 
 	(void)state;
 	/* 6.2.1: QTYPE=A */
-	expect(version, "SRI-NIC.ARPA.", "A", "AA NOERROR\nA SRI-NIC.ARPA. 86400 A 10.0.0.51\nA SRI-NIC.ARPA. 86400 A 26.0.0.73\n");
+	expect(version, "SRI-NIC.ARPA.", "A",
+	       "AA NOERROR\nA SRI-NIC.ARPA. 86400 A 10.0.0.51\nA SRI-NIC.ARPA. 86400 A 26.0.0.73\n");
 	/* 6.2.3: QTYPE=MX */
 	expect(version, "SRI-NIC.ARPA.", "MX",
-	       "AA NOERROR\nA SRI-NIC.ARPA. 86400 MX 0 SRI-NIC.ARPA.\nD SRI-NIC.ARPA. 86400 A 10.0.0.51\nD SRI-NIC.ARPA. 86400 A 26.0.0.73\n");
+	       "AA NOERROR\nA SRI-NIC.ARPA. 86400 MX 0 SRI-NIC.ARPA.\nD SRI-NIC.ARPA. 86400 A 10.0.0.51\nD "
+	       "SRI-NIC.ARPA. 86400 A 26.0.0.73\n");
 	/* 6.2.4: QTYPE=NS: nothing there; the SOA is RFC 2308's */
 	expect(version, "SRI-NIC.ARPA.", "NS", "AA NOERROR\n" ROOT_SOA);
 	/* 6.2.5: QNAME=SIR-NIC.ARPA */
@@ -133,33 +138,36 @@ a_cname_into_a_child_zone_ends_in_a_referral_that_keeps_aa(void **state)
 	(void)state;
 	/* 6.2.7, where the server is not authoritative for EDU */
 	expect(version, "USC-ISIC.ARPA.", "A",
-	       "AA NOERROR\nA USC-ISIC.ARPA. 86400 CNAME C.ISI.EDU.\nN EDU. 86400 NS C.ISI.EDU.\nN EDU. 86400 NS SRI-NIC.ARPA.\n"
-	       "D C.ISI.EDU. 86400 A 10.0.0.52\nD SRI-NIC.ARPA. 86400 A 10.0.0.51\nD SRI-NIC.ARPA. 86400 A 26.0.0.73\n");
+	       "AA NOERROR\nA USC-ISIC.ARPA. 86400 CNAME C.ISI.EDU.\nN EDU. 86400 NS C.ISI.EDU.\nN EDU. 86400 NS "
+	       "SRI-NIC.ARPA.\n"
+	       "D C.ISI.EDU. 86400 A 10.0.0.52\nD SRI-NIC.ARPA. 86400 A 10.0.0.51\nD SRI-NIC.ARPA. 86400 A "
+	       "26.0.0.73\n");
 	draft_discard(version);
 }
 
 /* ---- RFC 6672 ---- */
 
 static const uint8_t com[] = "\7example\3com";
-static const char dname_zone[] =
-	"@ 3600 SOA ns hostmaster 1 3600 900 604800 300\n"
-	"@ 3600 NS ns\n"
-	"ns 3600 A 192.0.2.53\n"
-	"old 600 DNAME new.example.com.\n"
-	"below.old 600 A 192.0.2.66\n"
-	"old 600 TXT \"at the owner\"\n"
-	"www.new 300 A 192.0.2.80\n"
-	"out 600 DNAME example.net.\n"
-	"long 600 DNAME aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff.aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff."
-	"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff.example.com.\n"
-	"loop 600 DNAME loop.example.com.\n"
-	"alias 600 CNAME www.old\n"
-	"gone 600 CNAME missing.new\n"
-	"self 600 CNAME self\n"
-	"ping 600 CNAME pong\n"
-	"pong 600 CNAME ping\n"
-	"away 600 CNAME host.example.net.\n"
-	"*.star 600 CNAME www.new\n";
+static const char dname_zone[] = "@ 3600 SOA ns hostmaster 1 3600 900 604800 300\n"
+				 "@ 3600 NS ns\n"
+				 "ns 3600 A 192.0.2.53\n"
+				 "old 600 DNAME new.example.com.\n"
+				 "below.old 600 A 192.0.2.66\n"
+				 "old 600 TXT \"at the owner\"\n"
+				 "www.new 300 A 192.0.2.80\n"
+				 "out 600 DNAME example.net.\n"
+				 "long 600 DNAME "
+				 "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff."
+				 "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff."
+				 "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff.example.com.\n"
+				 "loop 600 DNAME loop.example.com.\n"
+				 "alias 600 CNAME www.old\n"
+				 "gone 600 CNAME missing.new\n"
+				 "self 600 CNAME self\n"
+				 "ping 600 CNAME pong\n"
+				 "pong 600 CNAME ping\n"
+				 "away 600 CNAME host.example.net.\n"
+				 "*.star 600 CNAME www.new\n";
 #define DNAME_SOA "N example.com. 300 SOA ns.example.com. hostmaster.example.com. 1 3600 900 604800 300\n"
 
 static void
@@ -169,18 +177,22 @@ a_dname_makes_a_cname_with_its_ttl(void **state)
 
 	(void)state;
 	expect(version, "www.old.example.com.", "A",
-	       "AA NOERROR\nA old.example.com. 600 DNAME new.example.com.\nA www.old.example.com. 600 CNAME www.new.example.com.\n"
+	       "AA NOERROR\nA old.example.com. 600 DNAME new.example.com.\nA www.old.example.com. 600 CNAME "
+	       "www.new.example.com.\n"
 	       "A www.new.example.com. 300 A 192.0.2.80\n");
 	expect(version, "WWW.Out.example.com.", "A",
-	       "AA NOERROR\nA Out.example.com. 600 DNAME example.net.\nA WWW.Out.example.com. 600 CNAME WWW.example.net.\n");
+	       "AA NOERROR\nA Out.example.com. 600 DNAME example.net.\nA WWW.Out.example.com. 600 CNAME "
+	       "WWW.example.net.\n");
 	/* The owner itself is not redirected (2.3). */
 	expect(version, "old.example.com.", "TXT", "AA NOERROR\nA old.example.com. 600 TXT \"at the owner\"\n");
 	/* What is below the owner is occluded (2.4). */
 	expect(version, "below.old.example.com.", "A",
-	       "AA NXDOMAIN\nA old.example.com. 600 DNAME new.example.com.\nA below.old.example.com. 600 CNAME below.new.example.com.\n" DNAME_SOA);
+	       "AA NXDOMAIN\nA old.example.com. 600 DNAME new.example.com.\nA below.old.example.com. 600 CNAME "
+	       "below.new.example.com.\n" DNAME_SOA);
 	/* The synthesized CNAME is an answer to QTYPE CNAME. */
 	expect(version, "www.old.example.com.", "CNAME",
-	       "AA NOERROR\nA old.example.com. 600 DNAME new.example.com.\nA www.old.example.com. 600 CNAME www.new.example.com.\n");
+	       "AA NOERROR\nA old.example.com. 600 DNAME new.example.com.\nA www.old.example.com. 600 CNAME "
+	       "www.new.example.com.\n");
 	draft_discard(version);
 }
 
@@ -190,8 +202,10 @@ a_name_that_grows_over_255_octets_is_yxdomain(void **state)
 	struct zone_version *version = zone_text_load(com, dname_zone);
 
 	(void)state;
-	assert_non_null(strstr(ask(version, "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff.long.example.com.", "A", 1232, false),
-	                       "AA YXDOMAIN\nA long.example.com. 600 DNAME "));
+	assert_non_null(
+		strstr(ask(version, "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff.long.example.com.",
+			   "A", 1232, false),
+		       "AA YXDOMAIN\nA long.example.com. 600 DNAME "));
 	draft_discard(version);
 }
 
@@ -202,16 +216,20 @@ chains_have_an_end(void **state)
 
 	(void)state;
 	expect(version, "alias.example.com.", "A",
-	       "AA NOERROR\nA alias.example.com. 600 CNAME www.old.example.com.\nA old.example.com. 600 DNAME new.example.com.\n"
+	       "AA NOERROR\nA alias.example.com. 600 CNAME www.old.example.com.\nA old.example.com. 600 DNAME "
+	       "new.example.com.\n"
 	       "A www.old.example.com. 600 CNAME www.new.example.com.\nA www.new.example.com. 300 A 192.0.2.80\n");
 	expect(version, "self.example.com.", "A", "AA NOERROR\nA self.example.com. 600 CNAME self.example.com.\n");
 	expect(version, "ping.example.com.", "A",
-	       "AA NOERROR\nA ping.example.com. 600 CNAME pong.example.com.\nA pong.example.com. 600 CNAME ping.example.com.\n");
+	       "AA NOERROR\nA ping.example.com. 600 CNAME pong.example.com.\nA pong.example.com. 600 CNAME "
+	       "ping.example.com.\n");
 	expect(version, "away.example.com.", "A", "AA NOERROR\nA away.example.com. 600 CNAME host.example.net.\n");
 	expect(version, "x.loop.example.com.", "A",
-	       "AA NOERROR\nA loop.example.com. 600 DNAME loop.example.com.\nA x.loop.example.com. 600 CNAME x.loop.example.com.\n");
+	       "AA NOERROR\nA loop.example.com. 600 DNAME loop.example.com.\nA x.loop.example.com. 600 CNAME "
+	       "x.loop.example.com.\n");
 	expect(version, "a.b.star.example.com.", "A",
-	       "AA NOERROR\nA a.b.star.example.com. 600 CNAME www.new.example.com.\nA www.new.example.com. 300 A 192.0.2.80\n");
+	       "AA NOERROR\nA a.b.star.example.com. 600 CNAME www.new.example.com.\nA www.new.example.com. 300 A "
+	       "192.0.2.80\n");
 	draft_discard(version);
 }
 
@@ -221,9 +239,11 @@ the_rcode_is_that_of_the_last_name(void **state) /* RFC 6604 3 */
 	struct zone_version *version = zone_text_load(com, dname_zone);
 
 	(void)state;
-	expect(version, "gone.example.com.", "A", "AA NXDOMAIN\nA gone.example.com. 600 CNAME missing.new.example.com.\n" DNAME_SOA);
+	expect(version, "gone.example.com.", "A",
+	       "AA NXDOMAIN\nA gone.example.com. 600 CNAME missing.new.example.com.\n" DNAME_SOA);
 	expect(version, "alias.example.com.", "MX",
-	       "AA NOERROR\nA alias.example.com. 600 CNAME www.old.example.com.\nA old.example.com. 600 DNAME new.example.com.\n"
+	       "AA NOERROR\nA alias.example.com. 600 CNAME www.old.example.com.\nA old.example.com. 600 DNAME "
+	       "new.example.com.\n"
 	       "A www.old.example.com. 600 CNAME www.new.example.com.\n" DNAME_SOA);
 	draft_discard(version);
 }
@@ -263,7 +283,9 @@ a_referral_has_its_glue_and_no_aa(void **state)
 	struct zone_version *version = zone_text_load(com, cut_zone);
 
 	(void)state;
-	const char *referral = "NOERROR\n" CUT_NS "D ns1.child.example.com. 3600 A 192.0.2.61\nD ns1.child.example.com. 3600 AAAA 2001:db8::61\n"
+	const char *referral =
+		"NOERROR\n" CUT_NS
+		"D ns1.child.example.com. 3600 A 192.0.2.61\nD ns1.child.example.com. 3600 AAAA 2001:db8::61\n"
 		"D ns.other.example.com. 3600 A 192.0.2.71\n";
 	expect(version, "www.child.example.com.", "A", referral);
 	expect(version, "child.example.com.", "NS", referral);
@@ -279,7 +301,8 @@ ds_at_a_cut_is_the_parents(void **state) /* RFC 4035 3.1.4.1 */
 
 	(void)state;
 	expect(version, "child.example.com.", "DS",
-	       "AA NOERROR\nA child.example.com. 3600 DS 1 8 2 0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF\n");
+	       "AA NOERROR\nA child.example.com. 3600 DS 1 8 2 "
+	       "0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF\n");
 	expect(version, "other.example.com.", "DS", "AA NOERROR\n" CUT_SOA);
 	draft_discard(version);
 }
@@ -292,7 +315,9 @@ glue_that_does_not_fit_sets_tc(void **state) /* RFC 9471 3.1 */
 
 	(void)state;
 	for (int i = 0; i < 12; i++)
-		at += sprintf(at, "child 3600 NS n%d.child\nn%d.child 3600 A 192.0.2.%d\nn%d.child 3600 AAAA 2001:db8::%d\n", i, i, i, i, i);
+		at += sprintf(
+			at, "child 3600 NS n%d.child\nn%d.child 3600 A 192.0.2.%d\nn%d.child 3600 AAAA 2001:db8::%d\n",
+			i, i, i, i, i);
 	struct zone_version *version = zone_text_load(com, zone);
 	assert_memory_equal(ask(version, "x.child.example.com.", "A", 0, false), "TC NOERROR\nN child", 18);
 	assert_memory_equal(ask(version, "x.child.example.com.", "A", 1232, false), "NOERROR\nN child", 15);
@@ -321,8 +346,9 @@ any_is_one_rrset_over_udp_and_all_over_tcp(void **state) /* RFC 8482 4.1 */
 
 	(void)state;
 	expect(version, "ns.example.com.", "ANY", "AA NOERROR\nA ns.example.com. 3600 A 192.0.2.53\n");
-	assert_string_equal(ask(version, "ns.example.com.", "ANY", 0, true),
-	                    "AA NOERROR\nA ns.example.com. 3600 A 192.0.2.53\nA ns.example.com. 3600 AAAA 2001:db8::53\n");
+	assert_string_equal(
+		ask(version, "ns.example.com.", "ANY", 0, true),
+		"AA NOERROR\nA ns.example.com. 3600 A 192.0.2.53\nA ns.example.com. 3600 AAAA 2001:db8::53\n");
 	expect(version, "_tcp.example.com.", "ANY", "AA NOERROR\n" CUT_SOA);
 	expect(version, "nope.example.com.", "ANY", "AA NXDOMAIN\n" CUT_SOA);
 	draft_discard(version);
@@ -335,9 +361,11 @@ hosts_that_records_name_come_with_their_addresses(void **state)
 
 	(void)state;
 	expect(version, "example.com.", "NS",
-	       "AA NOERROR\nA example.com. 3600 NS ns.example.com.\nD ns.example.com. 3600 A 192.0.2.53\nD ns.example.com. 3600 AAAA 2001:db8::53\n");
+	       "AA NOERROR\nA example.com. 3600 NS ns.example.com.\nD ns.example.com. 3600 A 192.0.2.53\nD "
+	       "ns.example.com. 3600 AAAA 2001:db8::53\n");
 	expect(version, "_s._tcp.example.com.", "SRV",
-	       "AA NOERROR\nA _s._tcp.example.com. 3600 SRV 0 0 1 mail.example.com.\nA _s._tcp.example.com. 3600 SRV 0 0 2 mail.example.com.\n"
+	       "AA NOERROR\nA _s._tcp.example.com. 3600 SRV 0 0 1 mail.example.com.\nA _s._tcp.example.com. 3600 SRV 0 "
+	       "0 2 mail.example.com.\n"
 	       "A _s._tcp.example.com. 3600 SRV 0 0 3 host.example.net.\nD mail.example.com. 3600 A 192.0.2.25\n");
 	/* RFC 9460 4.1: the target "." is the owner; an alias brings the target's own records. */
 	expect(version, "svc.example.com.", "HTTPS",

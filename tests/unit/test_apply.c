@@ -31,32 +31,42 @@ static const struct row rows[] = {
 	{"add a type to a name", "U www 60 IN AAAA 2001:db8::1", "NOERROR\nADD www AAAA 60 2001:db8::1\n"},
 	{"owner names become lower case", "U NeW 60 IN PTR Host.Example.", "NOERROR\nADD new PTR 60 Host.Example.\n"},
 	{"add what is there", "U www 300 IN A 192.0.2.1", "NOERROR\n"},
-	{"a duplicate takes the TTL, for all of the RRset", "U one 60 IN A 192.0.2.1", "NOERROR\nSET one A 60 192.0.2.1\n"},
+	{"a duplicate takes the TTL, for all of the RRset", "U one 60 IN A 192.0.2.1",
+	 "NOERROR\nSET one A 60 192.0.2.1\n"},
 	{"one TTL in an RRset", "U www 60 IN A 192.0.2.3", "NOERROR\nSET www A 60 192.0.2.1 + 192.0.2.2 + 192.0.2.3\n"},
-	{"RFC 2181 8: a TTL with the highest bit is 0", "U new 2147483648 IN A 192.0.2.7", "NOERROR\nADD new A 0 192.0.2.7\n"},
-	{"TXT of another case is another record", "U www 300 IN TXT \"mixed case\"", "NOERROR\nADD www TXT 300 \"mixed case\"\n"},
+	{"RFC 2181 8: a TTL with the highest bit is 0", "U new 2147483648 IN A 192.0.2.7",
+	 "NOERROR\nADD new A 0 192.0.2.7\n"},
+	{"TXT of another case is another record", "U www 300 IN TXT \"mixed case\"",
+	 "NOERROR\nADD www TXT 300 \"mixed case\"\n"},
 	{"names in RDATA ignore case", "U alias 300 IN CNAME WWW", "NOERROR\n"},
 	{"order matters", "U www 0 ANY A\nU www 300 IN A 192.0.2.9", "NOERROR\nSET www A 300 192.0.2.9\n"},
 	{"order matters, the other way round", "U www 300 IN A 192.0.2.9\nU www 0 ANY A", "NOERROR\nDEL www A\n"},
-	{"back and forth is nothing", "U www 0 ANY ANY\nU www 300 IN A 192.0.2.1\nU www 300 IN A 192.0.2.2\nU www 300 IN TXT \"Mixed Case\"",
+	{"back and forth is nothing",
+	 "U www 0 ANY ANY\nU www 300 IN A 192.0.2.1\nU www 300 IN A 192.0.2.2\nU www 300 IN TXT \"Mixed Case\"",
 	 "NOERROR\n"},
 	{"added and deleted is nothing", "U new 300 IN A 192.0.2.7\nU new 0 NONE A 192.0.2.7", "NOERROR\n"},
 	/* CNAME */
 	{"3.4.2.2 a CNAME beside other data is ignored", "U www 300 IN CNAME one", "NOERROR\n"},
 	{"3.4.2.2 other data beside a CNAME are ignored", "U alias 300 IN A 192.0.2.7", "NOERROR\n"},
-	{"3.4.2.2 a CNAME replaces a CNAME", "U alias 60 IN CNAME one", "NOERROR\nSET alias CNAME 60 one.example.test.\n"},
+	{"3.4.2.2 a CNAME replaces a CNAME", "U alias 60 IN CNAME one",
+	 "NOERROR\nSET alias CNAME 60 one.example.test.\n"},
 	{"its TTL alone", "U alias 60 IN CNAME www", "NOERROR\nSET alias CNAME 60 www.example.test.\n"},
 	{"a CNAME in the place of deleted data", "U one 0 ANY ANY\nU one 300 IN CNAME www",
 	 "NOERROR\nDEL one A\nADD one CNAME 300 www.example.test.\n"},
 	{"data in the place of a deleted CNAME", "U alias 0 ANY CNAME\nU alias 300 IN A 192.0.2.7",
 	 "NOERROR\nDEL alias CNAME\nADD alias A 300 192.0.2.7\n"},
-	{"the last of two CNAMEs stays", "U new 300 IN CNAME a\nU new 300 IN CNAME b", "NOERROR\nADD new CNAME 300 b.example.test.\n"},
-	{"of two kinds the first stays", "U new 300 IN A 192.0.2.7\nU new 300 IN CNAME b", "NOERROR\nADD new A 300 192.0.2.7\n"},
-	{"and the other way round", "U new 300 IN CNAME b\nU new 300 IN A 192.0.2.7", "NOERROR\nADD new CNAME 300 b.example.test.\n"},
-	{"RFC 2181 10.1: KEY may stand beside a CNAME", "U key 300 IN CNAME www", "NOERROR\nADD key CNAME 300 www.example.test.\n"},
+	{"the last of two CNAMEs stays", "U new 300 IN CNAME a\nU new 300 IN CNAME b",
+	 "NOERROR\nADD new CNAME 300 b.example.test.\n"},
+	{"of two kinds the first stays", "U new 300 IN A 192.0.2.7\nU new 300 IN CNAME b",
+	 "NOERROR\nADD new A 300 192.0.2.7\n"},
+	{"and the other way round", "U new 300 IN CNAME b\nU new 300 IN A 192.0.2.7",
+	 "NOERROR\nADD new CNAME 300 b.example.test.\n"},
+	{"RFC 2181 10.1: KEY may stand beside a CNAME", "U key 300 IN CNAME www",
+	 "NOERROR\nADD key CNAME 300 www.example.test.\n"},
 	{"a CNAME at the apex", "U @ 300 IN CNAME www", "NOERROR\n"},
 	/* DNAME, cuts */
-	{"RFC 6672 2.4: a DNAME replaces a DNAME", "U tree 300 IN DNAME other.test.", "NOERROR\nSET tree DNAME 300 other.test.\n"},
+	{"RFC 6672 2.4: a DNAME replaces a DNAME", "U tree 300 IN DNAME other.test.",
+	 "NOERROR\nSET tree DNAME 300 other.test.\n"},
 	{"RFC 6672 2.3: no DNAME beside a CNAME", "U alias 300 IN DNAME other.test.", "NOERROR\n"},
 	{"a DNAME beside other data", "U www 300 IN DNAME other.test.", "NOERROR\nADD www DNAME 300 other.test.\n"},
 	{"below a DNAME", "U x.tree 300 IN A 192.0.2.7", "NOERROR\nADD x.tree A 300 192.0.2.7\n"},
@@ -85,7 +95,8 @@ static const struct row rows[] = {
 	{"3.4.2.3 all RRsets of the apex but SOA and NS", "U @ 0 ANY ANY", "NOERROR\nDEL @ MX\n"},
 	{"the last NS of another name may go", "U sub 0 NONE NS ns.elsewhere.test.", "NOERROR\nDEL sub NS\n"},
 	{"DNSControl's dummy NS: the set is never empty",
-	 "U @ 300 IN NS dnscontrol.invalid.\nU @ 0 NONE NS ns1\nU @ 0 NONE NS ns2\nU @ 300 IN NS ns3\nU @ 0 NONE NS dnscontrol.invalid.",
+	 "U @ 300 IN NS dnscontrol.invalid.\nU @ 0 NONE NS ns1\nU @ 0 NONE NS ns2\nU @ 300 IN NS ns3\nU @ 0 NONE NS "
+	 "dnscontrol.invalid.",
 	 "NOERROR\nSET @ NS 300 ns3.example.test.\n"},
 	{"Ansible: all NS deleted, then added: the last one stays",
 	 "U @ 0 NONE NS ns1\nU @ 0 NONE NS ns2\nU @ 300 IN NS ns3",
@@ -108,12 +119,15 @@ static const struct row rows[] = {
 	/* clients.md */
 	{"lego: TXT RRset deleted, then added", "U _acme-challenge 0 ANY TXT\nU _acme-challenge 120 IN TXT \"token\"",
 	 "NOERROR\nADD _acme-challenge TXT 120 \"token\"\n"},
-	{"Kea adds", "P host 0 NONE ANY\nU host 600 IN A 192.0.2.9\nU host 600 IN DHCID AAEBOSD+XR3Os/0LozeXVqcNc7FwCfQdWL3b/NaiUDlW2No=",
+	{"Kea adds",
+	 "P host 0 NONE ANY\nU host 600 IN A 192.0.2.9\nU host 600 IN DHCID "
+	 "AAEBOSD+XR3Os/0LozeXVqcNc7FwCfQdWL3b/NaiUDlW2No=",
 	 "NOERROR\nADD host A 600 192.0.2.9\nADD host DHCID 600 AAEBOSD+XR3Os/0LozeXVqcNc7FwCfQdWL3b/NaiUDlW2No=\n"},
 	{"nsupdate replaces", "U one 0 ANY A\nU one 300 IN A 192.0.2.8", "NOERROR\nSET one A 300 192.0.2.8\n"},
 	{"Samba registers", "P one 0 NONE CNAME\nU one 0 ANY ANY\nU one 300 IN A 192.0.2.8\nU one 300 IN A 192.0.2.1",
 	 "NOERROR\nADD one A 300 192.0.2.8\n"},
-	{"DNSControl around a CNAME", "U alias 0 ANY ANY\nU alias 300 IN A 192.0.2.8", "NOERROR\nDEL alias CNAME\nADD alias A 300 192.0.2.8\n"},
+	{"DNSControl around a CNAME", "U alias 0 ANY ANY\nU alias 300 IN A 192.0.2.8",
+	 "NOERROR\nDEL alias CNAME\nADD alias A 300 192.0.2.8\n"},
 	/* 2.5, 3.4.1: form */
 	{"3.4.1.3 outside the zone", "U good 300 IN A 192.0.2.7\nU www.example.org. 300 IN A 192.0.2.7", "NOTZONE\n"},
 	{"3.4.1.2 a meta type is added", "U www 300 IN ANY hex:00", "FORMERR\n"},
@@ -126,7 +140,8 @@ static const struct row rows[] = {
 	{"3.4.1.2 class NONE, ANY", "U www 0 NONE ANY", "FORMERR\n"},
 	{"3.4.1.2 class NONE, AXFR", "U www 0 NONE AXFR", "FORMERR\n"},
 	{"3.4.1.2 another class", "U www 0 CH A hex:c0000201", "FORMERR\n"},
-	{"an unknown type is data", "U new 300 IN TYPE65280 \\# 3 010203", "NOERROR\nADD new TYPE65280 300 \\# 3 010203\n"},
+	{"an unknown type is data", "U new 300 IN TYPE65280 \\# 3 010203",
+	 "NOERROR\nADD new TYPE65280 300 \\# 3 010203\n"},
 };
 
 static void
@@ -166,9 +181,11 @@ strict_refuses_what_else_is_ignored_and_both_say_so(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(strict_rows); i++) {
-		assert_string_equal(update_text_evaluate(zone, strict_rows[i].message, strict, NULL, &why), "REFUSED\n");
+		assert_string_equal(update_text_evaluate(zone, strict_rows[i].message, strict, NULL, &why),
+				    "REFUSED\n");
 		assert_non_null(strstr(why, strict_rows[i].outcome));
-		assert_non_null(strstr(update_text_evaluate(zone, strict_rows[i].message, lax, NULL, &why), "NOERROR\n"));
+		assert_non_null(
+			strstr(update_text_evaluate(zone, strict_rows[i].message, lax, NULL, &why), "NOERROR\n"));
 		assert_non_null(strstr(why, strict_rows[i].outcome));
 		assert_non_null(strstr(why, "ignored"));
 	}

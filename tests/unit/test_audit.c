@@ -27,7 +27,8 @@ static void
 fill(struct update_request *request)
 {
 	uint8_t wire[512];
-	size_t size = update_text_build(4660, "P a 0 NONE ANY\nU a 300 IN A 192.0.2.7\nU b 300 IN A 192.0.2.7", wire, sizeof wire);
+	size_t size = update_text_build(4660, "P a 0 NONE ANY\nU a 300 IN A 192.0.2.7\nU b 300 IN A 192.0.2.7", wire,
+					sizeof wire);
 
 	assert_int_equal(update_text_request(request, wire, size, "dhcp."), PARSE_OK);
 	request->version = 42;
@@ -45,10 +46,11 @@ an_update_is_one_json_line(void **state)
 	fill(&request);
 	assert_int_equal(audit_open(path, &audit), STATUS_OK);
 	audit_update(audit, &request, "applied", 1234567);
-	assert_string_equal(content(path),
-		"{\"time\":\"2025-11-21T22:50:01.123456Z\",\"zone\":\"example.test.\",\"client\":\"192.0.2.9@53211\",\"transport\":\"udp\","
-		"\"key\":\"dhcp.\",\"id\":4660,\"verdict\":\"applied\",\"rcode\":\"NOERROR\",\"version\":42,\"serial\":7,"
-		"\"prerequisites\":1,\"updates\":2,\"duration_us\":1234,\"reason\":null}\n");
+	assert_string_equal(content(path), "{\"time\":\"2025-11-21T22:50:01.123456Z\",\"zone\":\"example.test.\","
+					   "\"client\":\"192.0.2.9@53211\",\"transport\":\"udp\","
+					   "\"key\":\"dhcp.\",\"id\":4660,\"verdict\":\"applied\",\"rcode\":"
+					   "\"NOERROR\",\"version\":42,\"serial\":7,"
+					   "\"prerequisites\":1,\"updates\":2,\"duration_us\":1234,\"reason\":null}\n");
 	audit_close(audit);
 	arena_free(&request.arena);
 }
@@ -88,8 +90,11 @@ a_rotated_file_is_opened_again(void **state)
 	snprintf(moved, sizeof moved, "%s.1", path);
 	assert_int_equal(rename(path, moved), 0);
 	audit_reopen(audit);
-	audit_refused(audit, &request.msg, (const struct sockaddr *)&request.client, UPDATE_TCP, NULL, RCODE_NOTAUTH, "badsig", "key k.");
-	assert_non_null(strstr(content(path), "\"transport\":\"tcp\",\"key\":null,\"id\":4660,\"verdict\":\"badsig\",\"rcode\":\"NOTAUTH\""));
+	audit_refused(audit, &request.msg, (const struct sockaddr *)&request.client, UPDATE_TCP, NULL, RCODE_NOTAUTH,
+		      "badsig", "key k.");
+	assert_non_null(
+		strstr(content(path),
+		       "\"transport\":\"tcp\",\"key\":null,\"id\":4660,\"verdict\":\"badsig\",\"rcode\":\"NOTAUTH\""));
 	audit_close(audit);
 	arena_free(&request.arena);
 	unlink(moved);
@@ -112,7 +117,8 @@ the_process_log_has_it_too(void **state)
 	ssize_t size = read(pipes[0], line, sizeof line - 1);
 	assert_true(size > 0);
 	line[size] = '\0';
-	assert_non_null(strstr(line, "update zone=example.test. requestor=192.0.2.9@53211 key=dhcp. verdict=applied rcode=NOERROR serial=7"));
+	assert_non_null(strstr(line, "update zone=example.test. requestor=192.0.2.9@53211 key=dhcp. verdict=applied "
+				     "rcode=NOERROR serial=7"));
 	close(pipes[0]);
 	close(pipes[1]);
 	arena_free(&request.arena);

@@ -54,9 +54,15 @@ the_ops_between_two_versions_lead_from_one_to_the_other(void **state)
 {
 	(void)state;
 	static const char *const contents[] = {
-		FIRST, FIRST "ADD a A 1 192.0.2.1", FIRST "SET a A 1 192.0.2.1 | 192.0.2.2 | 192.0.2.3", FIRST "ADD a CNAME 1 b",
-		FIRST "ADD a CNAME 2 c\nADD b TXT 1 \"x\"", FIRST "SET a A 9 192.0.2.1 | 192.0.2.9\nADD a MX 1 5 mail",
-		FIRST "SET @ NS 60 ns2 | ns3\nADD a.b.c TXT 1 \"y\"", FIRST "SET @ NS 60 ns4", FIRST "ADD a CNAME 2 C",
+		FIRST,
+		FIRST "ADD a A 1 192.0.2.1",
+		FIRST "SET a A 1 192.0.2.1 | 192.0.2.2 | 192.0.2.3",
+		FIRST "ADD a CNAME 1 b",
+		FIRST "ADD a CNAME 2 c\nADD b TXT 1 \"x\"",
+		FIRST "SET a A 9 192.0.2.1 | 192.0.2.9\nADD a MX 1 5 mail",
+		FIRST "SET @ NS 60 ns2 | ns3\nADD a.b.c TXT 1 \"y\"",
+		FIRST "SET @ NS 60 ns4",
+		FIRST "ADD a CNAME 2 C",
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(contents); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(contents); j++) {

@@ -10,7 +10,8 @@
 static const char example[] =
 	"{\"zone\":\"example.test.\",\"base\":41,\"base_id\":\"5b1c0000000000000000000000000001\","
 	"\"time\":\"2026-11-21T22:50:01.123456Z\","
-	"\"origin\":{\"gateway\":\"gw1\",\"client\":\"192.0.2.9@53211\",\"transport\":\"udp\",\"key\":\"dhcp.\",\"id\":4660,"
+	"\"origin\":{\"gateway\":\"gw1\",\"client\":\"192.0.2.9@53211\",\"transport\":\"udp\",\"key\":\"dhcp.\",\"id\":"
+	"4660,"
 	"\"mac\":\"8a41000000000001\"},"
 	"\"reads\":[\"ns1\"],"
 	"\"ops\":["
@@ -75,17 +76,22 @@ static void
 each_optional_member_survives_the_way_there_and_back(void **state)
 {
 	(void)state;
-	static const char head[] = "{\"zone\":\"example.test.\",\"base\":0,\"base_id\":\"00000000000000000000000000000000\","
-	                           "\"time\":\"2026-11-21T22:50:01.123456Z\",\"origin\":{%s}%s}";
-	static const struct { const char *origin, *rest; } rows[] = {
+	static const char head[] =
+		"{\"zone\":\"example.test.\",\"base\":0,\"base_id\":\"00000000000000000000000000000000\","
+		"\"time\":\"2026-11-21T22:50:01.123456Z\",\"origin\":{%s}%s}";
+	static const struct { const char *origin, *rest;
+	} rows[] = {
 		{"", ",\"frozen\":true"},
 		{"", ",\"frozen\":false"},
 		{"", ",\"frozen\":true,\"until\":\"2026-11-21T22:50:02.000000Z\""},
 		{"\"command\":\"remove\"", ",\"removed\":true"},
-		{"\"store\":true", ",\"reads\":[],\"ops\":[{\"op\":\"DEL\",\"record\":\"@\",\"type\":\"MX\"}],\"serial\":4294967295,\"exclusive\":true"},
-		{"\"gateway\":\"gw\",\"command\":\"import\"", ",\"exclusive\":true,\"snapshot\":{\"id\":\"a1b2\",\"chunks\":17,\"records\":1000000,"
-			"\"sha256\":\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}"},
-		{"\"gateway\":\"\303\251 \360\237\220\247\",\"key\":\"a\\\"b\\\\c\\u0001\\u007f\"", ",\"removed\":true"},
+		{"\"store\":true", ",\"reads\":[],\"ops\":[{\"op\":\"DEL\",\"record\":\"@\",\"type\":\"MX\"}],"
+				   "\"serial\":4294967295,\"exclusive\":true"},
+		{"\"gateway\":\"gw\",\"command\":\"import\"",
+		 ",\"exclusive\":true,\"snapshot\":{\"id\":\"a1b2\",\"chunks\":17,\"records\":1000000,"
+		 "\"sha256\":\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}"},
+		{"\"gateway\":\"\303\251 \360\237\220\247\",\"key\":\"a\\\"b\\\\c\\u0001\\u007f\"",
+		 ",\"removed\":true"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char text[1024];
@@ -100,7 +106,8 @@ static void
 owners_are_escaped_lowered_and_relative(void **state)
 {
 	(void)state;
-	struct change *change = suite_change(&arena, 0, NULL, "ADD a\\.b A 1 192.0.2.1\nADD \\@ TXT 1 \"a\\\"b\\\\c\\001\\233\"\nDEL @ MX");
+	struct change *change = suite_change(
+		&arena, 0, NULL, "ADD a\\.b A 1 192.0.2.1\nADD \\@ TXT 1 \"a\\\"b\\\\c\\001\\233\"\nDEL @ MX");
 	const uint8_t *record;
 	size_t size;
 	struct change back;
@@ -116,10 +123,15 @@ owners_are_escaped_lowered_and_relative(void **state)
 		assert_memory_equal(back.ops[i].owner, change->ops[i].owner, name_size(change->ops[i].owner));
 		assert_int_equal(back.ops[i].rrset.packed_size, change->ops[i].rrset.packed_size);
 		if (back.ops[i].rrset.count)
-			assert_memory_equal(back.ops[i].rrset.packed, change->ops[i].rrset.packed, back.ops[i].rrset.packed_size);
+			assert_memory_equal(back.ops[i].rrset.packed, change->ops[i].rrset.packed,
+					    back.ops[i].rrset.packed_size);
 	}
-	assert_int_equal(decode("{\"zone\":\"EXAMPLE.test.\",\"base\":0,\"base_id\":\"00000000000000000000000000000000\","
-		"\"time\":\"2026-11-21T22:50:01Z\",\"origin\":{},\"ops\":[{\"op\":\"DEL\",\"record\":\"WwW\",\"type\":\"a\"}]}", &back), STATUS_OK);
+	assert_int_equal(
+		decode("{\"zone\":\"EXAMPLE.test.\",\"base\":0,\"base_id\":\"00000000000000000000000000000000\","
+		       "\"time\":\"2026-11-21T22:50:01Z\",\"origin\":{},\"ops\":[{\"op\":\"DEL\",\"record\":\"WwW\","
+		       "\"type\":\"a\"}]}",
+		       &back),
+		STATUS_OK);
 	assert_memory_equal(back.ops[0].owner, "\3www\7example\4test", 18);
 }
 
@@ -140,17 +152,47 @@ static void
 every_field_is_checked(void **state)
 {
 	(void)state;
-	static const struct { const char *piece, *other; } rows[] = {
-		{"\"zone\":\"example.test.\",", ""}, {"example.test.", "other.test."}, {"\"base\":41", "\"base\":-1"}, {"41", "\"41\""},
-		{"5b1c", "5b1"}, {"5b1c", "5b1x"}, {"2026-11-21T", "2026-13-21T"}, {"\"udp\"", "7"}, {"4660", "65536"}, {"8a41", "8a4"},
-		{"[\"ns1\"]", "[7]"}, {"[\"ns1\"]", "\"ns1\""}, {"\"ns1\"", "\"ns1.other.\""}, {"\"ns1\"", "\"\""}, {"\"ns1\"", "\"a..b\""},
-		{"\"A\",\"ttl\"", "\"ANY\",\"ttl\""}, {"\"A\",\"ttl\"", "\"TYPE0\",\"ttl\""}, {"\"A\",\"ttl\"", "\"AXFR\",\"ttl\""},
-		{"\"A\",\"ttl\"", "\"A B\",\"ttl\""}, {"300", "-1"}, {"300", "2147483648"}, {"300", "3e2"}, {"192.0.2.7", "192.0.2"},
-		{"192.0.2.7", "192.0.2.07"}, {"192.0.2.7", "::1"}, {"[\"www.example.test.\"]", "[]"}, {"[\"www.example.test.\"]", "\"www.example.test.\""},
-		{"www.example.test.", "www"}, {"\"record\":\"www\",", ""}, {"\"type\":\"TXT\"", "\"type\":16"}, {"{\"op\":\"DEL\",\"record\":\"gone\",\"type\":\"TXT\"}", "7"},
-		{"\"reads\":[\"ns1\"]", "\"exclusive\":1"}, {"\"reads\"", "\"base\":41,\"reads\""}, {"\"reads\":[\"ns1\"]", "\"removed\":true"},
-		{"\"reads\":[\"ns1\"]", "\"serial\":0"}, {"\"reads\":[\"ns1\"]", "\"until\":\"2026-11-21T22:50:01Z\""},
-		{"\"op\":\"ADD\",", ""}, {"{\"zone\"", "[{\"zone\""}, {"\"op\":\"DEL\",\"record\":\"gone\"", "\"op\":\"DEL\",\"record\":\"x\\u0000y\""},
+	static const struct { const char *piece, *other;
+	} rows[] = {
+		{"\"zone\":\"example.test.\",", ""},
+		{"example.test.", "other.test."},
+		{"\"base\":41", "\"base\":-1"},
+		{"41", "\"41\""},
+		{"5b1c", "5b1"},
+		{"5b1c", "5b1x"},
+		{"2026-11-21T", "2026-13-21T"},
+		{"\"udp\"", "7"},
+		{"4660", "65536"},
+		{"8a41", "8a4"},
+		{"[\"ns1\"]", "[7]"},
+		{"[\"ns1\"]", "\"ns1\""},
+		{"\"ns1\"", "\"ns1.other.\""},
+		{"\"ns1\"", "\"\""},
+		{"\"ns1\"", "\"a..b\""},
+		{"\"A\",\"ttl\"", "\"ANY\",\"ttl\""},
+		{"\"A\",\"ttl\"", "\"TYPE0\",\"ttl\""},
+		{"\"A\",\"ttl\"", "\"AXFR\",\"ttl\""},
+		{"\"A\",\"ttl\"", "\"A B\",\"ttl\""},
+		{"300", "-1"},
+		{"300", "2147483648"},
+		{"300", "3e2"},
+		{"192.0.2.7", "192.0.2"},
+		{"192.0.2.7", "192.0.2.07"},
+		{"192.0.2.7", "::1"},
+		{"[\"www.example.test.\"]", "[]"},
+		{"[\"www.example.test.\"]", "\"www.example.test.\""},
+		{"www.example.test.", "www"},
+		{"\"record\":\"www\",", ""},
+		{"\"type\":\"TXT\"", "\"type\":16"},
+		{"{\"op\":\"DEL\",\"record\":\"gone\",\"type\":\"TXT\"}", "7"},
+		{"\"reads\":[\"ns1\"]", "\"exclusive\":1"},
+		{"\"reads\"", "\"base\":41,\"reads\""},
+		{"\"reads\":[\"ns1\"]", "\"removed\":true"},
+		{"\"reads\":[\"ns1\"]", "\"serial\":0"},
+		{"\"reads\":[\"ns1\"]", "\"until\":\"2026-11-21T22:50:01Z\""},
+		{"\"op\":\"ADD\",", ""},
+		{"{\"zone\"", "[{\"zone\""},
+		{"\"op\":\"DEL\",\"record\":\"gone\"", "\"op\":\"DEL\",\"record\":\"x\\u0000y\""},
 		{"\"reads\":[\"ns1\"]", "\"snapshot\":{\"id\":\"../x\",\"chunks\":1,\"records\":1,\"sha256\":\"\"}"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -171,7 +213,8 @@ unknown_members_are_ignored_and_an_unknown_op_stops(void **state)
 	assert_int_equal(decode_with("\"reads\"", "\"news\":{\"a\":[1,2]},\"reads\""), STATUS_OK);
 	assert_int_equal(decode_with("\"key\":\"dhcp.\"", "\"key\":\"dhcp.\",\"colour\":7"), STATUS_OK);
 	assert_int_equal(decode_with("\"op\":\"ADD\"", "\"op\":\"MOVE\""), STATUS_UNSUPPORTED);
-	assert_int_equal(decode_with("{\"op\":\"DEL\",\"record\":\"gone\",\"type\":\"TXT\"}", "{\"op\":\"del\"}"), STATUS_UNSUPPORTED);
+	assert_int_equal(decode_with("{\"op\":\"DEL\",\"record\":\"gone\",\"type\":\"TXT\"}", "{\"op\":\"del\"}"),
+			 STATUS_UNSUPPORTED);
 }
 
 static void

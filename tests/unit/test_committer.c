@@ -174,7 +174,8 @@ run_job(struct told *told)
 }
 
 static enum status
-evaluate_load(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason)
+evaluate_load(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change,
+	      char *reason)
 {
 	struct told *told = (struct told *)job;
 	const uint8_t *at = NULL;
@@ -199,7 +200,8 @@ evaluate_load(struct committer_job *job, const struct zone_version *version, str
 }
 
 static enum status
-evaluate_freeze(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason)
+evaluate_freeze(struct committer_job *job, const struct zone_version *version, struct arena *arena,
+		struct change *change, char *reason)
 {
 	(void)version, (void)arena, (void)reason;
 	change->frozen = *(int *)job->context;
@@ -207,7 +209,8 @@ evaluate_freeze(struct committer_job *job, const struct zone_version *version, s
 }
 
 static enum status
-evaluate_refuse(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason)
+evaluate_refuse(struct committer_job *job, const struct zone_version *version, struct arena *arena,
+		struct change *change, char *reason)
 {
 	(void)job, (void)version, (void)arena, (void)change;
 	strcpy(reason, "line 7: no such type");
@@ -267,8 +270,10 @@ make_holding(struct store *store)
 static void
 build_with(unsigned timeout_ms, void (*alter)(struct store *store))
 {
-	struct follower_hooks hooks = {
-		.judged = committer_judged, .failed = committer_failed, .barrier = committer_barrier, .tick = committer_tick};
+	struct follower_hooks hooks = {.judged = committer_judged,
+				       .failed = committer_failed,
+				       .barrier = committer_barrier,
+				       .tick = committer_tick};
 	struct update_settings *settings = update_text_open(false);
 
 	settings->timeout_ms = timeout_ms;
@@ -358,14 +363,17 @@ struct whole {
 };
 
 static enum status
-evaluate_whole(struct committer_job *job, const struct zone_version *version, struct arena *arena, struct change *change, char *reason)
+evaluate_whole(struct committer_job *job, const struct zone_version *version, struct arena *arena,
+	       struct change *change, char *reason)
 {
 	struct whole *whole = (struct whole *)job;
 	struct change_snapshot *snapshot = arena_alloc(arena, sizeof *snapshot);
 
 	(void)version;
 	*snapshot = (struct change_snapshot){0};
-	assert_int_equal(held_ops->save_snapshot(house.store, house.zone, whole->draft.version, arena, snapshot, reason), STATUS_OK);
+	assert_int_equal(
+		held_ops->save_snapshot(house.store, house.zone, whole->draft.version, arena, snapshot, reason),
+		STATUS_OK);
 	change->exclusive = true;
 	change->snapshot = snapshot;
 	job->content = &whole->draft;
@@ -458,7 +466,8 @@ a_message_that_comes_again_gets_the_first_ones_answer(void **state)
 	const char *message = "P dhcp 0 NONE ANY\nU dhcp 300 IN A 192.0.2.7";
 
 	(void)state;
-	struct sent *first = send_as(message, 7, 0xabcdef, UPDATE_UDP), *copy = send_as(message, 7, 0xabcdef, UPDATE_TCP);
+	struct sent *first = send_as(message, 7, 0xabcdef, UPDATE_UDP),
+		    *copy = send_as(message, 7, 0xabcdef, UPDATE_TCP);
 	assert_string_equal(outcome(first), "NOERROR 2");
 	assert_string_equal(outcome(copy), "NOERROR 2");
 	assert_string_equal(outcome(send_as(message, 7, 0xabcdef, UPDATE_UDP)), "NOERROR 2");
@@ -471,7 +480,8 @@ a_message_that_comes_again_gets_the_first_ones_answer(void **state)
 static void
 unsigned_copies_are_known_by_their_octets(void **state)
 {
-	const char *message = "P dhcp 0 NONE ANY\nU dhcp 300 IN A 192.0.2.7", *other = "P dhcp 0 NONE ANY\nU dhcp 300 IN A 192.0.2.8";
+	const char *message = "P dhcp 0 NONE ANY\nU dhcp 300 IN A 192.0.2.7",
+		   *other = "P dhcp 0 NONE ANY\nU dhcp 300 IN A 192.0.2.8";
 
 	(void)state;
 	assert_string_equal(outcome(send_as(message, 7, 0, UPDATE_UDP)), "NOERROR 2");
@@ -546,8 +556,10 @@ jobs_wait_for_all_and_all_wait_for_jobs(void **state)
 {
 	struct sent *before[20];
 	int freeze = 1, thaw = 0;
-	struct told frozen = {.job = {.evaluate = evaluate_freeze, .context = &freeze, .command = "freeze", .when_frozen = true}};
-	struct told thawed = {.job = {.evaluate = evaluate_freeze, .context = &thaw, .command = "thaw", .when_frozen = true}};
+	struct told frozen = {
+		.job = {.evaluate = evaluate_freeze, .context = &freeze, .command = "freeze", .when_frozen = true}};
+	struct told thawed = {
+		.job = {.evaluate = evaluate_freeze, .context = &thaw, .command = "thaw", .when_frozen = true}};
 	struct told other = {.job = {.evaluate = evaluate_refuse, .command = "import"}};
 	char message[60];
 
@@ -588,8 +600,13 @@ a_lost_race_is_run_again(void **state)
 		const struct zone_version *version = zone_current(house.zone);
 		struct change_op op = {.kind = CHANGE_ADD, .owner = name, .rrset = {
 			.type = TYPE_A, .count = 1, .ttl_s = 300, .packed = packed, .packed_size = 6}};
-		struct change change = {.zone = UPDATE_TEXT_ZONE, .base = version->version, .time_us = 1, .ops = &op, .op_count = 1,
-		                        .frozen = -1, .origin = {.gateway = "gw2"}};
+		struct change change = {.zone = UPDATE_TEXT_ZONE,
+					.base = version->version,
+					.time_us = 1,
+					.ops = &op,
+					.op_count = 1,
+					.frozen = -1,
+					.origin = {.gateway = "gw2"}};
 		memcpy(change.base_id, version->id, VERSION_ID_SIZE);
 		arena_reset(&arena);
 		assert_int_equal(change_json_encode(&change, &arena, &record, &size), STATUS_OK);
@@ -617,13 +634,20 @@ what_another_gateway_has_committed_is_not_run_again(void **state)
 	const struct zone_version *version = zone_current(house.zone);
 	struct change_op op = {.kind = CHANGE_ADD, .owner = name, .rrset = {
 		.type = TYPE_A, .count = 1, .ttl_s = 300, .packed = packed, .packed_size = 6}};
-	struct change change = {.zone = UPDATE_TEXT_ZONE, .base = version->version, .time_us = 1, .ops = &op, .op_count = 1,
-	                        .frozen = -1, .origin = {.gateway = "gw2", .has_mac = true, .mac = {1, 2, 3, 4, 5, 6, 7, 8}}};
+	struct change change = {.zone = UPDATE_TEXT_ZONE,
+				.base = version->version,
+				.time_us = 1,
+				.ops = &op,
+				.op_count = 1,
+				.frozen = -1,
+				.origin = {.gateway = "gw2", .has_mac = true, .mac = {1, 2, 3, 4, 5, 6, 7, 8}}};
 	memcpy(change.base_id, version->id, VERSION_ID_SIZE);
 	assert_int_equal(change_json_encode(&change, &arena, &record, &size), STATUS_OK);
 	memory_inject(house.store, house.zone, record, size);
 	/* At once: the first evaluation may not see the other's change, but the answer does. */
-	assert_string_equal(outcome(send_as("P twin 0 NONE ANY\nU twin 300 IN A 192.0.2.7", 9, 0x0102030405060708, UPDATE_UDP)), "NOERROR");
+	assert_string_equal(
+		outcome(send_as("P twin 0 NONE ANY\nU twin 300 IN A 192.0.2.7", 9, 0x0102030405060708, UPDATE_UDP)),
+		"NOERROR");
 	assert_int_equal(version_now(), 2);
 	arena_free(&arena);
 }
@@ -646,7 +670,8 @@ storm(void *context)
 		if (i % 3 == 0) /* a name that all threads want: one gets it */
 			snprintf(message, sizeof message, "P s%u 0 NONE ANY\nU s%u 300 IN A 192.0.2.7", i, i);
 		else
-			snprintf(message, sizeof message, "U t%u-%u 300 IN A 192.0.2.7\nU s%u 300 IN TXT \"%u\"", thread, i, i, thread);
+			snprintf(message, sizeof message, "U t%u-%u 300 IN A 192.0.2.7\nU s%u 300 IN TXT \"%u\"",
+				 thread, i, i, thread);
 		sent[i] = send_update(message);
 	}
 	for (unsigned i = 0; i < EACH; i++) {

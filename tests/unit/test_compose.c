@@ -24,7 +24,8 @@ begin(size_t limit, size_t reserved)
 static bool
 add(enum section section, const char *owner, uint16_t type, const char *rdata, size_t size)
 {
-	return compose_record(&compose, section, (const uint8_t *)owner, type, CLASS_IN, 300, (const uint8_t *)rdata, size);
+	return compose_record(&compose, section, (const uint8_t *)owner, type, CLASS_IN, 300, (const uint8_t *)rdata,
+			      size);
 }
 
 static void
@@ -52,7 +53,8 @@ an_rrset_at_the_question_points_to_it(void **state)
 	memcpy(packed + 8, "\5\6\7\10", 4);
 	assert_true(compose_rrset(&compose, SECTION_ANSWER, NULL, TYPE_A, 300, packed, sizeof packed, 2));
 	assert_int_equal(compose_finish(&compose, NULL), AFTER_QUESTION + 32);
-	assert_memory_equal(buffer + AFTER_QUESTION, "\300\14\0\1\0\1\0\0\1\54\0\4\1\2\3\4\300\14\0\1\0\1\0\0\1\54\0\4\5\6\7\10", 32);
+	assert_memory_equal(buffer + AFTER_QUESTION,
+			    "\300\14\0\1\0\1\0\0\1\54\0\4\1\2\3\4\300\14\0\1\0\1\0\0\1\54\0\4\5\6\7\10", 32);
 	assert_memory_equal(buffer + 4, "\0\1\0\2\0\0\0\0", 8);
 }
 
@@ -60,7 +62,8 @@ an_rrset_at_the_question_points_to_it(void **state)
 static void
 names_of_an_soa_are_compressed(void **state)
 {
-	static const char soa[] = "\3ns1\7example\3com\0\12hostmaster\7EXAMPLE\3com\0\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5";
+	static const char soa[] =
+		"\3ns1\7example\3com\0\12hostmaster\7EXAMPLE\3com\0\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5";
 	static const char expected[] = "\300\20\0\6\0\1\0\0\1\54\0\47\3ns1\300\20\12hostmaster\300\20"
 	                               "\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5";
 
@@ -74,9 +77,13 @@ names_of_an_soa_are_compressed(void **state)
 static void
 names_of_newer_types_are_written_in_full(void **state)
 {
-	static const struct { uint16_t type; const char *rdata; size_t size; } full[] = {
-		{TYPE_SRV, "\0\0\0\0\0\0\3www\7example\3com", 23}, {TYPE_DNAME, "\3www\7example\3com", 17},
-		{TYPE_SVCB, "\0\0\3www\7example\3com", 19}, {TYPE_RP, "\3com\0\3com", 10}, {65280, "\3www\7example\3com", 17},
+	static const struct { uint16_t type; const char *rdata; size_t size;
+	} full[] = {
+		{TYPE_SRV, "\0\0\0\0\0\0\3www\7example\3com", 23},
+		{TYPE_DNAME, "\3www\7example\3com", 17},
+		{TYPE_SVCB, "\0\0\3www\7example\3com", 19},
+		{TYPE_RP, "\3com\0\3com", 10},
+		{65280, "\3www\7example\3com", 17},
 	};
 
 	(void)state;

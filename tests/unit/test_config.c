@@ -263,12 +263,12 @@ what_excludes_being_a_catalog_is_said(void **state)
 static void
 members_of_a_catalog_take_its_store_and_transfer_settings(void **state)
 {
-	struct config *config =
-		read_good("stores: {x: {type: embedded}, y: {type: embedded}}\n"
-			  "zones:\n"
-			  "  - {name: a.test, store: y, catalog: consume, allow-transfer: [any], members: {strict: true}}\n"
-			  "  - {name: b.test, store: y, catalog: consume, allow-transfer: [any], notify: [127.0.0.1],\n"
-			  "     members: {store: x, allow-transfer: [none]}}\n");
+	struct config *config = read_good(
+		"stores: {x: {type: embedded}, y: {type: embedded}}\n"
+		"zones:\n"
+		"  - {name: a.test, store: y, catalog: consume, allow-transfer: [any], members: {strict: true}}\n"
+		"  - {name: b.test, store: y, catalog: consume, allow-transfer: [any], notify: [127.0.0.1],\n"
+		"     members: {store: x, allow-transfer: [none]}}\n");
 	const struct config_zone *a = config->zones[0].members, *b = config->zones[1].members;
 
 	(void)state;

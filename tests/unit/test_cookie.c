@@ -24,7 +24,8 @@ address(const char *text)
 {
 	struct sockaddr_storage out = {0};
 	bool six = strchr(text, ':') != NULL;
-	void *at = six ? (void *)&((struct sockaddr_in6 *)&out)->sin6_addr : (void *)&((struct sockaddr_in *)&out)->sin_addr;
+	void *at = six ? (void *)&((struct sockaddr_in6 *)&out)->sin6_addr
+		       : (void *)&((struct sockaddr_in *)&out)->sin_addr;
 
 	out.ss_family = six ? AF_INET6 : AF_INET;
 	assert_int_equal(inet_pton(out.ss_family, text, at), 1);
@@ -90,9 +91,11 @@ cookies_are_those_of_rfc_9018(void **state)
 static void
 a_cookie_is_good_for_an_hour_and_renewed_after_half_of_it(void **state)
 {
-	const struct { int age_s; enum cookie_verdict verdict; bool same; } cases[] = {
-		{0, COOKIE_GOOD, true}, {1799, COOKIE_GOOD, true}, {1800, COOKIE_GOOD, false},
-		{3600, COOKIE_GOOD, false}, {3601, COOKIE_BAD, false}, {-300, COOKIE_GOOD, false}, {-301, COOKIE_BAD, false},
+	const struct { int age_s; enum cookie_verdict verdict; bool same;
+	} cases[] = {
+		{0, COOKIE_GOOD, true},     {1799, COOKIE_GOOD, true}, {1800, COOKIE_GOOD, false},
+		{3600, COOKIE_GOOD, false}, {3601, COOKIE_BAD, false}, {-300, COOKIE_GOOD, false},
+		{-301, COOKIE_BAD, false},
 	};
 
 	(void)state;
@@ -153,7 +156,8 @@ secrets_are_read_from_lines(void **state)
 	uint8_t expected[COOKIE_SECRET_SIZE];
 
 	(void)state;
-	assert_int_equal(load("# first\n\n" SECRET_1 "\r\n00112233445566778899AABBCCDDEEFF", &secrets, reason), STATUS_OK);
+	assert_int_equal(load("# first\n\n" SECRET_1 "\r\n00112233445566778899AABBCCDDEEFF", &secrets, reason),
+			 STATUS_OK);
 	assert_int_equal(secrets.count, 2);
 	unhex(SECRET_1, expected);
 	assert_memory_equal(secrets.bytes[0], expected, sizeof expected);

@@ -228,7 +228,8 @@ edit_record(struct model *model, struct draft *draft, unsigned name, unsigned ty
 	if (below(2)) {
 		uint32_t ttl_s = 60 + below(2);
 		bool same = (*bits & bit) && model->ttl_s[name][type] == ttl_s;
-		assert_int_equal(draft_add(draft, names[name], types[type], ttl_s, rdata, size), same ? STATUS_EXISTS : STATUS_OK);
+		assert_int_equal(draft_add(draft, names[name], types[type], ttl_s, rdata, size),
+				 same ? STATUS_EXISTS : STATUS_OK);
 		*bits |= bit;
 		model->ttl_s[name][type] = ttl_s;
 	} else {

@@ -31,7 +31,8 @@ options_are_read_and_unknown_ones_passed_over(void **state)
 	struct edns edns;
 
 	(void)state;
-	assert_int_equal(parse("\0\2\0\4\0\0\1\0\0\3\0\0\0\13\0\0\0\14\0\1\0\0\23\0\0\377\377\0\2ab", 31, &edns), STATUS_OK);
+	assert_int_equal(parse("\0\2\0\4\0\0\1\0\0\3\0\0\0\13\0\0\0\14\0\1\0\0\23\0\0\377\377\0\2ab", 31, &edns),
+			 STATUS_OK);
 	assert_true(edns.nsid && edns.keepalive && edns.padding && edns.zoneversion);
 	assert_int_equal(parse("\0\3\0\1", 4, &edns), STATUS_MALFORMED);
 	assert_int_equal(parse("\0\3\0", 3, &edns), STATUS_MALFORMED);
@@ -63,7 +64,8 @@ a_reply_has_the_octets_of_rfc_6891(void **state)
 
 	(void)state;
 	ede_set(&ede, EDE_PROHIBITED, "%s", "deny");
-	struct edns_reply reply = {.udp_size = 1232, .rcode = 16, .dnssec_ok = true, .nsid = "ns", .ede = &ede, .keepalive_100ms = -1};
+	struct edns_reply reply = {
+		.udp_size = 1232, .rcode = 16, .dnssec_ok = true, .nsid = "ns", .ede = &ede, .keepalive_100ms = -1};
 	edns_write(&out, &reply);
 	assert_int_equal(writer_size(&out), sizeof expected - 1);
 	assert_int_equal(edns_reply_size(&reply), sizeof expected - 1);
@@ -79,7 +81,9 @@ an_ede_text_is_cut_where_room_is_short_and_then_left_out(void **state)
 	(void)state;
 	ede_set(&ede, EDE_OTHER, "caf\303\251");
 	struct edns_reply reply = {.udp_size = 1232, .ede = &ede, .keepalive_100ms = -1};
-	static const struct { size_t room, size; } cases[] = {{22, 22}, {21, 20}, {20, 20}, {17, 17}, {16, 11}, {11, 11}, {10, 0}};
+	static const struct {
+		size_t room, size;
+	} cases[] = {{22, 22}, {21, 20}, {20, 20}, {17, 17}, {16, 11}, {11, 11}, {10, 0}};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct writer out = writer_over(buffer, cases[i].room);
 		edns_write(&out, &reply);

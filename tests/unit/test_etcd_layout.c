@@ -12,7 +12,9 @@ one_text(const struct etcd_records *records, uint16_t type, char *text)
 
 	for (size_t at = 0; etcd_records_next(records, &at, &record);)
 		if (record.type == type) {
-			assert_int_equal(present_rdata(type, record.rdata, record.size, text, PRESENT_TEXT_SIZE, &length), STATUS_OK);
+			assert_int_equal(
+				present_rdata(type, record.rdata, record.size, text, PRESENT_TEXT_SIZE, &length),
+				STATUS_OK);
 			return text;
 		}
 	return "";
@@ -53,7 +55,8 @@ a_path_leads_back_to_its_name(void **state)
 static void
 helix_values_are_checked(void **state)
 {
-	static const struct { uint16_t type; const char *value, *text; } cases[] = {
+	static const struct { uint16_t type; const char *value, *text;
+	} cases[] = {
 		{TYPE_A, "123.123.123.123", "123.123.123.123"},
 		{TYPE_A, "[\"1.2.3.4\",\"1.2.3.5\"]", "1.2.3.4"},
 		{TYPE_A, "999.1.2.3", NULL},
@@ -61,10 +64,13 @@ helix_values_are_checked(void **state)
 		{TYPE_A, "[]", NULL},
 		{TYPE_CNAME, "www.example.com.", "www.example.com."},
 		{TYPE_CNAME, "[\"a.example.\",\"b.example.\"]", NULL},
-		{TYPE_SRV, "[{\"Priority\":10,\"Weight\":60,\"Port\":5060,\"Target\":\"foo.example.com.\"}]", "10 60 5060 foo.example.com."},
+		{TYPE_SRV, "[{\"Priority\":10,\"Weight\":60,\"Port\":5060,\"Target\":\"foo.example.com.\"}]",
+		 "10 60 5060 foo.example.com."},
 		{TYPE_SRV, "[{\"Priority\":65536,\"Weight\":60,\"Port\":5060,\"Target\":\"foo.example.com.\"}]", NULL},
 		{TYPE_SRV, "[{", NULL},
-		{TYPE_SOA, "{\"Ns\":\"ns.\",\"Mbox\":\"m.\",\"Serial\":4294967295,\"Refresh\":2,\"Retry\":3,\"Expire\":4,\"Minttl\":5}",
+		{TYPE_SOA,
+		 "{\"Ns\":\"ns.\",\"Mbox\":\"m.\",\"Serial\":4294967295,\"Refresh\":2,\"Retry\":3,\"Expire\":4,"
+		 "\"Minttl\":5}",
 		 "ns. m. 4294967295 2 3 4 5"},
 		{TYPE_MX, "[\"10 mail.example.com.\"]", "10 mail.example.com."},
 		{TYPE_TXT, "plain text", "\"plain text\""},
@@ -74,7 +80,8 @@ helix_values_are_checked(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct etcd_records records = {0};
-		enum status status = etcd_layout_helix_value(cases[i].type, cases[i].value, strlen(cases[i].value), 5, &records, reason);
+		enum status status = etcd_layout_helix_value(cases[i].type, cases[i].value, strlen(cases[i].value), 5,
+							     &records, reason);
 		assert_int_equal(status, cases[i].text ? STATUS_OK : STATUS_INVALID);
 		if (cases[i].text)
 			assert_string_equal(one_text(&records, cases[i].type, text), cases[i].text);
@@ -88,9 +95,15 @@ helix_values_are_checked(void **state)
 static void
 names_hold_all_rrsets_of_a_name(void **state)
 {
-	static const char value[] = "{\"A\":{\"ttl\":300,\"content\":[\"192.0.2.7\",\"192.0.2.8\"]},\"TXT\":{\"ttl\":60,\"content\":[\"\\\"x\\\"\"]}}";
-	static const char *const wrong[] = {"", "[]", "{\"A\":{}}", "{\"A\":{\"ttl\":300,\"content\":[]}}", "{\"ANY\":{\"ttl\":1,\"content\":[\"x\"]}}",
-	                                    "{\"A\":{\"ttl\":-1,\"content\":[\"192.0.2.7\"]}}", "{\"A\":{\"ttl\":1,\"content\":[7]}}"};
+	static const char value[] = "{\"A\":{\"ttl\":300,\"content\":[\"192.0.2.7\",\"192.0.2.8\"]},\"TXT\":{\"ttl\":"
+				    "60,\"content\":[\"\\\"x\\\"\"]}}";
+	static const char *const wrong[] = {"",
+					    "[]",
+					    "{\"A\":{}}",
+					    "{\"A\":{\"ttl\":300,\"content\":[]}}",
+					    "{\"ANY\":{\"ttl\":1,\"content\":[\"x\"]}}",
+					    "{\"A\":{\"ttl\":-1,\"content\":[\"192.0.2.7\"]}}",
+					    "{\"A\":{\"ttl\":1,\"content\":[7]}}"};
 	struct etcd_records records = {0};
 	char reason[ETCD_LAYOUT_REASON_SIZE];
 	struct rrset rrset;
@@ -118,9 +131,17 @@ names_hold_all_rrsets_of_a_name(void **state)
 static void
 a_service_is_read_as_coredns_reads_it(void **state)
 {
-	static const char value[] = "{\"host\":\"::ffff:10.0.0.1\",\"Port\":8080,\"weight\":10,\"ttl\":60,\"text\":\"x\",\"group\":\"g\",\"targetstrip\":1}";
-	static const char *const wrong[] = {"", "{}", "{\"host\":", "{\"host\":\"300.1.1.1\"}", "{\"host\":\"a.example\",\"port\":\"80\"}",
-	                                    "{\"host\":7}", "{\"host\":\"a..b\"}", "[]", "{\"host\":\"1.2.3.4\",\"port\":70000}"};
+	static const char value[] = "{\"host\":\"::ffff:10.0.0.1\",\"Port\":8080,\"weight\":10,\"ttl\":60,\"text\":"
+				    "\"x\",\"group\":\"g\",\"targetstrip\":1}";
+	static const char *const wrong[] = {"",
+					    "{}",
+					    "{\"host\":",
+					    "{\"host\":\"300.1.1.1\"}",
+					    "{\"host\":\"a.example\",\"port\":\"80\"}",
+					    "{\"host\":7}",
+					    "{\"host\":\"a..b\"}",
+					    "[]",
+					    "{\"host\":\"1.2.3.4\",\"port\":70000}"};
 	char reason[ETCD_LAYOUT_REASON_SIZE];
 	struct etcd_service service;
 
@@ -133,7 +154,8 @@ a_service_is_read_as_coredns_reads_it(void **state)
 	assert_string_equal(service.group, "g");
 	etcd_layout_free_service(&service);
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
-		assert_int_equal(etcd_layout_read_service(wrong[i], strlen(wrong[i]), &service, reason), STATUS_INVALID);
+		assert_int_equal(etcd_layout_read_service(wrong[i], strlen(wrong[i]), &service, reason),
+				 STATUS_INVALID);
 }
 
 static void
@@ -142,22 +164,28 @@ skydns_takes_what_it_has_a_place_for(void **state)
 	char *text, reason[ETCD_LAYOUT_REASON_SIZE];
 
 	(void)state;
-	assert_int_equal(etcd_layout_write_service(TYPE_A, 300, (const uint8_t *)"\12\0\0\1", 4, &text, reason), STATUS_OK);
+	assert_int_equal(etcd_layout_write_service(TYPE_A, 300, (const uint8_t *)"\12\0\0\1", 4, &text, reason),
+			 STATUS_OK);
 	assert_string_equal(text, "{\"host\":\"10.0.0.1\",\"ttl\":300}");
 	free(text);
-	assert_int_equal(etcd_layout_write_service(TYPE_MX, 60, (const uint8_t *)"\0\12\1a\0", 5, &text, reason), STATUS_OK);
+	assert_int_equal(etcd_layout_write_service(TYPE_MX, 60, (const uint8_t *)"\0\12\1a\0", 5, &text, reason),
+			 STATUS_OK);
 	assert_string_equal(text, "{\"host\":\"a\",\"mail\":true,\"priority\":10,\"ttl\":60}");
 	free(text);
-	assert_int_equal(etcd_layout_write_service(TYPE_CAA, 60, (const uint8_t *)"\0\1xy", 4, &text, reason), STATUS_UNSUPPORTED);
+	assert_int_equal(etcd_layout_write_service(TYPE_CAA, 60, (const uint8_t *)"\0\1xy", 4, &text, reason),
+			 STATUS_UNSUPPORTED);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_helix_key_is_a_reversed_name_and_a_type), cmocka_unit_test(a_path_leads_back_to_its_name),
-		cmocka_unit_test(helix_values_are_checked), cmocka_unit_test(names_hold_all_rrsets_of_a_name),
-		cmocka_unit_test(a_service_is_read_as_coredns_reads_it), cmocka_unit_test(skydns_takes_what_it_has_a_place_for),
+		cmocka_unit_test(a_helix_key_is_a_reversed_name_and_a_type),
+		cmocka_unit_test(a_path_leads_back_to_its_name),
+		cmocka_unit_test(helix_values_are_checked),
+		cmocka_unit_test(names_hold_all_rrsets_of_a_name),
+		cmocka_unit_test(a_service_is_read_as_coredns_reads_it),
+		cmocka_unit_test(skydns_takes_what_it_has_a_place_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

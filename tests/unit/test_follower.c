@@ -21,7 +21,8 @@ static _Atomic int last_fate, last_status;
 #define FIRST "ADD @ SOA 60 ns1 hostmaster 5 3600 600 86400 60\nADD @ NS 60 ns1"
 
 static void
-on_judged(void *context, struct zone *of, const struct change *change, uint64_t tag, enum replay_fate fate, uint64_t version)
+on_judged(void *context, struct zone *of, const struct change *change, uint64_t tag, enum replay_fate fate,
+	  uint64_t version)
 {
 	(void)context, (void)of, (void)change, (void)tag, (void)version;
 	last_fate = (int)fate;
@@ -57,7 +58,11 @@ reaches(_Atomic unsigned *counter, unsigned wanted)
 static int
 setup(void **state)
 {
-	const struct follower_hooks hooks = {.judged = on_judged, .failed = on_failed, .published = on_published, .absent = on_absent, .tick = on_tick};
+	const struct follower_hooks hooks = {.judged = on_judged,
+					     .failed = on_failed,
+					     .published = on_published,
+					     .absent = on_absent,
+					     .tick = on_tick};
 
 	(void)state;
 	judged = failed = published = ticks = absent = 0;

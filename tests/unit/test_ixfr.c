@@ -82,7 +82,8 @@ edit(struct draft *draft, const uint8_t *apex, char *line)
 	name_lower(name, name);
 	assert_int_equal(rrtype_from_text(type_text, &type), STATUS_OK);
 	const char *content = line + 1 + at;
-	assert_int_equal(present_parse(type, content, strlen(content), apex, rdata, sizeof rdata, &size, reason), STATUS_OK);
+	assert_int_equal(present_parse(type, content, strlen(content), apex, rdata, sizeof rdata, &size, reason),
+			 STATUS_OK);
 	assert_int_equal(draft_delete(draft, name, type, rdata, size), STATUS_OK);
 }
 
@@ -179,7 +180,8 @@ expect(struct fixture *fixture, const char *name, uint32_t serial, const char *e
 
 #define JAIN "@ 604800 SOA ns.jain.ad.jp. mohta.jain.ad.jp. 1 600 600 3600000 604800\n@ 60 NS ns.jain.ad.jp.\n" \
 	"ns 60 A 133.69.136.1\nnezu 60 A 133.69.136.5\n"
-#define JAIN_SOA(serial) "A jain.ad.jp. 604800 SOA ns.jain.ad.jp. mohta.jain.ad.jp. " #serial " 600 600 3600000 604800\n"
+#define JAIN_SOA(serial) \
+	"A jain.ad.jp. 604800 SOA ns.jain.ad.jp. mohta.jain.ad.jp. " #serial " 600 600 3600000 604800\n"
 
 static struct fixture
 start_jain(void)
@@ -283,7 +285,8 @@ with_soas(const char *format)
 static void
 a_ttl_changes_with_every_record_of_the_rrset(void **state)
 {
-	struct fixture fixture = start(com, "@ 60 SOA ns hm 7 3600 900 604800 300\n@ 60 NS ns\nw 60 A 10.0.0.1\nw 60 A 10.0.0.2\n");
+	struct fixture fixture =
+		start(com, "@ 60 SOA ns hm 7 3600 900 604800 300\n@ 60 NS ns\nw 60 A 10.0.0.1\nw 60 A 10.0.0.2\n");
 
 	(void)state;
 	change(&fixture, 8, "w 90 A 10.0.0.3\n");
@@ -297,7 +300,8 @@ a_ttl_changes_with_every_record_of_the_rrset(void **state)
 static void
 a_cname_takes_the_place_of_data(void **state)
 {
-	struct fixture fixture = start(com, "@ 60 SOA ns hm 7 3600 900 604800 300\n@ 60 NS ns\nw 60 A 10.0.0.1\nw 60 TXT \"a\"\n");
+	struct fixture fixture =
+		start(com, "@ 60 SOA ns hm 7 3600 900 604800 300\n@ 60 NS ns\nw 60 A 10.0.0.1\nw 60 TXT \"a\"\n");
 
 	(void)state;
 	change(&fixture, 8, "-w A 10.0.0.1\n-w TXT \"a\"\nw 60 CNAME ns\n");
@@ -310,7 +314,8 @@ a_cname_takes_the_place_of_data(void **state)
 static void
 the_spelling_of_a_name_in_rdata_is_a_difference(void **state)
 {
-	struct fixture fixture = start(com, "@ 60 SOA ns hm 7 3600 900 604800 300\n@ 60 NS ns\nw 60 MX 1 mail\nw 60 MX 2 mail\n");
+	struct fixture fixture =
+		start(com, "@ 60 SOA ns hm 7 3600 900 604800 300\n@ 60 NS ns\nw 60 MX 1 mail\nw 60 MX 2 mail\n");
 
 	(void)state;
 	change(&fixture, 8, "-w MX 1 mail\nw 60 MX 1 Mail\n");
@@ -409,7 +414,8 @@ static void
 random_zone(char *text, unsigned serial)
 {
 	static const char *const kinds[] = {"A 10.0.0.%u", "MX %u mail", "TXT \"%u\"", "AAAA 2001:db8::%u"};
-	size_t used = (size_t)sprintf(text, "@ %u SOA ns hm %u 3600 900 604800 300\n@ 60 NS ns\n", 60 + (unsigned)rand() % 2, serial);
+	size_t used = (size_t)sprintf(text, "@ %u SOA ns hm %u 3600 900 604800 300\n@ 60 NS ns\n",
+				      60 + (unsigned)rand() % 2, serial);
 
 	for (unsigned name = 0; name < 8; name++) {
 		if (rand() % 4 == 0) {
@@ -472,7 +478,8 @@ static void
 a_sequence_over_the_limit_is_not_made(void **state)
 {
 	struct zone_version *from = zone_text_load(com, "@ 60 SOA ns hm 7 3600 900 604800 300\n@ 60 NS ns\n");
-	struct zone_version *to = zone_text_load(com, "@ 60 SOA ns hm 8 3600 900 604800 300\n@ 60 NS ns\nw 60 TXT \"0123456789\"\n");
+	struct zone_version *to =
+		zone_text_load(com, "@ 60 SOA ns hm 8 3600 900 604800 300\n@ 60 NS ns\nw 60 TXT \"0123456789\"\n");
 	struct sequence *sequence;
 
 	(void)state;

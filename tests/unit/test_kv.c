@@ -47,7 +47,9 @@ put_text(const char *key, const char *value)
 {
 	struct kv_txn *txn;
 	assert_int_equal(kv_begin_write(kv, &txn), STATUS_OK);
-	assert_int_equal(kv_put(txn, KV_LOG, (struct kv_bytes){key, strlen(key)}, (struct kv_bytes){value, strlen(value)}), STATUS_OK);
+	assert_int_equal(
+		kv_put(txn, KV_LOG, (struct kv_bytes){key, strlen(key)}, (struct kv_bytes){value, strlen(value)}),
+		STATUS_OK);
 	assert_int_equal(kv_commit(txn), STATUS_OK);
 }
 
@@ -149,9 +151,12 @@ rows_are_deleted_by_prefix_in_steps(void **state)
 	assert_int_equal(kv_begin_write(kv, &txn), STATUS_OK);
 	for (unsigned i = 0; i < 3000; i++) {
 		snprintf(key, sizeof key, "k%05u", i);
-		assert_int_equal(kv_put_last(txn, KV_CONTENT, (struct kv_bytes){key, 6}, BYTES("some value of some octets")), STATUS_OK);
+		assert_int_equal(
+			kv_put_last(txn, KV_CONTENT, (struct kv_bytes){key, 6}, BYTES("some value of some octets")),
+			STATUS_OK);
 	}
-	assert_int_equal(kv_put_last(txn, KV_CONTENT, BYTES("a"), BYTES("1")), STATUS_OK); /* not the last: still right */
+	/* not the last: still right */
+	assert_int_equal(kv_put_last(txn, KV_CONTENT, BYTES("a"), BYTES("1")), STATUS_OK);
 	assert_int_equal(kv_put_last(txn, KV_CONTENT, BYTES("z"), BYTES("1")), STATUS_OK);
 	assert_int_equal(kv_delete_prefix(txn, KV_CONTENT, BYTES("k"), 1000, &deleted), STATUS_OK);
 	assert_int_equal(deleted, 1000);

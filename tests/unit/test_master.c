@@ -89,7 +89,8 @@ static void
 ttl_and_class_come_in_either_order_with_units(void **state)
 {
 	(void)state;
-	gives(HEAD "a 300 IN A 192.0.2.1\nb IN 1h30m A 192.0.2.2\nc 2w A 192.0.2.3\nd in a 192.0.2.4\ne CLASS1 TYPE1 192.0.2.5\n",
+	gives(HEAD "a 300 IN A 192.0.2.1\nb IN 1h30m A 192.0.2.2\nc 2w A 192.0.2.3\nd in a 192.0.2.4\ne CLASS1 TYPE1 "
+		   "192.0.2.5\n",
 	      SOA_60 NS_60
 	      "a.example. 300 IN A 192.0.2.1\nb.example. 5400 IN A 192.0.2.2\nc.example. 1209600 IN A 192.0.2.3\n"
 	      "d.example. 60 IN A 192.0.2.4\ne.example. 60 IN A 192.0.2.5\n");
@@ -110,9 +111,10 @@ static void
 origin_moves_relative_names(void **state)
 {
 	(void)state;
-	gives(HEAD "$ORIGIN sub\nx CNAME y\n@ TXT \"at ; (\"\n$ORIGIN example.\nz A 192.0.2.1\n\t( A\n ) 192.0.2.2 ; two\n",
+	gives(HEAD
+	      "$ORIGIN sub\nx CNAME y\n@ TXT \"at ; (\"\n$ORIGIN example.\nz A 192.0.2.1\n\t( A\n ) 192.0.2.2 ; two\n",
 	      SOA_60 NS_60 "sub.example. 60 IN TXT \"at ; (\"\nx.sub.example. 60 IN CNAME y.sub.example.\n"
-	      "z.example. 60 IN A 192.0.2.1\nz.example. 60 IN A 192.0.2.2\n");
+			   "z.example. 60 IN A 192.0.2.1\nz.example. 60 IN A 192.0.2.2\n");
 }
 
 static void
@@ -120,7 +122,8 @@ escapes_and_wildcards_in_owners_are_kept(void **state)
 {
 	(void)state;
 	gives(HEAD "a\\.b A 192.0.2.1\n*.w A 192.0.2.2\nsp\\ ace A 192.0.2.3\n\\065 A 192.0.2.4\nend\\\\ A 192.0.2.5\n",
-	      SOA_60 NS_60 "a.example. 60 IN A 192.0.2.4\na\\.b.example. 60 IN A 192.0.2.1\nend\\\\.example. 60 IN A 192.0.2.5\n"
+	      SOA_60 NS_60
+	      "a.example. 60 IN A 192.0.2.4\na\\.b.example. 60 IN A 192.0.2.1\nend\\\\.example. 60 IN A 192.0.2.5\n"
 	      "sp\\032ace.example. 60 IN A 192.0.2.3\n*.w.example. 60 IN A 192.0.2.2\n");
 }
 
@@ -131,7 +134,8 @@ duplicates_are_one_and_the_first_ttl_of_an_rrset_is_taken(void **state)
 
 	(void)state;
 	log_to(null);
-	gives(HEAD "a 7 A 192.0.2.2\na 8 A 192.0.2.1\na A 192.0.2.2\n", SOA_60 NS_60 "a.example. 7 IN A 192.0.2.1\na.example. 7 IN A 192.0.2.2\n");
+	gives(HEAD "a 7 A 192.0.2.2\na 8 A 192.0.2.1\na A 192.0.2.2\n",
+	      SOA_60 NS_60 "a.example. 7 IN A 192.0.2.1\na.example. 7 IN A 192.0.2.2\n");
 	log_to(2);
 	close(null);
 }
@@ -153,7 +157,8 @@ an_error_names_its_line(void **state)
 	refused(HEAD "x (\nTXT\nabc\n", "zone:4: ( without )");
 	refused(HEAD "x (\nTXT (\nabc\n", "zone:5: ( inside parentheses");
 	refused(HEAD "x TXT abc )\n", "zone:4: ) without (");
-	refused(HEAD "$GENERATE 1-9 a$ A 192.0.2.$\n", "zone:4: $GENERATE is BIND's own and is not taken: write the records out");
+	refused(HEAD "$GENERATE 1-9 a$ A 192.0.2.$\n",
+		"zone:4: $GENERATE is BIND's own and is not taken: write the records out");
 	refused(HEAD "$BOGUS\n", "zone:4: $BOGUS is no directive");
 	refused(HEAD "$INCLUDE /etc/passwd\n", "zone:4: $INCLUDE is taken from files only");
 	refused(HEAD "a A 192.0.2.1\na CNAME b\n", "zone:5: CNAME and other data at a.example.");
@@ -215,7 +220,10 @@ included_files_are_read_beside_the_one_that_names_them(void **state)
 	rmdir(folder);
 }
 
-/* Some megabytes of what is awkward at the borders of pieces: the result is to be that of one small piece after the other. */
+/*
+ * Some megabytes of what is awkward at the borders of pieces: the result is to be that of one small piece after the
+ * other.
+ */
 static char *
 large_text(bool directives, size_t *size)
 {
@@ -257,8 +265,9 @@ a_large_file_gives_the_same_however_it_is_divided(void **state)
 		assert_int_equal(lines, 2 + 80000 + 40000 + 40000);
 		assert_non_null(strstr(dump, directives ? "\nn119999.o109999.example. 99 IN AAAA 2001:db8::d4bf\n"
 		                                        : "\nn119999.example. 99 IN AAAA 2001:db8::d4bf\n"));
-		assert_non_null(strstr(dump, directives ? "\nn119998.o109999.example. 109999 IN TXT \"a ; ( b\" \"second\" \"third\"\n"
-		                                        : "\nn119998.example. 60 IN TXT \"a ; ( b\" \"second\" \"third\"\n"));
+		assert_non_null(strstr(
+			dump, directives ? "\nn119998.o109999.example. 109999 IN TXT \"a ; ( b\" \"second\" \"third\"\n"
+					 : "\nn119998.example. 60 IN TXT \"a ; ( b\" \"second\" \"third\"\n"));
 		free(again);
 		free(dump);
 		/* An error near the end is found with its line. */
@@ -281,9 +290,12 @@ one_record_is_a_line(void **state)
 	char out[200];
 
 	(void)state;
-	assert_int_equal(master_record((const uint8_t *)"\1a\1b", TYPE_A, 5, (const uint8_t *)"\300\0\2\1", 4, out, sizeof out), STATUS_OK);
+	assert_int_equal(
+		master_record((const uint8_t *)"\1a\1b", TYPE_A, 5, (const uint8_t *)"\300\0\2\1", 4, out, sizeof out),
+		STATUS_OK);
 	assert_string_equal(out, "a.b. 5 IN A 192.0.2.1");
-	assert_int_equal(master_record((const uint8_t *)"\1a\1b", TYPE_A, 5, (const uint8_t *)"\300\0\2\1", 4, out, 20), STATUS_LIMIT);
+	assert_int_equal(master_record((const uint8_t *)"\1a\1b", TYPE_A, 5, (const uint8_t *)"\300\0\2\1", 4, out, 20),
+			 STATUS_LIMIT);
 }
 
 int

@@ -9,7 +9,8 @@ network_text(const char *address, unsigned ipv4_bits, unsigned ipv6_bits)
 {
 	static char text[INET6_ADDRSTRLEN];
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(53)};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(53), .sin6_flowinfo = 7, .sin6_scope_id = 9};
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6, .sin6_port = htons(53), .sin6_flowinfo = 7, .sin6_scope_id = 9};
 	uint8_t network[NETWORK_SIZE];
 
 	if (inet_pton(AF_INET, address, &in.sin_addr) == 1) {

@@ -6,7 +6,11 @@ static const uint8_t name[] = {3, 'w', 'w', 'w'};
 static struct node *
 with(struct node *old, uint16_t type, uint16_t count, const char *packed, size_t size)
 {
-	struct rrset rrset = {.type = type, .count = count, .ttl_s = type, .packed = (const uint8_t *)packed, .packed_size = (uint32_t)size};
+	struct rrset rrset = {.type = type,
+			      .count = count,
+			      .ttl_s = type,
+			      .packed = (const uint8_t *)packed,
+			      .packed_size = (uint32_t)size};
 	struct node *node = node_with(old, name, sizeof name, &rrset);
 
 	assert_non_null(node);

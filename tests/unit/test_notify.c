@@ -53,7 +53,8 @@ start_with(struct fixture *fixture, size_t targets, bool is_signed, const struct
 
 	memset(fixture, 0, sizeof *fixture);
 	fixture->keys = keyring_new();
-	assert_int_equal(keyring_add(fixture->keys, "xfr.", "hmac-sha256", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", reason),
+	assert_int_equal(keyring_add(fixture->keys, "xfr.", "hmac-sha256",
+				     "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", reason),
 			 STATUS_OK);
 	fixture->notify = notify_new(fixture->keys, settings);
 	fixture->zone = table_zone_new(com);
@@ -289,7 +290,8 @@ news_do_not_wait_for_that(void **state)
 static struct sockaddr_storage
 loopback(unsigned last)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + last)};
+	struct sockaddr_in in = {
+		.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + last)};
 	struct sockaddr_storage address = {0};
 
 	memcpy(&address, &in, sizeof in);

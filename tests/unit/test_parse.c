@@ -258,7 +258,8 @@ update_with(unsigned section, unsigned type, unsigned class_, const char *rdata,
 {
 	struct message msg;
 
-	begin(OPCODE_UPDATE << 11, 1, section == SECTION_PREREQUISITE, section == SECTION_UPDATE, section == SECTION_ADDITIONAL);
+	begin(OPCODE_UPDATE << 11, 1, section == SECTION_PREREQUISITE, section == SECTION_UPDATE,
+	      section == SECTION_ADDITIONAL);
 	QUESTION("\7example", TYPE_SOA);
 	record(type, class_, rdata, size);
 	return parse(&msg);
@@ -285,7 +286,8 @@ update_sections_take_no_meta_types_as_data(void **state)
 	assert_int_equal(update_with(SECTION_UPDATE, TYPE_A, CLASS_IN, "", 0), PARSE_FORMERR);
 	assert_int_equal(update_with(SECTION_PREREQUISITE, TYPE_ANY, CLASS_ANY, "", 0), PARSE_OK);  /* 2.4.4 */
 	assert_int_equal(update_with(SECTION_PREREQUISITE, TYPE_ANY, CLASS_NONE, "", 0), PARSE_OK); /* 2.4.5 */
-	assert_int_equal(update_with(SECTION_PREREQUISITE, TYPE_A, CLASS_NONE, "x", 1), PARSE_OK);  /* left to update/ */
+	/* left to update/ */
+	assert_int_equal(update_with(SECTION_PREREQUISITE, TYPE_A, CLASS_NONE, "x", 1), PARSE_OK);
 	assert_int_equal(update_with(SECTION_PREREQUISITE, TYPE_A, CLASS_IN, "\1\2\3", 3), PARSE_FORMERR);
 	assert_int_equal(update_with(SECTION_ADDITIONAL, TYPE_A, CLASS_IN, "\1\2\3", 3), PARSE_FORMERR);
 }

@@ -39,7 +39,8 @@ asker_set(struct asker *asker, const char *key, const char *address, bool tcp)
 		asker->address.v4.sin_family = AF_INET;
 		assert_int_equal(inet_pton(AF_INET, address, &asker->address.v4.sin_addr), 1);
 	}
-	asker->who = (struct policy_requestor){.key_name = key ? name(key, asker->key) : NULL, .address = &asker->address.any, .tcp = tcp};
+	asker->who = (struct policy_requestor){
+		.key_name = key ? name(key, asker->key) : NULL, .address = &asker->address.any, .tcp = tcp};
 	return &asker->who;
 }
 
@@ -74,7 +75,8 @@ allows(const struct policy *policy, const char *key, const char *owner, uint16_t
 }
 
 static bool
-allows_address(const struct policy *policy, const char *key, const char *address, bool tcp, const char *owner, uint16_t type)
+allows_address(const struct policy *policy, const char *key, const char *address, bool tcp, const char *owner,
+	       uint16_t type)
 {
 	struct asker asker;
 	uint8_t wire[NAME_MAX_SIZE];
@@ -85,7 +87,8 @@ allows_address(const struct policy *policy, const char *key, const char *address
 static void
 name_matches_exactly_that_name(void **state)
 {
-	struct policy *policy = policy_of("example.test.", RULES("grant acme. name _acme-challenge.WWW.example.test. TXT"));
+	struct policy *policy =
+		policy_of("example.test.", RULES("grant acme. name _acme-challenge.WWW.example.test. TXT"));
 
 	(void)state;
 	assert_true(allows(policy, "acme.", "_acme-challenge.www.example.test.", TYPE_TXT));
@@ -188,7 +191,8 @@ tcp_self_matches_the_reverse_name_of_the_address_on_tcp_unsigned_too(void **stat
 	assert_false(allows_address(narrow, NULL, "192.0.3.254", true, "254.3.0.192.in-addr.arpa.", TYPE_PTR));
 	/* RFC 3596 2.5's own example. */
 	assert_true(allows_address(six, NULL, "4321:0:1:2:3:4:567:89ab", true,
-	                           "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.IP6.ARPA.", TYPE_PTR));
+				   "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.IP6.ARPA.",
+				   TYPE_PTR));
 	policy_free(policy);
 	policy_free(narrow);
 	policy_free(six);
@@ -201,9 +205,11 @@ n6to4_self_matches_the_prefix_of_the_address(void **state)
 	struct policy *policy = policy_of("ip6.arpa.", RULES("grant * 6to4-self . NS(10) DNAME"));
 
 	(void)state;
-	assert_true(allows_address(policy, NULL, "2001:db8:ed0c::7", true, "C.0.D.E.8.B.D.0.1.0.0.2.ip6.arpa.", TYPE_NS));
+	assert_true(
+		allows_address(policy, NULL, "2001:db8:ed0c::7", true, "C.0.D.E.8.B.D.0.1.0.0.2.ip6.arpa.", TYPE_NS));
 	assert_true(allows_address(policy, NULL, "192.0.2.1", true, "1.0.2.0.0.0.0.c.2.0.0.2.ip6.arpa.", TYPE_DNAME));
-	assert_true(allows_address(policy, NULL, "2002:c000:201:5::1", true, "1.0.2.0.0.0.0.c.2.0.0.2.ip6.arpa.", TYPE_DNAME));
+	assert_true(allows_address(policy, NULL, "2002:c000:201:5::1", true, "1.0.2.0.0.0.0.c.2.0.0.2.ip6.arpa.",
+				   TYPE_DNAME));
 	assert_false(allows_address(policy, NULL, "192.0.2.1", false, "1.0.2.0.0.0.0.c.2.0.0.2.ip6.arpa.", TYPE_DNAME));
 	assert_false(allows_address(policy, NULL, "192.0.2.2", true, "1.0.2.0.0.0.0.c.2.0.0.2.ip6.arpa.", TYPE_DNAME));
 	assert_false(allows_address(policy, NULL, "192.0.2.1", true, "1.0.2.0.0.0.0.c.2.0.0.2.ip6.arpa.", TYPE_PTR));
@@ -213,8 +219,9 @@ n6to4_self_matches_the_prefix_of_the_address(void **state)
 static void
 the_first_match_decides_and_no_match_refuses(void **state)
 {
-	struct policy *policy = policy_of("example.test.", RULES("grant dhcp. zonesub A AAAA", "grant acme. name w.example.test. TXT",
-	                                  "deny * zonesub NS", "grant dhcp. zonesub ANY"));
+	struct policy *policy =
+		policy_of("example.test.", RULES("grant dhcp. zonesub A AAAA", "grant acme. name w.example.test. TXT",
+						 "deny * zonesub NS", "grant dhcp. zonesub ANY"));
 	struct policy_verdict verdict;
 
 	(void)state;
@@ -240,10 +247,12 @@ without_types_all_but_five_match_and_any_matches_all_but_three(void **state)
 {
 	struct policy *none = policy_of("example.test.", RULES("grant k zonesub"));
 	struct policy *any = policy_of("example.test.", RULES("grant k zonesub any"));
-	static const struct { uint16_t type; bool none, any; } types[] = {
-		{TYPE_A, true, true}, {TYPE_TXT, true, true}, {65280, true, true}, {TYPE_DNSKEY, true, true}, {TYPE_DS, true, true},
-		{TYPE_CNAME, true, true}, {TYPE_NSEC3PARAM, true, true}, {TYPE_NS, false, true}, {TYPE_SOA, false, true},
-		{TYPE_RRSIG, false, false}, {TYPE_NSEC, false, false}, {TYPE_NSEC3, false, false},
+	static const struct { uint16_t type; bool none, any;
+	} types[] = {
+		{TYPE_A, true, true},          {TYPE_TXT, true, true},    {65280, true, true},
+		{TYPE_DNSKEY, true, true},     {TYPE_DS, true, true},     {TYPE_CNAME, true, true},
+		{TYPE_NSEC3PARAM, true, true}, {TYPE_NS, false, true},    {TYPE_SOA, false, true},
+		{TYPE_RRSIG, false, false},    {TYPE_NSEC, false, false}, {TYPE_NSEC3, false, false},
 	};
 
 	(void)state;
@@ -297,19 +306,25 @@ from_wants_one_of_its_addresses_and_still_a_key(void **state)
 {
 	struct policy *policy = policy_of("example.test.", RULES("deny * zonesub TXT from 192.0.2.128/25",
 	                                  "grant dhcp. zonesub ANY from 192.0.2.0/24 2001:db8::/32 198.51.100.7"));
-	static const struct { const char *key, *address; uint16_t type; bool allowed; } asks[] = {
-		{"dhcp.", "192.0.2.0", TYPE_A, true}, {"dhcp.", "192.0.2.255", TYPE_A, true}, {"dhcp.", "192.0.3.0", TYPE_A, false},
-		{"dhcp.", "2001:db8:ffff::1", TYPE_A, true}, {"dhcp.", "2001:db9::", TYPE_A, false},
-		{"dhcp.", "198.51.100.7", TYPE_A, true}, {"dhcp.", "198.51.100.8", TYPE_A, false},
-		{"dhcp.", "::ffff:192.0.2.9", TYPE_A, true}, {"dhcp.", "::192.0.2.9", TYPE_A, false},
-		{"dhcp.", "192.0.2.127", TYPE_TXT, true}, {"dhcp.", "192.0.2.128", TYPE_TXT, false},
-		{NULL, "192.0.2.1", TYPE_A, false}, {"other.", "192.0.2.1", TYPE_A, false},
+	static const struct { const char *key, *address; uint16_t type; bool allowed;
+	} asks[] = {
+		{"dhcp.", "192.0.2.0", TYPE_A, true},      {"dhcp.", "192.0.2.255", TYPE_A, true},
+		{"dhcp.", "192.0.3.0", TYPE_A, false},     {"dhcp.", "2001:db8:ffff::1", TYPE_A, true},
+		{"dhcp.", "2001:db9::", TYPE_A, false},    {"dhcp.", "198.51.100.7", TYPE_A, true},
+		{"dhcp.", "198.51.100.8", TYPE_A, false},  {"dhcp.", "::ffff:192.0.2.9", TYPE_A, true},
+		{"dhcp.", "::192.0.2.9", TYPE_A, false},   {"dhcp.", "192.0.2.127", TYPE_TXT, true},
+		{"dhcp.", "192.0.2.128", TYPE_TXT, false}, {NULL, "192.0.2.1", TYPE_A, false},
+		{"other.", "192.0.2.1", TYPE_A, false},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(asks); i++) {
-		assert_int_equal(allows_address(policy, asks[i].key, asks[i].address, false, "a.example.test.", asks[i].type), asks[i].allowed);
-		assert_int_equal(allows_address(policy, asks[i].key, asks[i].address, true, "a.example.test.", asks[i].type), asks[i].allowed);
+		assert_int_equal(
+			allows_address(policy, asks[i].key, asks[i].address, false, "a.example.test.", asks[i].type),
+			asks[i].allowed);
+		assert_int_equal(
+			allows_address(policy, asks[i].key, asks[i].address, true, "a.example.test.", asks[i].type),
+			asks[i].allowed);
 	}
 	policy_free(policy);
 }
@@ -317,7 +332,9 @@ from_wants_one_of_its_addresses_and_still_a_key(void **state)
 static void
 spaces_case_quotes_and_a_final_semicolon_are_taken(void **state)
 {
-	struct policy *policy = policy_of("example.test.", RULES("  GRANT \t\"k\"  SubDomain \"example.test\" a AAAA type65280 FROM 192.0.2.1 ; "));
+	struct policy *policy =
+		policy_of("example.test.",
+			  RULES("  GRANT \t\"k\"  SubDomain \"example.test\" a AAAA type65280 FROM 192.0.2.1 ; "));
 
 	(void)state;
 	assert_true(allows(policy, "k.", "a.example.test.", TYPE_A));
@@ -329,14 +346,16 @@ spaces_case_quotes_and_a_final_semicolon_are_taken(void **state)
 static void
 a_mistake_is_told_with_the_word_that_is_wrong(void **state)
 {
-	static const struct { const char *rule, *reason; } bad[] = {
+	static const struct { const char *rule, *reason;
+	} bad[] = {
 		{"", "a rule begins with grant or deny, not with ''"},
 		{"allow k zonesub", "a rule begins with grant or deny, not with 'allow'"},
 		{"grant", "the name of a key, or '*', is missing after 'grant'"},
 		{"grant a..b zonesub", "'a..b' is not the name of a key"},
 		{"grant k", "the type of the rule is missing: name, subdomain, zonesub"},
-		{"grant k zonsub", "'zonsub' is not a type of rule that is supported: there are name, subdomain, zonesub, wildcard, self, "
-		                   "selfsub, selfwild, tcp-self and 6to4-self"},
+		{"grant k zonsub", "'zonsub' is not a type of rule that is supported: there are name, subdomain, "
+				   "zonesub, wildcard, self, "
+				   "selfsub, selfwild, tcp-self and 6to4-self"},
 		{"grant EXAMPLE.COM ms-self . A", "'ms-self' needs GSS-TSIG, which is not supported: there are name,"},
 		{"grant EXAMPLE.COM krb5-subdomain . A", "'krb5-subdomain' needs GSS-TSIG"},
 		{"grant local:/x external *", "'external' is not a type of rule that is supported"},
@@ -346,11 +365,14 @@ a_mistake_is_told_with_the_word_that_is_wrong(void **state)
 		{"grant k name a..b", "'a..b' is not a name"},
 		{"grant k name TXT", "'TXT' is a type: a rule of type name needs a name before it"},
 		{"grant k subdomain A AAAA", "'A' is a type: a rule of type subdomain needs a name before it"},
-		{"grant k name a.example. A", "'a.example.' is not in the zone example.test.: the rule could never match"},
+		{"grant k name a.example. A",
+		 "'a.example.' is not in the zone example.test.: the rule could never match"},
 		{"grant k name test. A", "'test.' is not in the zone example.test.: the rule could never match"},
-		{"grant k subdomain other.test. A", "'other.test.' is not in the zone example.test.: the rule could never match"},
+		{"grant k subdomain other.test. A",
+		 "'other.test.' is not in the zone example.test.: the rule could never match"},
 		{"grant k wildcard a.example.test. A", "'a.example.test.' is not a wildcard"},
-		{"grant k self a.example.test. A", "'a.example.test.': the name of a rule of type self is '.' or that of its key"},
+		{"grant k self a.example.test. A",
+		 "'a.example.test.': the name of a rule of type self is '.' or that of its key"},
 		{"grant * tcp-self * PTR", "'*': the name of a rule of type tcp-self is '.'"},
 		{"grant k zonesub AA", "'AA' is not a type"},
 		{"grant k zonesub example.test. A", "'example.test.' is not a type"},
@@ -362,13 +384,15 @@ a_mistake_is_told_with_the_word_that_is_wrong(void **state)
 		{"grant k zonesub PTR(1)x", "'PTR(1)x': a limit is a number"},
 		{"grant k zonesub PTR(0)", "'PTR(0)': a limit is from 1 to 65535"},
 		{"grant k zonesub PTR(65536)", "'PTR(65536)': a limit is from 1 to 65535"},
-		{"grant k zonesub PTR(99999999999999999999)", "'PTR(99999999999999999999)': a limit is from 1 to 65535"},
+		{"grant k zonesub PTR(99999999999999999999)",
+		 "'PTR(99999999999999999999)': a limit is from 1 to 65535"},
 		{"grant k zonesub A from", "an address is missing after 'from'"},
 		{"grant k zonesub A from 192.0.2", "'192.0.2' is not an address"},
 		{"grant k zonesub A from 192.0.2.0/24 any", "'any' is not an address"},
 		{"grant k zonesub A from 192.0.2.1/24", "'192.0.2.1/24' has bits set after the length of its prefix"},
 		{"grant k zonesub A from 192.0.2.0/33", "'192.0.2.0/33' needs a length from 0 to 32 after its '/'"},
-		{"grant k zonesub A from 2001:db8::/129", "'2001:db8::/129' needs a length from 0 to 128 after its '/'"},
+		{"grant k zonesub A from 2001:db8::/129",
+		 "'2001:db8::/129' needs a length from 0 to 128 after its '/'"},
 		{"grant k zonesub A from 192.0.2.0/", "'192.0.2.0/' needs a length"},
 		{"grant k zonesub A from 192.0.2.0/+8", "'192.0.2.0/+8' needs a length"},
 		{"grant k zonesub A from 192.0.2.0/0024", "'192.0.2.0/0024' needs a length"},
@@ -390,7 +414,8 @@ a_mistake_is_told_with_the_word_that_is_wrong(void **state)
 static void
 any_type_asks_whether_some_type_is_allowed_at_the_name(void **state)
 {
-	struct policy *txt = policy_of("example.test.", RULES("deny k name a.example.test. ANY", "grant k zonesub TXT"));
+	struct policy *txt =
+		policy_of("example.test.", RULES("deny k name a.example.test. ANY", "grant k zonesub TXT"));
 	struct policy *denied = policy_of("example.test.", RULES("deny k zonesub TXT", "grant k zonesub TXT"));
 	struct policy *ns = policy_of("example.test.", RULES("deny k zonesub", "grant k zonesub ANY"));
 
@@ -425,7 +450,8 @@ could_allow_says_whether_a_sender_may_do_anything_at_all(void **state)
 	assert_false(could("example.test.", RULES("deny k zonesub ANY"), "k.", NULL, false));
 	assert_false(could("example.test.", RULES("deny k zonesub ANY", "grant * zonesub"), "k.", NULL, false));
 	assert_true(could("example.test.", RULES("deny k zonesub TXT", "grant * zonesub"), "k.", NULL, false));
-	assert_true(could("example.test.", RULES("deny k name example.test. ANY", "grant k subdomain . A"), "k.", NULL, false));
+	assert_true(could("example.test.", RULES("deny k name example.test. ANY", "grant k subdomain . A"), "k.", NULL,
+			  false));
 	assert_true(could("example.test.", RULES("grant k wildcard *.example.test. A"), "k.", NULL, false));
 	assert_true(could("example.test.", RULES("grant * self ."), "h.example.test.", NULL, false));
 	assert_false(could("example.test.", RULES("grant * self ."), "h.example.", NULL, false));
@@ -478,8 +504,9 @@ cert_wants_a_name_of_the_certificate_and_a_key_is_none(void **state)
 static void
 the_keys_that_rules_name_are_listed(void **state)
 {
-	struct policy *policy = policy_of("in-addr.arpa.", RULES("grant A zonesub", "deny * zonesub NS", "grant *.w. zonesub",
-	                                  "grant 1.2.0.192.in-addr.arpa tcp-self .", "grant b.c. self b.c."));
+	struct policy *policy =
+		policy_of("in-addr.arpa.", RULES("grant A zonesub", "deny * zonesub NS", "grant *.w. zonesub",
+						 "grant 1.2.0.192.in-addr.arpa tcp-self .", "grant b.c. self b.c."));
 	char text[NAME_TEXT_SIZE];
 
 	(void)state;
@@ -504,7 +531,8 @@ named_of_bind_decides_alike(void **state)
 			bool ours = allows_address(policy, strcmp(key, "-") == 0 ? NULL : key, "127.0.0.1",
 			                           bind_decisions[i].asks[j].tcp, owner, type);
 			if (ours != bind_decisions[i].asks[j].allowed)
-				fail_msg("%s: %s %s %s", bind_decisions[i].zone, key, owner, bind_decisions[i].asks[j].type);
+				fail_msg("%s: %s %s %s", bind_decisions[i].zone, key, owner,
+					 bind_decisions[i].asks[j].type);
 			allowed += ours;
 		}
 		policy_free(policy);
@@ -580,16 +608,25 @@ mapped_ipv4_is_ipv4_and_ipv4_is_in_no_ipv6_prefix(void **state)
 static void
 a_wrong_element_is_told(void **state)
 {
-	static const struct { const char *element, *reason; } bad[] = {
-		{"", "an empty element"}, {"!", "an empty element"}, {" ", "an empty element"},
-		{"key", "'key' is not an address: an element is 'key NAME', cert:NAME, an address, a prefix, any or none"},
+	static const struct { const char *element, *reason;
+	} bad[] = {
+		{"", "an empty element"},
+		{"!", "an empty element"},
+		{" ", "an empty element"},
+		{"key",
+		 "'key' is not an address: an element is 'key NAME', cert:NAME, an address, a prefix, any or none"},
 		{"key ", "'key' is not an address"},
-		{"key a b", "'a b' is not the name of a key"}, {"key a..b", "'a..b' is not the name of a key"},
+		{"key a b", "'a b' is not the name of a key"},
+		{"key a..b", "'a..b' is not the name of a key"},
 		{"key \"\"", "'' is not the name of a key"},
-		{"acme.", "'acme.' is not an address"}, {"10", "'10' is not an address"}, {"10/8", "'10/8' is not an address"},
-		{"010.0.0.1", "'010.0.0.1' is not an address"}, {"192.0.2.1@53", "'192.0.2.1@53' is not an address"},
+		{"acme.", "'acme.' is not an address"},
+		{"10", "'10' is not an address"},
+		{"10/8", "'10/8' is not an address"},
+		{"010.0.0.1", "'010.0.0.1' is not an address"},
+		{"192.0.2.1@53", "'192.0.2.1@53' is not an address"},
 		{"192.0.2.1/8", "'192.0.2.1/8' has bits set after the length of its prefix"},
-		{"localhost", "'localhost' is not supported: list the addresses"}, {"!!any", "'!any' is not an address"},
+		{"localhost", "'localhost' is not supported: list the addresses"},
+		{"!!any", "'!any' is not an address"},
 	};
 	char reason[POLICY_REASON_SIZE];
 	struct acl *acl = acl_new();

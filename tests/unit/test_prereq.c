@@ -25,9 +25,11 @@ static const struct row {
 	{"2.4.1 a CNAME is not followed", "P alias 0 ANY A", "NXRRSET"},
 	{"2.4.2 an RRset exists, value dependent", "P www 0 IN A 192.0.2.1\nP www 0 IN A 192.0.2.2", "NOERROR"},
 	{"2.4.2 in any order", "P www 0 IN A 192.0.2.2\nP www 0 IN A 192.0.2.1", "NOERROR"},
-	{"3.2.3 a set: twice is once", "P www 0 IN A 192.0.2.2\nP www 0 IN A 192.0.2.1\nP www 0 IN A 192.0.2.2", "NOERROR"},
+	{"3.2.3 a set: twice is once", "P www 0 IN A 192.0.2.2\nP www 0 IN A 192.0.2.1\nP www 0 IN A 192.0.2.2",
+	 "NOERROR"},
 	{"2.4.2 a subset is not equal", "P www 0 IN A 192.0.2.1", "NXRRSET"},
-	{"2.4.2 a superset is not equal", "P www 0 IN A 192.0.2.1\nP www 0 IN A 192.0.2.2\nP www 0 IN A 192.0.2.3", "NXRRSET"},
+	{"2.4.2 a superset is not equal", "P www 0 IN A 192.0.2.1\nP www 0 IN A 192.0.2.2\nP www 0 IN A 192.0.2.3",
+	 "NXRRSET"},
 	{"2.4.2 another value", "P www 0 IN A 192.0.2.1\nP www 0 IN A 192.0.2.9", "NXRRSET"},
 	{"2.4.2 no such RRset", "P www 0 IN AAAA 2001:db8::1", "NXRRSET"},
 	{"2.4.2 no such name", "P nobody 0 IN A 192.0.2.1", "NXRRSET"},
@@ -37,7 +39,8 @@ static const struct row {
 	{"updates.md 5: TXT of another case is another", "P www 0 IN TXT \"mixed case\"", "NXRRSET"},
 	{"updates.md 5: names in RDATA ignore case", "P alias 0 IN CNAME www.EXAMPLE.test.", "NOERROR"},
 	{"RFC 4703: DHCID", "P kea 0 IN DHCID AAEBOSD+XR3Os/0LozeXVqcNc7FwCfQdWL3b/NaiUDlW2No=", "NOERROR"},
-	{"RFC 4703: another client's DHCID", "P kea 0 IN DHCID AAABxLmlskllE0MVjd57zHcWmEH3pCQ6VytcKD//7es/deY=", "NXRRSET"},
+	{"RFC 4703: another client's DHCID",
+	 "P kea 0 IN DHCID AAABxLmlskllE0MVjd57zHcWmEH3pCQ6VytcKD//7es/deY=", "NXRRSET"},
 	{"2.4.3 an RRset does not exist", "P www 0 NONE AAAA", "NOERROR"},
 	{"2.4.3 nor at a name that is not there", "P nobody 0 NONE A", "NOERROR"},
 	{"2.4.3 it does", "P www 0 NONE A", "YXRRSET"},
@@ -56,7 +59,8 @@ static const struct row {
 	{"3.2.5 value-dependent ones come last: Kea's replace of a vanished name",
 	 "P nobody 0 IN DHCID AAEBOSD+XR3Os/0LozeXVqcNc7FwCfQdWL3b/NaiUDlW2No=\nP nobody 0 ANY ANY", "NXDOMAIN"},
 	{"3.2.5 groups by name and type",
-	 "P www 0 IN A 192.0.2.1\nP srv.deep 0 IN A 192.0.2.3\nP www 0 IN TXT \"Mixed Case\"\nP www 0 IN A 192.0.2.2", "NOERROR"},
+	 "P www 0 IN A 192.0.2.1\nP srv.deep 0 IN A 192.0.2.3\nP www 0 IN TXT \"Mixed Case\"\nP www 0 IN A 192.0.2.2",
+	 "NOERROR"},
 	{"Samba's probe", "P ns1 0 NONE CNAME\nP ns1 0 IN A 192.0.2.53", "NOERROR"},
 	{"3.2.1 TTL not 0, class ANY", "P www 1 ANY A", "FORMERR"},
 	{"3.2.1 TTL not 0, class NONE", "P www 1 NONE A", "FORMERR"},
@@ -101,10 +105,13 @@ a_failed_prerequisite_stops_the_update(void **state)
 	const char *why;
 
 	(void)state;
-	assert_string_equal(update_text_evaluate(zone, "P www 0 NONE ANY\nU www 300 IN A 192.0.2.7", settings, NULL, &why), "YXDOMAIN\n");
+	assert_string_equal(
+		update_text_evaluate(zone, "P www 0 NONE ANY\nU www 300 IN A 192.0.2.7", settings, NULL, &why),
+		"YXDOMAIN\n");
 	assert_non_null(strstr(why, "www.example.test."));
-	assert_string_equal(update_text_evaluate(zone, "P new 0 NONE ANY\nU new 300 IN A 192.0.2.7", settings, NULL, NULL),
-	                    "NOERROR\nADD new A 300 192.0.2.7\n");
+	assert_string_equal(
+		update_text_evaluate(zone, "P new 0 NONE ANY\nU new 300 IN A 192.0.2.7", settings, NULL, NULL),
+		"NOERROR\nADD new A 300 192.0.2.7\n");
 	update_settings_free(settings);
 }
 
@@ -114,7 +121,9 @@ prerequisites_do_not_see_the_updates_of_their_message(void **state)
 	struct update_settings *settings = update_text_open(false);
 
 	(void)state;
-	assert_string_equal(update_text_evaluate(zone, "P new 0 ANY ANY\nU new 300 IN A 192.0.2.7", settings, NULL, NULL), "NXDOMAIN\n");
+	assert_string_equal(
+		update_text_evaluate(zone, "P new 0 ANY ANY\nU new 300 IN A 192.0.2.7", settings, NULL, NULL),
+		"NXDOMAIN\n");
 	update_settings_free(settings);
 }
 
@@ -123,7 +132,8 @@ static void
 a_large_rrset_is_compared_as_a_set(void **state)
 {
 	struct update_settings *settings = update_text_open(false);
-	char *zone_text = malloc(200000), *message = malloc(200000), *at = zone_text + sprintf(zone_text, "%s", zone), *out = message;
+	char *zone_text = malloc(200000), *message = malloc(200000), *at = zone_text + sprintf(zone_text, "%s", zone),
+	     *out = message;
 
 	(void)state;
 	for (unsigned i = 0; i < 2000; i++) {
@@ -132,7 +142,8 @@ a_large_rrset_is_compared_as_a_set(void **state)
 	}
 	assert_string_equal(update_text_evaluate(zone_text, message, settings, NULL, NULL), "NOERROR\n");
 	*strchr(message, '\n') = '\0';
-	assert_string_equal(update_text_evaluate(zone_text, message + strlen(message) + 1, settings, NULL, NULL), "NXRRSET\n");
+	assert_string_equal(update_text_evaluate(zone_text, message + strlen(message) + 1, settings, NULL, NULL),
+			    "NXRRSET\n");
 	free(zone_text);
 	free(message);
 	update_settings_free(settings);

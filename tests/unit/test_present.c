@@ -46,7 +46,8 @@ records_are_read_and_written_as_bind_does(void **state)
 		uint16_t type;
 		assert_hex(vectors[i].type, vectors[i].text, vectors[i].hex);
 		assert_int_equal(rrtype_from_text(vectors[i].type, &type), STATUS_OK);
-		assert_int_equal(present_rdata(type, rdata, strlen(vectors[i].hex) / 2, text, sizeof text, &length), STATUS_OK);
+		assert_int_equal(present_rdata(type, rdata, strlen(vectors[i].hex) / 2, text, sizeof text, &length),
+				 STATUS_OK);
 		assert_string_equal(text, vectors[i].printed);
 		assert_int_equal(strlen(text), length);
 		assert_hex(vectors[i].type, text, vectors[i].hex);
@@ -75,32 +76,86 @@ rfc_9460_appendix_d_vectors(void **state)
 	           "0001076578616d706c6503636f6d000006001020010db8012203440000" "0000c0000221");
 	assert_hex("SVCB", "16 foo.example.org. alpn=h2,h3-19 mandatory=ipv4hint,alpn ipv4hint=192.0.2.1",
 	           "0010" FOO_ORG "0000000400010004" "000100090268320568332d3139" "00040004c0000201");
-	assert_hex("SVCB", "16 foo.example.org. alpn=\"f\\\\\\\\oo\\\\,bar,h2\"", "0010" FOO_ORG "0001000c08665c6f6f2c626172026832");
-	assert_hex("SVCB", "16 foo.example.org. alpn=f\\\\\\092oo\\092,bar,h2", "0010" FOO_ORG "0001000c08665c6f6f2c626172026832");
+	assert_hex("SVCB", "16 foo.example.org. alpn=\"f\\\\\\\\oo\\\\,bar,h2\"",
+		   "0010" FOO_ORG "0001000c08665c6f6f2c626172026832");
+	assert_hex("SVCB", "16 foo.example.org. alpn=f\\\\\\092oo\\092,bar,h2",
+		   "0010" FOO_ORG "0001000c08665c6f6f2c626172026832");
 }
 
 /* RFC 9460 appendix D.3, and what else must be refused. */
 static void
 bad_text_is_refused_with_a_reason(void **state)
 {
-	static const struct { const char *type, *text; } bad[] = {
-		{"SVCB", "1 foo.example.com. ( key123=abc key123=def )"}, {"SVCB", "1 foo.example.com. key123=abc key123=def"},
-		{"SVCB", "1 foo.example.com. mandatory"}, {"SVCB", "1 foo.example.com. alpn"}, {"SVCB", "1 foo.example.com. port"},
-		{"SVCB", "1 foo.example.com. ipv4hint"}, {"SVCB", "1 foo.example.com. ipv6hint"},
-		{"SVCB", "1 foo.example.com. no-default-alpn=abc"}, {"SVCB", "1 foo.example.com. mandatory=key123"},
-		{"SVCB", "1 foo.example.com. mandatory=mandatory"}, {"SVCB", "1 foo.example.com. mandatory=key123,key123 key123=abc"},
-		{"SVCB", "1 foo.example.com. port=65536"}, {"SVCB", "1 foo.example.com. alpn=h2,"}, {"SVCB", "0 foo.example.com. port=1"},
-		{"SVCB", "1 foo.example.com. key65535=x"}, {"SVCB", "1 foo.example.com. ipv4hint=192.0.2"},
-		{"A", "192.0.2"}, {"A", "192.0.2.1.5"}, {"A", "192.0.2.256"}, {"A", "192.0.2.01x"}, {"A", "192.0.2.1 x"}, {"A", ""},
-		{"A", "0300.0.2.1"}, {"A", "3221225985"}, {"A", "\\# 3 010203"}, {"A", "\\# 4 010203"}, {"A", "\\# 4 0102030"},
-		{"AAAA", "2001:db8::g"}, {"AAAA", "192.0.2.1"}, {"AAAA", "2001:db8::1%eth0"}, {"NS", "relative"}, {"NS", "a..b."},
-		{"MX", "mail.example."}, {"MX", "65536 a."}, {"MX", "-1 a."}, {"MX", "1 a. b."}, {"TXT", ""}, {"TXT", "\"open"},
-		{"TXT", "a;b"}, {"TXT", "\\300"}, {"TXT", "\\1"}, {"CAA", "0 \"\" \"x\""}, {"CAA", "0 a-b \"x\""}, {"CAA", "256 a \"x\""},
-		{"DS", "1 5 1 aabb"}, {"DS", "1 5 1 2BB183AF5F22588179A53B0A98631FAD1A29211"}, {"TLSA", "3 1 1"}, {"TLSA", "3 1 1 xx"},
-		{"SSHFP", "1 1 aabb"}, {"DHCID", "!!!!"}, {"DHCID", ""}, {"LOC", "91 N 0 E 0m"}, {"LOC", "x"}, {"EUI48", "00-00-5e-00-53"},
-		{"EUI48", "00:00:5e:00:53:2a"}, {"NSEC", "a."}, {"APL", "3:aa/3"}, {"APL", "1:10.0.0.0/33"}, {"TYPE65280", "abc"},
-		{"TYPE65280", "\\# 2 00"}, {"TYPE65280", "\\#"}, {"SOA", "a. b. 1 2 3 4"}, {"SOA", "a. b. 4294967296 2 3 4 5"},
-		{"NAPTR", "1 2 a b c"}, {"URI", "1 2"}, {"CERT", "NOSUCH 0 0 AA=="}, {"KEY", "256 3"}, {"X25", "12a4"},
+	static const struct { const char *type, *text;
+	} bad[] = {
+		{"SVCB", "1 foo.example.com. ( key123=abc key123=def )"},
+		{"SVCB", "1 foo.example.com. key123=abc key123=def"},
+		{"SVCB", "1 foo.example.com. mandatory"},
+		{"SVCB", "1 foo.example.com. alpn"},
+		{"SVCB", "1 foo.example.com. port"},
+		{"SVCB", "1 foo.example.com. ipv4hint"},
+		{"SVCB", "1 foo.example.com. ipv6hint"},
+		{"SVCB", "1 foo.example.com. no-default-alpn=abc"},
+		{"SVCB", "1 foo.example.com. mandatory=key123"},
+		{"SVCB", "1 foo.example.com. mandatory=mandatory"},
+		{"SVCB", "1 foo.example.com. mandatory=key123,key123 key123=abc"},
+		{"SVCB", "1 foo.example.com. port=65536"},
+		{"SVCB", "1 foo.example.com. alpn=h2,"},
+		{"SVCB", "0 foo.example.com. port=1"},
+		{"SVCB", "1 foo.example.com. key65535=x"},
+		{"SVCB", "1 foo.example.com. ipv4hint=192.0.2"},
+		{"A", "192.0.2"},
+		{"A", "192.0.2.1.5"},
+		{"A", "192.0.2.256"},
+		{"A", "192.0.2.01x"},
+		{"A", "192.0.2.1 x"},
+		{"A", ""},
+		{"A", "0300.0.2.1"},
+		{"A", "3221225985"},
+		{"A", "\\# 3 010203"},
+		{"A", "\\# 4 010203"},
+		{"A", "\\# 4 0102030"},
+		{"AAAA", "2001:db8::g"},
+		{"AAAA", "192.0.2.1"},
+		{"AAAA", "2001:db8::1%eth0"},
+		{"NS", "relative"},
+		{"NS", "a..b."},
+		{"MX", "mail.example."},
+		{"MX", "65536 a."},
+		{"MX", "-1 a."},
+		{"MX", "1 a. b."},
+		{"TXT", ""},
+		{"TXT", "\"open"},
+		{"TXT", "a;b"},
+		{"TXT", "\\300"},
+		{"TXT", "\\1"},
+		{"CAA", "0 \"\" \"x\""},
+		{"CAA", "0 a-b \"x\""},
+		{"CAA", "256 a \"x\""},
+		{"DS", "1 5 1 aabb"},
+		{"DS", "1 5 1 2BB183AF5F22588179A53B0A98631FAD1A29211"},
+		{"TLSA", "3 1 1"},
+		{"TLSA", "3 1 1 xx"},
+		{"SSHFP", "1 1 aabb"},
+		{"DHCID", "!!!!"},
+		{"DHCID", ""},
+		{"LOC", "91 N 0 E 0m"},
+		{"LOC", "x"},
+		{"EUI48", "00-00-5e-00-53"},
+		{"EUI48", "00:00:5e:00:53:2a"},
+		{"NSEC", "a."},
+		{"APL", "3:aa/3"},
+		{"APL", "1:10.0.0.0/33"},
+		{"TYPE65280", "abc"},
+		{"TYPE65280", "\\# 2 00"},
+		{"TYPE65280", "\\#"},
+		{"SOA", "a. b. 1 2 3 4"},
+		{"SOA", "a. b. 4294967296 2 3 4 5"},
+		{"NAPTR", "1 2 a b c"},
+		{"URI", "1 2"},
+		{"CERT", "NOSUCH 0 0 AA=="},
+		{"KEY", "256 3"},
+		{"X25", "12a4"},
 	};
 	size_t size;
 

@@ -80,9 +80,12 @@ networks_and_kinds_have_buckets_of_their_own(void **state)
 		enum ratelimit_kind kind;
 		enum ratelimit_verdict verdict;
 	} cases[] = {
-		{client4(0xc0000201), RATELIMIT_ANSWER, RATELIMIT_SEND}, {client4(0xc00002fe), RATELIMIT_ANSWER, RATELIMIT_DROP},
-		{client4(0xc0000301), RATELIMIT_ANSWER, RATELIMIT_SEND}, {client4(0xc0000201), RATELIMIT_NXDOMAIN, RATELIMIT_SEND},
-		{client4(0xc0000207), RATELIMIT_NXDOMAIN, RATELIMIT_DROP}, {client4(0xc0000201), RATELIMIT_EMPTY, RATELIMIT_SEND},
+		{client4(0xc0000201), RATELIMIT_ANSWER, RATELIMIT_SEND},
+		{client4(0xc00002fe), RATELIMIT_ANSWER, RATELIMIT_DROP},
+		{client4(0xc0000301), RATELIMIT_ANSWER, RATELIMIT_SEND},
+		{client4(0xc0000201), RATELIMIT_NXDOMAIN, RATELIMIT_SEND},
+		{client4(0xc0000207), RATELIMIT_NXDOMAIN, RATELIMIT_DROP},
+		{client4(0xc0000201), RATELIMIT_EMPTY, RATELIMIT_SEND},
 		{client6("2001:db8:0:1200::1"), RATELIMIT_ANSWER, RATELIMIT_SEND},
 		{client6("2001:db8:0:12ff:ffff::"), RATELIMIT_ANSWER, RATELIMIT_DROP},
 		{client6("2001:db8:0:1300::1"), RATELIMIT_ANSWER, RATELIMIT_SEND},
@@ -90,7 +93,8 @@ networks_and_kinds_have_buckets_of_their_own(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		assert_int_equal(ratelimit_take(limit, &settings, &cases[i].client, cases[i].kind, 5000), cases[i].verdict);
+		assert_int_equal(ratelimit_take(limit, &settings, &cases[i].client, cases[i].kind, 5000),
+				 cases[i].verdict);
 	ratelimit_free(limit);
 }
 

@@ -42,27 +42,70 @@ static const struct sample good[] = {
 };
 
 static const struct sample bad[] = {
-	{TYPE_A, "c00002"}, {TYPE_A, "c000020100"}, {TYPE_A, ""},
+	{TYPE_A, "c00002"},
+	{TYPE_A, "c000020100"},
+	{TYPE_A, ""},
 	{TYPE_AAAA, "20010db80000000000000000000000"},
-	{TYPE_TXT, ""}, {TYPE_TXT, "0261"}, {TYPE_TXT, "016102"},
-	{TYPE_NS, ""}, {TYPE_NS, "0161"}, {TYPE_NS, "0000"}, {TYPE_NS, "c00c"}, {TYPE_NS, "40"},
-	{TYPE_MX, "00"}, {TYPE_MX, "000a"}, {TYPE_MX, "000a0000"},
+	{TYPE_TXT, ""},
+	{TYPE_TXT, "0261"},
+	{TYPE_TXT, "016102"},
+	{TYPE_NS, ""},
+	{TYPE_NS, "0161"},
+	{TYPE_NS, "0000"},
+	{TYPE_NS, "c00c"},
+	{TYPE_NS, "40"},
+	{TYPE_MX, "00"},
+	{TYPE_MX, "000a"},
+	{TYPE_MX, "000a0000"},
 	{TYPE_SOA, "000000000001000000020000000300000004000000"},
-	{TYPE_HINFO, "00"}, {TYPE_HINFO, "000000"},
-	{TYPE_SRV, "00000000000000ff"}, {TYPE_SRV, "000000000000"},
-	{TYPE_CAA, "0000"}, {TYPE_CAA, "000100"}, {TYPE_CAA, "00012d"}, {TYPE_CAA, "000561"},
-	{TYPE_APL, "00012103c0a820"}, {TYPE_APL, "00011503c0a800"}, {TYPE_APL, "00031500"}, {TYPE_APL, "000115"},
-	{TYPE_NSEC, "00"}, {TYPE_NSEC, "000000"}, {TYPE_NSEC, "00000100"}, {TYPE_NSEC, "0000014000014000"},
+	{TYPE_HINFO, "00"},
+	{TYPE_HINFO, "000000"},
+	{TYPE_SRV, "00000000000000ff"},
+	{TYPE_SRV, "000000000000"},
+	{TYPE_CAA, "0000"},
+	{TYPE_CAA, "000100"},
+	{TYPE_CAA, "00012d"},
+	{TYPE_CAA, "000561"},
+	{TYPE_APL, "00012103c0a820"},
+	{TYPE_APL, "00011503c0a800"},
+	{TYPE_APL, "00031500"},
+	{TYPE_APL, "000115"},
+	{TYPE_NSEC, "00"},
+	{TYPE_NSEC, "000000"},
+	{TYPE_NSEC, "00000100"},
+	{TYPE_NSEC, "0000014000014000"},
 	{TYPE_NSEC, "0000024000"},
-	{TYPE_SVCB, "0001000003000100"}, {TYPE_SVCB, "00010000030002003500030002"}, {TYPE_SVCB, "00010000030002003500010002"},
-	{TYPE_SVCB, "0000000003000200"}, {TYPE_SVCB, "000000000300020035"}, {TYPE_SVCB, "00010000020000"},
-	{TYPE_SVCB, "0001000000000200030004000400000000"}, {TYPE_SVCB, "000100ffff0000"},
-	{TYPE_DS, "ec450501"}, {TYPE_DS, "ec450501aabb"}, {TYPE_DS, "ec450502aabb"},
-	{TYPE_SSHFP, "0101"}, {TYPE_SSHFP, "0101aabb"}, {TYPE_TLSA, "030101"}, {TYPE_DHCID, ""}, {TYPE_OPENPGPKEY, ""},
-	{TYPE_ZONEMD, "00000001010100"}, {TYPE_LOC, "0012"}, {TYPE_LOC, "01121613800000008000000000989680"},
-	{TYPE_LOC, "001a1613800000008000000000989680"}, {TYPE_LOC, "00121613ffffffff8000000000989680"},
-	{TYPE_DNSKEY, "01000305"}, {TYPE_URI, "00010001"}, {108, "00005e0053"}, {109, "00005e005300ff"}, {TYPE_IPSECKEY, "0a0402"},
-	{TYPE_NSEC3, "01000000000000"}, {55, "00020001aa"}, {260, "0a05"}, {19, "03313233"}, {19, "043132332d"},
+	{TYPE_SVCB, "0001000003000100"},
+	{TYPE_SVCB, "00010000030002003500030002"},
+	{TYPE_SVCB, "00010000030002003500010002"},
+	{TYPE_SVCB, "0000000003000200"},
+	{TYPE_SVCB, "000000000300020035"},
+	{TYPE_SVCB, "00010000020000"},
+	{TYPE_SVCB, "0001000000000200030004000400000000"},
+	{TYPE_SVCB, "000100ffff0000"},
+	{TYPE_DS, "ec450501"},
+	{TYPE_DS, "ec450501aabb"},
+	{TYPE_DS, "ec450502aabb"},
+	{TYPE_SSHFP, "0101"},
+	{TYPE_SSHFP, "0101aabb"},
+	{TYPE_TLSA, "030101"},
+	{TYPE_DHCID, ""},
+	{TYPE_OPENPGPKEY, ""},
+	{TYPE_ZONEMD, "00000001010100"},
+	{TYPE_LOC, "0012"},
+	{TYPE_LOC, "01121613800000008000000000989680"},
+	{TYPE_LOC, "001a1613800000008000000000989680"},
+	{TYPE_LOC, "00121613ffffffff8000000000989680"},
+	{TYPE_DNSKEY, "01000305"},
+	{TYPE_URI, "00010001"},
+	{108, "00005e0053"},
+	{109, "00005e005300ff"},
+	{TYPE_IPSECKEY, "0a0402"},
+	{TYPE_NSEC3, "01000000000000"},
+	{55, "00020001aa"},
+	{260, "0a05"},
+	{19, "03313233"},
+	{19, "043132332d"},
 };
 
 static void
@@ -105,12 +148,13 @@ names_of_old_types_are_expanded_and_of_new_ones_must_be_plain(void **state)
 {
 	static const uint16_t liberal[] = {TYPE_NS, TYPE_CNAME, TYPE_PTR, TYPE_MB, TYPE_DNAME};
 	static const struct sample prefixed[] = {
-		{TYPE_MX, "000a0161c00c"}, {TYPE_SRV, "0000000000000161c00c"}, {TYPE_KX, "000a0161c00c"}, {TYPE_AFSDB, "000a0161c00c"},
-		{TYPE_NAPTR, "000000000000000161c00c"}, {TYPE_RP, "000161c00c"}, {26, "0000000161c00c"},
+		{TYPE_MX, "000a0161c00c"},    {TYPE_SRV, "0000000000000161c00c"},     {TYPE_KX, "000a0161c00c"},
+		{TYPE_AFSDB, "000a0161c00c"}, {TYPE_NAPTR, "000000000000000161c00c"}, {TYPE_RP, "000161c00c"},
+		{26, "0000000161c00c"},
 	};
 	static const struct sample strict[] = {
-		{TYPE_SVCB, "0001c00c"}, {TYPE_HTTPS, "0001c00c"}, {107, "000ac00c"}, {TYPE_NSEC, "c00c000140"}, {58, "00c00c"},
-		{TYPE_IPSECKEY, "0a0302c00c00"},
+		{TYPE_SVCB, "0001c00c"},   {TYPE_HTTPS, "0001c00c"}, {107, "000ac00c"},
+		{TYPE_NSEC, "c00c000140"}, {58, "00c00c"},           {TYPE_IPSECKEY, "0a0302c00c00"},
 	};
 	uint8_t wire[128], out[128];
 	size_t size;
@@ -129,7 +173,9 @@ names_of_old_types_are_expanded_and_of_new_ones_must_be_plain(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(prefixed); i++) {
 		size_t wire_size = message_with(prefixed[i].hex, wire);
-		assert_int_equal(rdata_expand(wire, wire_size, 21, wire_size - 21, prefixed[i].type, out, sizeof out, &size), STATUS_OK);
+		assert_int_equal(
+			rdata_expand(wire, wire_size, 21, wire_size - 21, prefixed[i].type, out, sizeof out, &size),
+			STATUS_OK);
 		assert_int_equal(size, wire_size - 21 + 7);
 		assert_int_equal(rdata_check_plain(out, size, prefixed[i].type), STATUS_OK);
 	}

@@ -12,7 +12,8 @@ make(const char *text, uint16_t id, const char *key, uint8_t mac, uint8_t last)
 	size_t size = update_text_build(id, text, wire, sizeof wire);
 
 	assert_int_equal(update_text_request(request, wire, size, key), PARSE_OK);
-	struct sockaddr_in client = {.sin_family = AF_INET, .sin_port = htons(1000 + mac), .sin_addr.s_addr = htonl(0xc0000200u + last)};
+	struct sockaddr_in client = {
+		.sin_family = AF_INET, .sin_port = htons(1000 + mac), .sin_addr.s_addr = htonl(0xc0000200u + last)};
 	memcpy(&request->client, &client, sizeof client);
 	request->has_mac = key != NULL;
 	request->mac[7] = mac;
@@ -37,7 +38,8 @@ static void
 a_known_message_gets_the_first_answer_for_thirty_seconds(void **state)
 {
 	struct retransmit *retransmit = retransmit_new();
-	struct update_request *first = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9), *again = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 77);
+	struct update_request *first = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9),
+			      *again = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 77);
 
 	(void)state;
 	assert_int_equal(check(retransmit, first, 1000), RETRANSMIT_NEW);
@@ -84,8 +86,9 @@ static void
 those_who_wait_get_the_answer_in_order(void **state)
 {
 	struct retransmit *retransmit = retransmit_new();
-	struct update_request *first = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9), *two = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9),
-	                      *three = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9);
+	struct update_request *first = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9),
+			      *two = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9),
+			      *three = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9);
 
 	(void)state;
 	assert_int_equal(check(retransmit, first, 1000), RETRANSMIT_NEW);
@@ -132,8 +135,9 @@ static void
 an_entry_outlives_its_request(void **state)
 {
 	struct retransmit *retransmit = retransmit_new();
-	struct update_request *first = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9), *two = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9),
-	                      *three = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9);
+	struct update_request *first = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9),
+			      *two = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9),
+			      *three = make("U a 300 IN A 192.0.2.7", 7, "k.", 1, 9);
 
 	(void)state;
 	assert_int_equal(check(retransmit, first, 1000), RETRANSMIT_NEW);

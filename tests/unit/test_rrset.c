@@ -70,7 +70,8 @@ over_65535_records_is_refused(void **state)
 {
 	uint8_t *packed = malloc(2 * 60000 * 6);
 	struct rrset a = {.type = TYPE_A, .count = 60000, .packed = packed, .packed_size = 60000 * 6};
-	struct rrset b = {.type = TYPE_A, .count = 60000, .packed = packed + 60000 * 6, .packed_size = 60000 * 6}, merged;
+	struct rrset b = {.type = TYPE_A, .count = 60000, .packed = packed + 60000 * 6, .packed_size = 60000 * 6},
+		     merged;
 	uint8_t *block;
 
 	(void)state;
@@ -87,7 +88,8 @@ static void
 what_is_missing_is_found_in_one_walk_and_case_counts(void **state)
 {
 	struct rrset some = MAKE(TYPE_NS, bytes, "\3\1a\0", "\3\1B\0", "\3\1c\0", "\3\1e\0");
-	struct rrset other = MAKE(TYPE_NS, bytes + 100, "\3\1b\0", "\3\1c\0", "\3\1d\0"), nothing = {.type = TYPE_NS}, record;
+	struct rrset other = MAKE(TYPE_NS, bytes + 100, "\3\1b\0", "\3\1c\0", "\3\1d\0"), nothing = {.type = TYPE_NS},
+		     record;
 	static const char *const of_some[] = {"\1a", "\1B", "\1e"}, *const of_other[] = {"\1b", "\1d"};
 
 	(void)state;

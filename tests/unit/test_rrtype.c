@@ -8,17 +8,23 @@
 static void
 mnemonics_are_those_of_iana(void **state)
 {
-	static const struct { const char *text; uint16_t type; } known[] = {
-		{"A", 1}, {"NS", 2}, {"CNAME", 5}, {"SOA", 6}, {"PTR", 12}, {"HINFO", 13}, {"MX", 15}, {"TXT", 16}, {"RP", 17},
-		{"AFSDB", 18}, {"X25", 19}, {"ISDN", 20}, {"RT", 21}, {"NSAP", 22}, {"NSAP-PTR", 23}, {"SIG", 24}, {"KEY", 25},
-		{"PX", 26}, {"GPOS", 27}, {"AAAA", 28}, {"LOC", 29}, {"NXT", 30}, {"SRV", 33}, {"NAPTR", 35}, {"KX", 36},
-		{"CERT", 37}, {"DNAME", 39}, {"OPT", 41}, {"APL", 42}, {"DS", 43}, {"SSHFP", 44}, {"IPSECKEY", 45}, {"RRSIG", 46},
-		{"NSEC", 47}, {"DNSKEY", 48}, {"DHCID", 49}, {"NSEC3", 50}, {"NSEC3PARAM", 51}, {"TLSA", 52}, {"SMIMEA", 53},
-		{"HIP", 55}, {"NINFO", 56}, {"RKEY", 57}, {"TALINK", 58}, {"CDS", 59}, {"CDNSKEY", 60}, {"OPENPGPKEY", 61},
-		{"CSYNC", 62}, {"ZONEMD", 63}, {"SVCB", 64}, {"HTTPS", 65}, {"SPF", 99}, {"NID", 104}, {"L32", 105}, {"L64", 106},
-		{"LP", 107}, {"EUI48", 108}, {"EUI64", 109}, {"TKEY", 249}, {"TSIG", 250}, {"IXFR", 251}, {"AXFR", 252},
-		{"MAILB", 253}, {"MAILA", 254}, {"ANY", 255}, {"URI", 256}, {"CAA", 257}, {"AVC", 258}, {"DOA", 259},
-		{"AMTRELAY", 260}, {"TA", 32768}, {"DLV", 32769},
+	static const struct { const char *text; uint16_t type;
+	} known[] = {
+		{"A", 1},        {"NS", 2},          {"CNAME", 5},       {"SOA", 6},     {"PTR", 12},
+		{"HINFO", 13},   {"MX", 15},         {"TXT", 16},        {"RP", 17},     {"AFSDB", 18},
+		{"X25", 19},     {"ISDN", 20},       {"RT", 21},         {"NSAP", 22},   {"NSAP-PTR", 23},
+		{"SIG", 24},     {"KEY", 25},        {"PX", 26},         {"GPOS", 27},   {"AAAA", 28},
+		{"LOC", 29},     {"NXT", 30},        {"SRV", 33},        {"NAPTR", 35},  {"KX", 36},
+		{"CERT", 37},    {"DNAME", 39},      {"OPT", 41},        {"APL", 42},    {"DS", 43},
+		{"SSHFP", 44},   {"IPSECKEY", 45},   {"RRSIG", 46},      {"NSEC", 47},   {"DNSKEY", 48},
+		{"DHCID", 49},   {"NSEC3", 50},      {"NSEC3PARAM", 51}, {"TLSA", 52},   {"SMIMEA", 53},
+		{"HIP", 55},     {"NINFO", 56},      {"RKEY", 57},       {"TALINK", 58}, {"CDS", 59},
+		{"CDNSKEY", 60}, {"OPENPGPKEY", 61}, {"CSYNC", 62},      {"ZONEMD", 63}, {"SVCB", 64},
+		{"HTTPS", 65},   {"SPF", 99},        {"NID", 104},       {"L32", 105},   {"L64", 106},
+		{"LP", 107},     {"EUI48", 108},     {"EUI64", 109},     {"TKEY", 249},  {"TSIG", 250},
+		{"IXFR", 251},   {"AXFR", 252},      {"MAILB", 253},     {"MAILA", 254}, {"ANY", 255},
+		{"URI", 256},    {"CAA", 257},       {"AVC", 258},       {"DOA", 259},   {"AMTRELAY", 260},
+		{"TA", 32768},   {"DLV", 32769},
 	};
 	char text[RRTYPE_TEXT_SIZE];
 
@@ -51,7 +57,8 @@ every_type_round_trips_through_its_text(void **state)
 static void
 rfc_3597_names_of_types(void **state)
 {
-	static const char *const bad[] = {"", "TYPE", "TYPE-1", "TYPE65536", "TYPE1x", "TYPE 1", "AAAAA", "TYPE99999999999999999999"};
+	static const char *const bad[] = {"",       "TYPE",   "TYPE-1", "TYPE65536",
+					  "TYPE1x", "TYPE 1", "AAAAA",  "TYPE99999999999999999999"};
 	char text[RRTYPE_TEXT_SIZE];
 	uint16_t type;
 
@@ -80,7 +87,8 @@ meta_types_are_no_data(void **state)
 	assert_false(rrtype_is_meta(127));
 	assert_false(rrtype_is_meta(TYPE_URI));
 	assert_false(rrtype_is_meta(65535));
-	assert_true(rrtype_info(TYPE_CNAME)->singleton && rrtype_info(TYPE_SOA)->singleton && rrtype_info(TYPE_DNAME)->singleton);
+	assert_true(rrtype_info(TYPE_CNAME)->singleton && rrtype_info(TYPE_SOA)->singleton &&
+		    rrtype_info(TYPE_DNAME)->singleton);
 	assert_false(rrtype_info(TYPE_NS)->singleton);
 	assert_true(rrtype_info(TYPE_RRSIG)->dnssec_made && rrtype_info(TYPE_NSEC)->dnssec_made);
 	assert_true(rrtype_info(TYPE_NSEC3)->dnssec_made);

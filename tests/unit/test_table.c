@@ -160,7 +160,8 @@ publish_number(struct table *table, struct zone *zone, uint32_t number, bool ane
 		assert_int_equal(draft_set(&draft, name, &rrset), STATUS_OK);
 		snprintf(text, sizeof text, "moves%u.a.b", (number - 1) % 50 + i);
 		assert_int_equal(name_from_text(text, strlen(text), zone->name, name), STATUS_OK);
-		if (i == 2 && (number - 1) % 50 + i < number % 50 + 2 && draft_delete_name(&draft, name) == STATUS_NO_MEMORY)
+		if (i == 2 && (number - 1) % 50 + i < number % 50 + 2 &&
+		    draft_delete_name(&draft, name) == STATUS_NO_MEMORY)
 			fail();
 	}
 	draft.version->version = number;

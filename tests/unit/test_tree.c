@@ -115,9 +115,11 @@ check_tree(const struct tree *tree, const struct model *model)
 }
 
 static void
-check_diff(const struct tree *before, const struct model *old_model, const struct tree *after, const struct model *new_model)
+check_diff(const struct tree *before, const struct model *old_model, const struct tree *after,
+	   const struct model *new_model)
 {
-	struct seen seen = {.old_model = old_model, .new_model = new_model}, back = {.old_model = new_model, .new_model = old_model};
+	struct seen seen = {.old_model = old_model, .new_model = new_model},
+		    back = {.old_model = new_model, .new_model = old_model};
 
 	assert_true(tree_diff(before, after, each_diff, &seen));
 	assert_true(tree_diff(after, before, each_diff, &back));
@@ -149,7 +151,8 @@ random_edit(struct tree_edit *edit, struct tree *tree, struct model *model, unsi
 		node->children = model->value[i]++;
 		break;
 	default:
-		assert_int_equal(tree_remove(edit, tree, name, 3, hash), model->value[i] ? STATUS_OK : STATUS_NOT_FOUND);
+		assert_int_equal(tree_remove(edit, tree, name, 3, hash),
+				 model->value[i] ? STATUS_OK : STATUS_NOT_FOUND);
 		model->value[i] = 0;
 	}
 }
@@ -191,7 +194,8 @@ run_random(uint64_t (*hash)(unsigned), unsigned most)
 	for (unsigned i = 0; i < most; i++) {
 		uint8_t name[3];
 		make_name(i, name);
-		assert_int_equal(tree_remove(&edit, &tree, name, 3, test_hash(name, 3)), model.value[i] ? STATUS_OK : STATUS_NOT_FOUND);
+		assert_int_equal(tree_remove(&edit, &tree, name, 3, test_hash(name, 3)),
+				 model.value[i] ? STATUS_OK : STATUS_NOT_FOUND);
 	}
 	assert_int_equal(tree.root, 0);
 	for (size_t i = 0; i < edit.garbage_count; i++)
@@ -200,9 +204,24 @@ run_random(uint64_t (*hash)(unsigned), unsigned most)
 }
 
 static void edits_agree_with_a_model_where_hashes_spread(void **state) { (void)state; run_random(spread, NAMES); }
-static void edits_agree_where_four_names_share_each_hash(void **state) { (void)state; run_random(same_for_four, NAMES); }
-static void edits_agree_where_only_the_last_four_bits_differ(void **state) { (void)state; run_random(last_bits_only, NAMES); }
-static void edits_agree_where_names_collide_in_a_full_branch(void **state) { (void)state; run_random(first_level_full, NAMES); }
+static void
+edits_agree_where_four_names_share_each_hash(void **state)
+{
+	(void)state;
+	run_random(same_for_four, NAMES);
+}
+static void
+edits_agree_where_only_the_last_four_bits_differ(void **state)
+{
+	(void)state;
+	run_random(last_bits_only, NAMES);
+}
+static void
+edits_agree_where_names_collide_in_a_full_branch(void **state)
+{
+	(void)state;
+	run_random(first_level_full, NAMES);
+}
 static void edits_agree_where_hashes_differ_only_far_down(void **state) { (void)state; run_random(deep, NAMES); }
 
 static uint64_t all_same(unsigned i) { return i * 0; }

@@ -84,7 +84,8 @@ set_mac_size(struct packet *packet, size_t old_size, size_t size)
 	memcpy(packet->wire + at + size, end, tail);
 	packet->size = packet->size - old_size + size;
 	bytes_put_u16(packet->wire + at - 2, (uint16_t)size);
-	bytes_put_u16(packet->wire + rdlength_at, (uint16_t)(bytes_get_u16(packet->wire + rdlength_at) - old_size + size));
+	bytes_put_u16(packet->wire + rdlength_at,
+		      (uint16_t)(bytes_get_u16(packet->wire + rdlength_at) - old_size + size));
 }
 
 static void
@@ -133,7 +134,8 @@ requests_signed_by_bind_verify_in_its_shortened_form_too(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bind_vectors); i++) {
 		struct packet packet;
 		bool is_foreign = strcmp(bind_vectors[i].algorithm, "hmac-sha1-80") == 0; /* none of the nine */
-		struct keyring *keys = keyring_of("dhcp", is_foreign ? "hmac-sha1" : bind_vectors[i].algorithm, BIND_SECRET);
+		struct keyring *keys =
+			keyring_of("dhcp", is_foreign ? "hmac-sha1" : bind_vectors[i].algorithm, BIND_SECRET);
 		packet_from_hex(&packet, bind_vectors[i].request);
 		verify(&packet, keys, NOW_S, &tsig);
 		assert_int_equal(tsig.verdict, TSIG_BADTIME);
@@ -378,7 +380,8 @@ each_message_of_a_stream_is_signed_as_dnspython_does(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(stream); i++) {
 		packet_from_hex(&packet, stream[i].plain);
 		packet_from_hex(&expected, stream[i].response);
-		assert_int_equal(tsig_sign_next(&tsig, packet.wire, &packet.size, WIRE_SIZE, NOW_S + i, i == 0), STATUS_OK);
+		assert_int_equal(tsig_sign_next(&tsig, packet.wire, &packet.size, WIRE_SIZE, NOW_S + i, i == 0),
+				 STATUS_OK);
 		assert_int_equal(packet.size, expected.size);
 		assert_memory_equal(packet.wire, expected.wire, expected.size);
 	}
@@ -396,7 +399,8 @@ without_room_nothing_is_written(void **state)
 	assert_int_equal(verify_hex(vectors[3].request, keys, NOW_S, &tsig), TSIG_GOOD);
 	packet_from_hex(&packet, vectors[3].plain);
 	plain = packet;
-	assert_int_equal(tsig_sign(&tsig, packet.wire, &packet.size, packet.size + tsig_room(&tsig) - 1, NOW_S), STATUS_LIMIT);
+	assert_int_equal(tsig_sign(&tsig, packet.wire, &packet.size, packet.size + tsig_room(&tsig) - 1, NOW_S),
+			 STATUS_LIMIT);
 	assert_int_equal(packet.size, plain.size);
 	assert_memory_equal(packet.wire, plain.wire, plain.size);
 	keyring_free(keys);
@@ -437,7 +441,8 @@ a_compressed_key_name_and_another_id_verify(void **state)
 	bytes_put_u16(packet.wire + 26, TYPE_SOA);
 	bytes_put_u16(packet.wire + 28, CLASS_IN);
 	size_t before = packet.size;
-	assert_int_equal(tsig_sign_request(&mine, keyring_at(keys, 0), packet.wire, &packet.size, WIRE_SIZE, NOW_S), STATUS_OK);
+	assert_int_equal(tsig_sign_request(&mine, keyring_at(keys, 0), packet.wire, &packet.size, WIRE_SIZE, NOW_S),
+			 STATUS_OK);
 	assert_int_equal(verify(&packet, keys, NOW_S, &tsig), TSIG_GOOD);
 	/* \001k\007example\004test\0 becomes \001k and a pointer to 12. */
 	memmove(packet.wire + before + 4, packet.wire + before + 16, packet.size - before - 16);
@@ -460,7 +465,9 @@ a_request_of_ours_is_answered_and_the_answer_checked(void **state)
 		struct keyring *keys = keyring_of("dhcp-key", vectors[i].algorithm, vectors[i].secret);
 		packet_from_hex(&request, vectors[i].plain);
 		request.wire[2] &= 0x7f;
-		assert_int_equal(tsig_sign_request(&mine, keyring_at(keys, 0), request.wire, &request.size, WIRE_SIZE, NOW_S), STATUS_OK);
+		assert_int_equal(
+			tsig_sign_request(&mine, keyring_at(keys, 0), request.wire, &request.size, WIRE_SIZE, NOW_S),
+			STATUS_OK);
 		assert_int_equal(verify(&request, keys, NOW_S + 5, &theirs), TSIG_GOOD);
 		packet_from_hex(&answer, vectors[i].plain);
 		packet_parse(&answer);
@@ -489,7 +496,9 @@ an_answer_of_dnspython_is_checked(void **state)
 		/* Take the TSIG off and sign again: the same octets but for the case of the key's name. */
 		request.size = request.msg.tsig_offset;
 		bytes_put_u16(request.wire + 10, 0);
-		assert_int_equal(tsig_sign_request(&mine, keyring_at(keys, 0), request.wire, &request.size, WIRE_SIZE, NOW_S), STATUS_OK);
+		assert_int_equal(
+			tsig_sign_request(&mine, keyring_at(keys, 0), request.wire, &request.size, WIRE_SIZE, NOW_S),
+			STATUS_OK);
 		packet_from_hex(&answer, vectors[i].response);
 		packet_parse(&answer);
 		assert_true(tsig_check_response(&mine, &answer.msg, NOW_S));
@@ -507,7 +516,8 @@ an_error_answer_is_no_success(void **state)
 	(void)state;
 	packet_from_hex(&request, vectors[3].plain);
 	request.wire[2] &= 0x7f;
-	assert_int_equal(tsig_sign_request(&mine, keyring_at(keys, 0), request.wire, &request.size, WIRE_SIZE, NOW_S), STATUS_OK);
+	assert_int_equal(tsig_sign_request(&mine, keyring_at(keys, 0), request.wire, &request.size, WIRE_SIZE, NOW_S),
+			 STATUS_OK);
 	assert_int_equal(verify(&request, keys, NOW_S + 400, &theirs), TSIG_BADTIME);
 	packet_from_hex(&answer, vectors[3].plain);
 	assert_int_equal(tsig_sign(&theirs, answer.wire, &answer.size, WIRE_SIZE, NOW_S + 400), STATUS_OK);

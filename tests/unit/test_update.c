@@ -38,16 +38,19 @@ static const struct row {
 } rows[] = {
 	{"a rule allows", "dhcp.", "U new 300 IN A 192.0.2.7", "NOERROR\nADD new A 300 192.0.2.7\n", ""},
 	{"an earlier rule denies", "dhcp.", "U ns1 300 IN A 192.0.2.7", "REFUSED\n", "rule 1"},
-	{"no rule is about the type", "dhcp.", "U new 300 IN PTR host.test.", "REFUSED\n", "no rule allows new.example.test. PTR"},
+	{"no rule is about the type", "dhcp.", "U new 300 IN PTR host.test.", "REFUSED\n",
+	 "no rule allows new.example.test. PTR"},
 	{"no rule is about the name", "acme.", "U www 300 IN TXT \"x\"", "REFUSED\n", "no rule"},
 	{"the name and the type of the rule", "acme.", "U _acme-challenge 300 IN TXT \"x\"",
 	 "NOERROR\nADD _acme-challenge TXT 300 \"x\"\n", ""},
 	{"no rule is about the key", "other.", "U new 300 IN A 192.0.2.7", "REFUSED\n", "no rule"},
 	{"nobody in particular", NULL, "U new 300 IN A 192.0.2.7", "REFUSED\n", "no rule"},
-	{"one refused record refuses the message", "dhcp.", "U new 300 IN A 192.0.2.7\nU new 300 IN PTR host.test.", "REFUSED\n", "PTR"},
+	{"one refused record refuses the message", "dhcp.", "U new 300 IN A 192.0.2.7\nU new 300 IN PTR host.test.",
+	 "REFUSED\n", "PTR"},
 	{"deletion of an RRset is about its type", "dhcp.", "U new 0 ANY PTR", "REFUSED\n", "PTR"},
 	{"deletion of a record too", "dhcp.", "U new 0 NONE PTR host.test.", "REFUSED\n", "PTR"},
-	{"deletion of a name is about each type there", "dhcp.", "U www 0 ANY ANY", "NOERROR\nDEL www A\nDEL www TXT\n", ""},
+	{"deletion of a name is about each type there", "dhcp.", "U www 0 ANY ANY", "NOERROR\nDEL www A\nDEL www TXT\n",
+	 ""},
 	{"one of them may not be deleted", "dhcp.", "U mixed 0 ANY ANY", "REFUSED\n", "SSHFP"},
 	{"none there: whoever may have something there", "dhcp.", "U new 0 ANY ANY", "NOERROR\n", ""},
 	{"none there, and nothing allowed there", "acme.", "U new 0 ANY ANY", "REFUSED\n", "no rule"},
@@ -62,10 +65,12 @@ static const struct row {
 	{"nor deleted", "all.", "U www 0 ANY NSEC", "REFUSED\n", "NSEC is never updated"},
 	{"nor RRSIG", "all.", "U www 0 ANY RRSIG", "REFUSED\n", "RRSIG is never updated"},
 	{"nor NSEC3", "all.", "U www 0 ANY NSEC3", "REFUSED\n", "NSEC3 is never updated"},
-	{"DNSKEY is data", "all.", "U www 300 IN DNSKEY 256 3 8 AQIDBA==", "NOERROR\nADD www DNSKEY 300 256 3 8 AQIDBA==\n", ""},
+	{"DNSKEY is data", "all.",
+	 "U www 300 IN DNSKEY 256 3 8 AQIDBA==", "NOERROR\nADD www DNSKEY 300 256 3 8 AQIDBA==\n", ""},
 	{"TYPE(n): up to n", "limited.", "U p 300 IN PTR a.test.", "NOERROR\nADD p PTR 300 a.test.\n", ""},
 	{"TYPE(n): not more", "limited.", "U p 300 IN PTR a.test.\nU p 300 IN PTR b.test.", "REFUSED\n", "PTR(1)"},
-	{"TYPE(n): what is there counts", "dhcp.", "U www 300 IN TXT \"y\"\nU www 300 IN TXT \"z\"", "REFUSED\n", "TXT(2)"},
+	{"TYPE(n): what is there counts", "dhcp.", "U www 300 IN TXT \"y\"\nU www 300 IN TXT \"z\"", "REFUSED\n",
+	 "TXT(2)"},
 	{"TYPE(n): what goes counts not", "dhcp.", "U www 0 ANY TXT\nU www 300 IN TXT \"y\"\nU www 300 IN TXT \"z\"",
 	 "NOERROR\nSET www TXT 300 \"y\" + \"z\"\n", ""},
 };
@@ -96,7 +101,8 @@ without_policy_and_list_nobody_may(void **state)
 	const struct policy_requestor who = {0};
 
 	(void)state;
-	assert_string_equal(update_text_evaluate(zone, "U new 300 IN A 192.0.2.7", &nothing, "all.", NULL), "REFUSED\n");
+	assert_string_equal(update_text_evaluate(zone, "U new 300 IN A 192.0.2.7", &nothing, "all.", NULL),
+			    "REFUSED\n");
 	assert_string_equal(update_text_evaluate(zone, "U new 300 IN A 192.0.2.7", NULL, "all.", NULL), "REFUSED\n");
 	assert_false(update_could_allow(&nothing, &who));
 	assert_false(update_could_allow(NULL, &who));
@@ -111,8 +117,10 @@ an_address_in_allow_update_matches_signed_and_unsigned(void **state)
 	(void)state;
 	settings->allow_update = acl_new();
 	assert_int_equal(acl_add(settings->allow_update, "192.0.2.0/24", reason), STATUS_OK);
-	assert_string_equal(update_text_evaluate(zone, "U new 300 IN A 192.0.2.7", settings, NULL, NULL), "NOERROR\nADD new A 300 192.0.2.7\n");
-	assert_string_equal(update_text_evaluate(zone, "U new 300 IN A 192.0.2.7", settings, "k.", NULL), "NOERROR\nADD new A 300 192.0.2.7\n");
+	assert_string_equal(update_text_evaluate(zone, "U new 300 IN A 192.0.2.7", settings, NULL, NULL),
+			    "NOERROR\nADD new A 300 192.0.2.7\n");
+	assert_string_equal(update_text_evaluate(zone, "U new 300 IN A 192.0.2.7", settings, "k.", NULL),
+			    "NOERROR\nADD new A 300 192.0.2.7\n");
 	update_settings_free(settings);
 }
 
@@ -203,7 +211,8 @@ a_full_arena_is_servfail(void **state)
 	uint8_t wire[512];
 
 	(void)state;
-	size_t size = update_text_build(1, "P www 0 IN A 192.0.2.1\nU new 300 IN A 192.0.2.7\nU www 300 IN TXT \"b\"", wire, sizeof wire);
+	size_t size = update_text_build(1, "P www 0 IN A 192.0.2.1\nU new 300 IN A 192.0.2.7\nU www 300 IN TXT \"b\"",
+					wire, sizeof wire);
 	for (size_t cap = size; cap < 6000; cap += 16) {
 		assert_int_equal(update_text_request(&request, wire, size, NULL), PARSE_OK);
 		request.arena.cap_bytes = request.arena.used_bytes + cap - size;

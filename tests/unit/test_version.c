@@ -18,8 +18,9 @@ sorted_is_the_order_of_rfc_4034_6_1(void **state)
 {
 	/* The RFC's own list. */
 	static const char *const order[] = {
-		"\7example", "\1a\7example", "\10yljkjljk\1a\7example", "\1z\1a\7example", "\4zabc\1a\7example", "\1z\7example",
-		"\1\1\1z\7example", "\1*\1z\7example", "\1\310\1z\7example",
+		"\7example",        "\1a\7example",       "\10yljkjljk\1a\7example",
+		"\1z\1a\7example",  "\4zabc\1a\7example", "\1z\7example",
+		"\1\1\1z\7example", "\1*\1z\7example",    "\1\310\1z\7example",
 	};
 	struct draft draft;
 	size_t count;
@@ -31,7 +32,8 @@ sorted_is_the_order_of_rfc_4034_6_1(void **state)
 	const struct node **nodes = version_sorted(draft.version, &count);
 	assert_int_equal(count, ARRAY_SIZE(order));
 	for (size_t i = 0; i < count; i++)
-		assert_ptr_equal(nodes[i], version_find(draft.version, (const uint8_t *)order[i], strlen(order[i]) + 1));
+		assert_ptr_equal(nodes[i],
+				 version_find(draft.version, (const uint8_t *)order[i], strlen(order[i]) + 1));
 	free(nodes);
 	draft_drop(&draft);
 }
@@ -106,7 +108,10 @@ a_zone_of_nine_records_takes_less_than_1400_octets(void **state)
 		add_a(&draft, owner);
 	}
 	assert_int_equal(draft_finish(&draft, &version), STATUS_OK);
-	/* The version, the zone with its two names, the tree; malloc adds eight to each of some 14 blocks, and up to 15. */
+	/*
+	 * The version, the zone with its two names, the tree; malloc adds eight to each of some 14 blocks, and up to
+	 * 15.
+	 */
 	size_t zone_size = sizeof *zone + zone->name_size + strlen(zone->text) + 1;
 	assert_true(zone_size + sizeof *version + tree_bytes(&version->tree) < 1400);
 	draft_discard(version);

@@ -32,7 +32,9 @@ delete_content(struct kv *kv)
 
 	assert_int_equal(kv_begin_write(kv, &txn), STATUS_OK);
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++, count += deleted)
-		assert_int_equal(kv_delete_prefix(txn, tables[i], (struct kv_bytes){number, sizeof number}, 1000, &deleted), STATUS_OK);
+		assert_int_equal(
+			kv_delete_prefix(txn, tables[i], (struct kv_bytes){number, sizeof number}, 1000, &deleted),
+			STATUS_OK);
 	assert_int_equal(kv_commit(txn), STATUS_OK);
 	assert_true(count > 0);
 }
@@ -74,7 +76,8 @@ int
 main(void)
 {
 	static const char *const files[] = {"data.mdb", "lock.mdb", "lock"};
-	const struct CMUnitTest tests[] = {cmocka_unit_test(a_copy_that_lost_its_content_is_begun_anew_and_nobody_waits_for_ever)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_copy_that_lost_its_content_is_begun_anew_and_nobody_waits_for_ever)};
 	char path[100];
 
 	if (!mkdtemp(directory))

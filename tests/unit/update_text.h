@@ -1,8 +1,8 @@
 /*
  * UPDATE messages from text, and what comes of them as text, for tests.
  *
- * A message is lines "SECTION OWNER TTL CLASS TYPE [RDATA]": section P (prerequisite) or U (update); owners relative to the zone,
- * with a final dot absolute. What comes of it: the RCODE, then a line for each op, then the names read.
+ * A message is lines "SECTION OWNER TTL CLASS TYPE [RDATA]": section P (prerequisite) or U (update); owners relative to
+ * the zone, with a final dot absolute. What comes of it: the RCODE, then a line for each op, then the names read.
  */
 #ifndef ZONEGATE_TESTS_UNIT_UPDATE_TEXT_H
 #define ZONEGATE_TESTS_UNIT_UPDATE_TEXT_H
@@ -16,8 +16,11 @@
 static inline uint16_t
 update_text_class(const char *text)
 {
-	return strcmp(text, "IN") == 0 ? CLASS_IN : strcmp(text, "ANY") == 0 ? CLASS_ANY : strcmp(text, "NONE") == 0 ? CLASS_NONE :
-	       strcmp(text, "CH") == 0 ? CLASS_CH : (uint16_t)strtoul(text, NULL, 10);
+	return strcmp(text, "IN") == 0     ? CLASS_IN
+	       : strcmp(text, "ANY") == 0  ? CLASS_ANY
+	       : strcmp(text, "NONE") == 0 ? CLASS_NONE
+	       : strcmp(text, "CH") == 0   ? CLASS_CH
+					   : (uint16_t)strtoul(text, NULL, 10);
 }
 
 /* RDATA may also be "hex:0a0b…", as it is. */
@@ -33,14 +36,15 @@ update_text_record(struct writer *out, const char *line)
 
 	if (rdata == NULL || sscanf(line, "%*c %299s %u %7s %15s %n", owner, &ttl_s, class_, type_text, &at) < 4)
 		zone_text_fail("message", line, "SECTION OWNER TTL CLASS TYPE RDATA");
-	if (name_from_text(owner, strlen(owner), UPDATE_TEXT_ZONE, name) != STATUS_OK || rrtype_from_text(type_text, &type) != STATUS_OK)
+	if (name_from_text(owner, strlen(owner), UPDATE_TEXT_ZONE, name) != STATUS_OK ||
+	    rrtype_from_text(type_text, &type) != STATUS_OK)
 		zone_text_fail("message", line, "owner or type");
 	if (strncmp(line + at, "hex:", 4) == 0) {
 		size = strlen(line + at + 4) / 2;
 		if (!bytes_from_hex(line + at + 4, 2 * size, rdata))
 			zone_text_fail("message", line, "hex");
-	} else if (line[at] != '\0' &&
-	           present_parse(type, line + at, strlen(line + at), UPDATE_TEXT_ZONE, rdata, RDATA_MAX_SIZE, &size, reason) != STATUS_OK) {
+	} else if (line[at] != '\0' && present_parse(type, line + at, strlen(line + at), UPDATE_TEXT_ZONE, rdata,
+						     RDATA_MAX_SIZE, &size, reason) != STATUS_OK) {
 		zone_text_fail("message", line, reason);
 	}
 	writer_bytes(out, name, name_size(name));
@@ -88,7 +92,8 @@ update_text_build(uint16_t id, const char *text, uint8_t *wire, size_t room)
 static inline enum parse_verdict
 update_text_request(struct update_request *request, const uint8_t *wire, size_t size, const char *key)
 {
-	struct sockaddr_in client = {.sin_family = AF_INET, .sin_port = htons(53211), .sin_addr.s_addr = htonl(0xc0000209)};
+	struct sockaddr_in client = {
+		.sin_family = AF_INET, .sin_port = htons(53211), .sin_addr.s_addr = htonl(0xc0000209)};
 
 	memset(request, 0, sizeof *request);
 	arena_init(&request->arena, UPDATE_ARENA_CAP_BYTES);
@@ -158,11 +163,12 @@ update_text_change(unsigned rcode, const struct change *change, char *out)
 }
 
 /*
- * Evaluate a message on a zone, both as text. Returns static storage: the outcome; *why (may be NULL) gets the text of the EDE, "" if
- * there is none.
+ * Evaluate a message on a zone, both as text. Returns static storage: the outcome; *why (may be NULL) gets the text of
+ * the EDE, "" if there is none.
  */
 static inline const char *
-update_text_evaluate(const char *zone, const char *message, const struct update_settings *settings, const char *key, const char **why)
+update_text_evaluate(const char *zone, const char *message, const struct update_settings *settings, const char *key,
+		     const char **why)
 {
 	static char out[200000], reason[EDE_TEXT_SIZE];
 	static uint8_t wire[MESSAGE_MAX_SIZE];

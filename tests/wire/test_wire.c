@@ -1,6 +1,6 @@
 /*
- * Golden messages: every *.hex file here. A line is hex octets and, behind a '#', what they are; lines that begin with '=' say what
- * parse_message must make of them:
+ * Golden messages: every *.hex file here. A line is hex octets and, behind a '#', what they are; lines that begin with
+ * '=' say what parse_message must make of them:
  *   = verdict ok|drop|formerr|notimp    = tsig yes|no    = opt yes|no    = question NAME TYPE
  */
 #include "base/bytes.h"
