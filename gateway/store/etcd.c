@@ -172,7 +172,9 @@ drop_zone(struct store *store, struct zone *zone)
 static enum status
 append(struct store *store, const struct store_append *given)
 {
-	return put_item(etcd_of(store), &(struct etcd_item){.kind = ETCD_ITEM_APPEND, .zone = given->zone, .append = *given, .tag = given->tag});
+	return put_item(etcd_of(store),
+			&(struct etcd_item){
+				.kind = ETCD_ITEM_APPEND, .zone = given->zone, .append = *given, .tag = given->tag});
 }
 
 static enum status
@@ -286,7 +288,8 @@ etcd_find_item(struct etcd *etcd, const char *unique)
 static bool
 is_read(const struct etcd_zone *at, uint64_t revision)
 {
-	bool follows = at->etcd->shape == &etcd_foreign_shape && at->state == ETCD_ZONE_LIVE && !at->relist && !at->held;
+	bool follows =
+		at->etcd->shape == &etcd_foreign_shape && at->state == ETCD_ZONE_LIVE && !at->relist && !at->held;
 
 	return at->revision >= revision || (follows && at->etcd->taken >= revision);
 }
@@ -303,13 +306,16 @@ release_items(struct etcd *etcd)
 }
 
 void
-etcd_hand_out(struct etcd_zone *at, struct etcd_item *item, const struct change *change, const uint8_t *record, size_t size, uint64_t revision)
+etcd_hand_out(struct etcd_zone *at, struct etcd_item *item, const struct change *change, const uint8_t *record,
+	      size_t size, uint64_t revision)
 {
 	struct etcd *etcd = at->etcd;
 	struct change *placed = change ? arena_copy(&etcd->arena, change, sizeof *change) : NULL;
-	struct store_record out = {.zone = at->zone, .record = record, .size = size, .tag = item ? item->tag : 0, .position = revision};
+	struct store_record out = {
+		.zone = at->zone, .record = record, .size = size, .tag = item ? item->tag : 0, .position = revision};
 
-	if (placed) { /* etcd has decided that nothing that it read has changed since its base: it follows the version before */
+	/* etcd has decided that nothing that it read has changed since its base: it follows the version before */
+	if (placed) {
 		placed->base = at->place.version;
 		memcpy(placed->base_id, at->place.id, VERSION_ID_SIZE);
 		out.change = placed;
@@ -336,9 +342,11 @@ etcd_connected(struct etcd *etcd, const struct etcd_answer *answer)
 	bool was = atomic_load(&etcd->store.connected);
 
 	if (there && !was)
-		log_info("store connected", "store=%s endpoint=%s", etcd->store.name, etcd_client_endpoint(etcd->client));
+		log_info("store connected", "store=%s endpoint=%s", etcd->store.name,
+			 etcd_client_endpoint(etcd->client));
 	else if (!there && (was || strcmp(etcd->why, answer->reason) != 0)) /* once for each reason */
-		log_limited(LOG_LEVEL_ERROR, "store not connected", "store=%s reason=%s", etcd->store.name, answer->reason);
+		log_limited(LOG_LEVEL_ERROR, "store not connected", "store=%s reason=%s", etcd->store.name,
+			    answer->reason);
 	if (!there)
 		snprintf(etcd->why, sizeof etcd->why, "%s", answer->reason);
 	atomic_store(&etcd->store.connected, there);
@@ -376,13 +384,15 @@ probe(struct etcd *etcd)
 	if (etcd->settings.v2) {
 		char path[1200];
 		snprintf(path, sizeof path, "/v2/keys%.1000s?quorum=true", etcd->settings.prefix);
-		etcd->probing = etcd_client_v2(etcd->client, "GET", path, NULL, ETCD_REQUEST_MS, on_probe, etcd) == STATUS_OK;
+		etcd->probing =
+			etcd_client_v2(etcd->client, "GET", path, NULL, ETCD_REQUEST_MS, on_probe, etcd) == STATUS_OK;
 		return;
 	}
 	ETCD_TEXT(&body, "{");
 	etcd_text_key(&body, etcd->settings.prefix);
 	ETCD_TEXT(&body, "}");
-	etcd->probing = etcd_client_post(etcd->client, "/v3/kv/range", &body, ETCD_REQUEST_MS, on_probe, etcd) == STATUS_OK;
+	etcd->probing =
+		etcd_client_post(etcd->client, "/v3/kv/range", &body, ETCD_REQUEST_MS, on_probe, etcd) == STATUS_OK;
 	etcd_text_free(&body);
 }
 
@@ -403,7 +413,8 @@ etcd_list_failed(struct etcd_zone *at, const struct etcd_answer *answer)
 	at->state = ETCD_ZONE_NEW;
 	at->retry_ms = clock_monotonic_ms() + ETCD_RETRY_MS;
 	if (answer->outcome == ETCD_DENIED || answer->outcome == ETCD_REFUSED)
-		log_limited(LOG_LEVEL_ERROR, "zone not read from etcd", "zone=%s reason=%s", at->zone->text, answer->reason);
+		log_limited(LOG_LEVEL_ERROR, "zone not read from etcd", "zone=%s reason=%s", at->zone->text,
+			    answer->reason);
 	if (answer->outcome != ETCD_COMPACTED)
 		etcd_connected(at->etcd, answer);
 }
@@ -463,7 +474,8 @@ look_at_copy(struct etcd_zone *at, uint64_t now_ms)
 	struct etcd *etcd = at->etcd;
 	struct etcd_kept *kept;
 
-	bool away = !at->told_ready && !atomic_load(&etcd->store.connected) && now_ms - at->since_ms >= COPY_PATIENCE_MS;
+	bool away =
+		!at->told_ready && !atomic_load(&etcd->store.connected) && now_ms - at->since_ms >= COPY_PATIENCE_MS;
 	if (away && !at->copy_added) {
 		at->copy_added = true;
 		at->kept_asked = false;
@@ -479,7 +491,8 @@ look_at_copy(struct etcd_zone *at, uint64_t now_ms)
 	}
 	if (!at->kept_out || !away)
 		return;
-	log_warning("served as last known", "zone=%s version=%llu", at->zone->text, (unsigned long long)at->place.version);
+	log_warning("served as last known", "zone=%s version=%llu", at->zone->text,
+		    (unsigned long long)at->place.version);
 	at->told_ready = true;
 	etcd->emitted = true;
 	etcd->sink->ready(etcd->sink->context, at->zone);
@@ -505,7 +518,8 @@ maintain(struct etcd *etcd)
 			at->state = ETCD_ZONE_NEW;
 			at->retry_ms = 0;
 		}
-		if (at->state == ETCD_ZONE_NEW && at->kept_asked && etcd->watched && now_ms >= at->retry_ms && at->calls == 0) {
+		if (at->state == ETCD_ZONE_NEW && at->kept_asked && etcd->watched && now_ms >= at->retry_ms &&
+		    at->calls == 0) {
 			at->state = ETCD_ZONE_LISTING;
 			at->list.revision = 0;
 			etcd->shape->list(at);
@@ -624,14 +638,16 @@ commit(struct store *store, const struct store_fate *fates, size_t count, char *
 }
 
 static void
-checkpoint(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay, bool idle)
+checkpoint(struct store *store, struct zone *zone, const struct zone_version *version, const struct replay *replay,
+	   bool idle)
 {
 	struct etcd *etcd = etcd_of(store);
 	struct etcd_zone *at = etcd_find_object(etcd, zone);
 	struct etcd_place place;
 
 	/* Only where nothing newer is on its way: the revision belongs to this version. */
-	if (at && at->state == ETCD_ZONE_LIVE && at->place.version == version->version && etcd_place_of(at, version->version, &place))
+	if (at && at->state == ETCD_ZONE_LIVE && at->place.version == version->version &&
+	    etcd_place_of(at, version->version, &place))
 		etcd_warm_checkpoint(etcd->warm, zone, version, replay, place.revision, idle);
 }
 
@@ -715,7 +731,8 @@ etcd_open(const char *name, const struct etcd_settings *settings, struct kv *kv,
 	etcd->groups_end = &etcd->groups;
 	arena_init(&etcd->arena, ARENA_SIZE);
 	pthread_mutex_init(&etcd->mutex, NULL);
-	enum status status = etcd_copy_settings(settings, &etcd->settings) && etcd->store.name ? STATUS_OK : STATUS_NO_MEMORY;
+	enum status status =
+		etcd_copy_settings(settings, &etcd->settings) && etcd->store.name ? STATUS_OK : STATUS_NO_MEMORY;
 	if (!status)
 		status = etcd_client_open(&etcd->settings, &etcd->client, reason);
 	if (!status)

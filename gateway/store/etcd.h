@@ -1,8 +1,9 @@
 /*
- * The store contract over etcd: commits are compare-and-swap transactions, what others put is checked and served (events.md "etcd").
+ * The store contract over etcd: commits are compare-and-swap transactions, what others put is checked and served
+ * (events.md "etcd").
  *
- * Threads, errors: store/store.h. All that talks to etcd for appends and watches happens in poll; read, content_at and save_snapshot make
- * connections of their own.
+ * Threads, errors: store/store.h. All that talks to etcd for appends and watches happens in poll; read, content_at and
+ * save_snapshot make connections of their own.
  */
 #ifndef ZONEGATE_STORE_ETCD_H
 #define ZONEGATE_STORE_ETCD_H

@@ -353,8 +353,8 @@ wait_for_token(struct etcd_request *request)
 }
 
 /*
- * Was gRPC not understood? Then the same goes as JSON. Before gRPC has had an answer only reads are sent that way, so nothing is
- * written twice; it is given up for good where JSON then has one (a proxy in between).
+ * Was gRPC not understood? Then the same goes as JSON. Before gRPC has had an answer only reads are sent that way, so
+ * nothing is written twice; it is given up for good where JSON then has one (a proxy in between).
  */
 static bool
 send_as_json(struct etcd_request *request, const struct http_result *result)

@@ -13,8 +13,8 @@
 #include <jansson.h>
 
 #define ETCD_REASON_SIZE 300
-#define ETCD_REQUEST_MS \
-	1500 /* a third of a DHCP server's patience more than etcd's slowest healthy answer; then another member is asked */
+/* A third of a DHCP server's patience more than etcd's slowest healthy answer; then another member is asked. */
+#define ETCD_REQUEST_MS 1500
 #define ETCD_LONG_MS 30000   /* pages of a list */
 
 /* Text that grows; failed: no memory. */

@@ -1,6 +1,6 @@
 /*
- * Layouts helix and skydns: keys that other programs write too. What is put becomes a change as it is read; an UPDATE writes keys, and its
- * change is what that makes of the zone.
+ * Layouts helix and skydns: keys that other programs write too. What is put becomes a change as it is read; an UPDATE
+ * writes keys, and its change is what that makes of the zone.
  */
 #include "store/etcd_mirror.h"
 #include "base/bytes.h"
@@ -344,8 +344,8 @@ compare_names(struct etcd_item *item, const struct etcd_writes *writes, uint64_t
 }
 
 /*
- * The zone as a whole: nothing was put, and no gateway deleted anything. What another program deletes is seen where there is room for
- * compares of single keys.
+ * The zone as a whole: nothing was put, and no gateway deleted anything. What another program deletes is seen where
+ * there is room for compares of single keys.
  */
 static void
 compare_zone(struct etcd_item *item, uint64_t read, size_t at_most)

@@ -1,6 +1,6 @@
 /*
- * Layouts helix and skydns: what is in etcd, listed. Where the zone was served before, by this process or an earlier one, the list becomes
- * one change from that; else, or where it does not follow from that, content.
+ * Layouts helix and skydns: what is in etcd, listed. Where the zone was served before, by this process or an earlier
+ * one, the list becomes one change from that; else, or where it does not follow from that, content.
  */
 #include "store/etcd_mirror.h"
 #include "base/bytes.h"

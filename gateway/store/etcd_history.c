@@ -1,6 +1,7 @@
 /*
- * History and snapshots of layout zonegate, read from etcd by whoever asks, with a connection of its own. For helix and skydns, where what
- * others put has no record in etcd, and while etcd is away, the local copy has the history: of what this gateway has seen.
+ * History and snapshots of layout zonegate, read from etcd by whoever asks, with a connection of its own. For helix and
+ * skydns, where what others put has no record in etcd, and while etcd is away, the local copy has the history: of what
+ * this gateway has seen.
  */
 #include "store/etcd_native.h"
 #include "base/bytes.h"
@@ -32,7 +33,10 @@ ask_begin(struct asker *asker, struct store *store, const struct zone *zone)
 	return etcd_client_open(&asker->etcd->settings, &asker->client, asker->reason);
 }
 
-/* Is the history to be had from the local copy? helix, skydns: always; else while etcd is away, of what was kept. *history NULL: none yet. */
+/*
+ * Is the history to be had from the local copy? helix, skydns: always; else while etcd is away, of what was kept.
+ * *history NULL: none yet.
+ */
 static bool
 is_local(struct store *store, const struct zone *zone, struct store **history)
 {
@@ -440,7 +444,8 @@ etcd_history_save_snapshot(struct store *store, struct zone *zone, const struct 
 
 	if (((struct etcd *)store)->settings.layout != ETCD_ZONEGATE) {
 		snprintf(reason, STORE_REASON_SIZE,
-			 "more than 900 kB: layouts helix and skydns have one transaction of etcd for a change, which takes no "
+			 "more than 900 kB: layouts helix and skydns have one transaction of etcd for a change, which "
+			 "takes no "
 			 "more; do it in parts (nsupdate), or use layout zonegate");
 		return STATUS_UNSUPPORTED;
 	}

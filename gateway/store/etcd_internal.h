@@ -193,7 +193,10 @@ void etcd_fail(struct etcd_item *item, enum status status, const char *reason);
 /* The append lost a race: evaluated again. */
 void etcd_lost(struct etcd_item *item);
 void etcd_told(struct etcd_item *item);
-/* A transaction of ranges (given): the zone must be read up to the youngest of their first keys, whose revisions a linearizable read tells. */
+/*
+ * A transaction of ranges (given): the zone must be read up to the youngest of their first keys, whose revisions a
+ * linearizable read tells.
+ */
 void etcd_send_barrier(struct etcd_item *item, struct etcd_text *body);
 struct etcd_item *etcd_find_item(struct etcd *etcd, const char *unique);
 bool etcd_is_bad(struct etcd_zone *at, const char *key, const char *reason);
@@ -210,7 +213,10 @@ void etcd_note_place(struct etcd_zone *at, uint64_t revision);
 /* The newest version lasts until this revision at least: what was written since belongs to it. */
 void etcd_extend_place(struct etcd_zone *at, uint64_t revision);
 bool etcd_place_of(struct etcd_zone *at, uint64_t version, struct etcd_place *place);
-/* Hand out a record whose place etcd has decided: its base becomes the version before. record's bytes and change are lent. */
+/*
+ * Hand out a record whose place etcd has decided: its base becomes the version before. record's bytes and change are
+ * lent.
+ */
 void etcd_hand_out(struct etcd_zone *at, struct etcd_item *item, const struct change *change, const uint8_t *record,
 		   size_t size, uint64_t revision);
 /* The zone's list ended badly: again later. */

@@ -1,9 +1,11 @@
 /*
- * Keys and values of the three layouts in etcd (events.md "etcd"): text that anybody may have written, to names and RDATA, and back.
+ * Keys and values of the three layouts in etcd (events.md "etcd"): text that anybody may have written, to names and
+ * RDATA, and back.
  *
  * Threads:   any; no state.
  * Memory:    struct etcd_records owns its bytes: etcd_records_free. Texts that are returned are given.
- * Errors:    STATUS_INVALID with a reason for what cannot be served; STATUS_UNSUPPORTED for what a layout cannot express; STATUS_NO_MEMORY.
+ * Errors:    STATUS_INVALID with a reason for what cannot be served; STATUS_UNSUPPORTED for what a layout cannot
+ *            express; STATUS_NO_MEMORY.
  * Limits:    ETCD_PATH_SIZE characters of a path; deeper keys are no names.
  */
 #ifndef ZONEGATE_STORE_ETCD_LAYOUT_H
@@ -27,11 +29,17 @@ bool etcd_records_next(const struct etcd_records *records, size_t *at, struct et
 
 /* Each RRset into a draft: the smallest TTL counts. */
 MUST_USE enum status etcd_records_into(struct draft *draft, const uint8_t *owner, const struct etcd_records *records);
-/* The next RRset by ascending type after *type (0: the first), in canonical order; *packed is given. STATUS_NOT_FOUND: no more. */
+/*
+ * The next RRset by ascending type after *type (0: the first), in canonical order; *packed is given. STATUS_NOT_FOUND:
+ * no more.
+ */
 MUST_USE enum status etcd_records_rrset(const struct etcd_records *records, uint16_t *type, struct rrset *rrset,
 					uint8_t **packed);
 
-/* Labels in reverse order: "com/example/www". What is no letter, digit, "-", "_" or "*" is escaped as \DDD. `out` takes ETCD_PATH_SIZE. */
+/*
+ * Labels in reverse order: "com/example/www". What is no letter, digit, "-", "_" or "*" is escaped as \DDD. `out` takes
+ * ETCD_PATH_SIZE.
+ */
 void etcd_layout_path(const uint8_t *name, char *out);
 /* Back to a lower-case name. */
 MUST_USE enum status etcd_layout_name(const char *path, size_t size, uint8_t *name, char *reason);

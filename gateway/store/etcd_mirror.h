@@ -1,5 +1,6 @@
 /*
- * What other programs hold in etcd for one zone (layouts helix and skydns): keys, and what is served of them at each name.
+ * What other programs hold in etcd for one zone (layouts helix and skydns): keys, and what is served of them at each
+ * name.
  *
  * Threads:   the follower's.
  * Memory:    all of the keys of a zone; a name that lost its last key stays, with the revision of that.
@@ -56,12 +57,15 @@ struct etcd_entry *etcd_mirror_entry(struct etcd_mirror *mirror, const char *key
 MUST_USE enum status etcd_mirror_compose(struct etcd_mirror *mirror, struct etcd_owner *owner,
 					 struct etcd_records *out);
 /*
- * The ops from what was served to what is, at all names touched since the last time; they lie in the arena. *soa: the SOA is among
- * them. STATUS_LIMIT: too many.
+ * The ops from what was served to what is, at all names touched since the last time; they lie in the arena. *soa: the
+ * SOA is among them. STATUS_LIMIT: too many.
  */
 MUST_USE enum status etcd_mirror_ops(struct etcd_mirror *mirror, struct arena *arena, struct change_op **ops,
 				     size_t *count, bool *soa);
-/* An op that changes nothing (the apex's NS as they are): a put of what is there has its place in the order, and its serial. */
+/*
+ * An op that changes nothing (the apex's NS as they are): a put of what is there has its place in the order, and its
+ * serial.
+ */
 MUST_USE enum status etcd_mirror_same(struct etcd_mirror *mirror, struct arena *arena, struct change_op **ops,
 				      size_t *count);
 /* All names into a draft. */

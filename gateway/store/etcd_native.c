@@ -4,10 +4,10 @@
  *   zones/ZONE/names/REVERSED/OWNER   the RRsets of a name
  *   zones/ZONE/log/UNIQUE             a change, with a lease of the history's length
  *   zones/ZONE/count                  put by each commit: its version in etcd is the zone's version
- *   zones/ZONE/meta                   serial and version from which serials count, frozen, removed; every commit compares it
- *   zones/ZONE/anchors/VERSION        id, serial and revision of a version: where the kept log can be read from
- *   zones/ZONE/journal                a change whose record and count are in, while its names are being written
- *   chunks/ZONE/SNAPSHOT/N            content that a snapshot change refers to
+ *   zones/ZONE/meta serial and version from which serials count, frozen, removed; every commit compares it
+ *   zones/ZONE/anchors/VERSION id, serial and revision of a version: where the kept log can be read from
+ *   zones/ZONE/journal a change whose record and count are in, while its names are being written chunks/ZONE/SNAPSHOT/N
+ *   content that a snapshot change refers to
  */
 #include "store/etcd_native.h"
 #include "base/bytes.h"
@@ -73,7 +73,10 @@ compare_names(struct etcd_item *item, uint64_t base_revision)
 	return true;
 }
 
-/* The change's names as they will be: from the version that is served, whose names of this change are those of its base. */
+/*
+ * The change's names as they will be: from the version that is served, whose names of this change are those of its
+ * base.
+ */
 static enum status
 begin_draft(const struct etcd_zone *at, struct draft *draft)
 {

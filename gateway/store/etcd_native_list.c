@@ -1,4 +1,7 @@
-/* Reading a whole zone of layout zonegate: head, names in pages, the log behind the anchor, what a journal has not written yet. */
+/*
+ * Reading a whole zone of layout zonegate: head, names in pages, the log behind the anchor, what a journal has not
+ * written yet.
+ */
 #include "store/etcd_native.h"
 #include "base/clock.h"
 #include "base/digest.h"
@@ -315,7 +318,10 @@ has_owner(const struct etcd_journal *journal, const uint8_t *owner, size_t *inde
 	return false;
 }
 
-/* The owners of a change's ops, each once, in the order of the ops: those of one owner follow one another in nearly all changes. */
+/*
+ * The owners of a change's ops, each once, in the order of the ops: those of one owner follow one another in nearly all
+ * changes.
+ */
 void
 etcd_native_owners(struct etcd_journal *journal, const struct change *change)
 {

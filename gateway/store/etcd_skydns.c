@@ -60,8 +60,8 @@ drop_texts(struct services *services)
 }
 
 /*
- * The group of the first key counts, or of shorter ones after it, as long as these have one; unless others at that level disagree. This is
- * what CoreDNS makes of "the shortest key with a group".
+ * The group of the first key counts, or of shorter ones after it, as long as these have one; unless others at that
+ * level disagree. This is what CoreDNS makes of "the shortest key with a group".
  */
 static void
 apply_group(struct services *services)
@@ -285,7 +285,10 @@ take_alias(struct etcd_mirror *mirror, const struct etcd_owner *owner, const str
 	return alias;
 }
 
-/* On top of CoreDNS, which knows ns.dns of a zone's apex: what is below ns.dns of a name are the servers that it is delegated to. */
+/*
+ * On top of CoreDNS, which knows ns.dns of a zone's apex: what is below ns.dns of a name are the servers that it is
+ * delegated to.
+ */
 static enum status
 add_servers(struct etcd_mirror *mirror, const struct etcd_owner *owner, struct etcd_records *out)
 {

@@ -1,9 +1,11 @@
 /*
- * API v2, layout helix: a list is a recursive GET, a watch is a long poll for each event, a commit is a PUT or DELETE with prevIndex.
+ * API v2, layout helix: a list is a recursive GET, a watch is a long poll for each event, a commit is a PUT or DELETE
+ * with prevIndex.
  *
- * v2 has no transactions. A change is put whole under a journal key beside the prefix (PREFIX.journal/ZONE), which only one gateway can
- * have at a time. Then its writer reads up to the journal: has nothing that the change looked at changed until then, it is applied key by
- * key, and then the journal goes. Readers show what came in between as one change. Whoever finds a journal left behind completes it.
+ * v2 has no transactions. A change is put whole under a journal key beside the prefix (PREFIX.journal/ZONE), which only
+ * one gateway can have at a time. Then its writer reads up to the journal: has nothing that the change looked at
+ * changed until then, it is applied key by key, and then the journal goes. Readers show what came in between as one
+ * change. Whoever finds a journal left behind completes it.
  */
 #include "store/etcd_mirror.h"
 #include "base/bytes.h"

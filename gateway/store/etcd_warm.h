@@ -1,7 +1,8 @@
 /*
  * The local copy of the zones of an etcd store (store/warm.h), with a thread of its own for the disk.
  *
- * Threads:   the follower's; etcd_warm_history: any. Only etcd_warm_checkpoint waits for the disk, and only where a zone has come to rest.
+ * Threads:   the follower's; etcd_warm_history: any. Only etcd_warm_checkpoint waits for the disk, and only where a
+ *            zone has come to rest.
  * Memory:    what is kept of a zone is given to who takes it.
  * Errors:    none matters: a copy that cannot be written begins anew.
  */
@@ -16,8 +17,8 @@ struct etcd_warm;
 struct etcd_kept { struct draft draft; struct replay *replay; uint64_t revision; };
 
 /*
- * kv NULL: nothing is ever kept. `woken` is called from another thread when something was loaded, or a copy has begun, which wants a
- * checkpoint.
+ * kv NULL: nothing is ever kept. `woken` is called from another thread when something was loaded, or a copy has begun,
+ * which wants a checkpoint.
  */
 MUST_USE enum status etcd_warm_open(const char *name, struct kv *kv, void (*woken)(void *context), void *context,
 				    struct etcd_warm **warm, char *reason);
@@ -26,7 +27,9 @@ void etcd_warm_close(struct etcd_warm *warm);
 /* A zone to keep; load: what is kept of it is wanted. */
 void etcd_warm_add(struct etcd_warm *warm, struct zone *zone, bool load);
 void etcd_warm_drop(struct etcd_warm *warm, struct zone *zone);
-/* True: loading is over. *kept: NULL if there is nothing, or it has been taken before; else given: etcd_warm_free_kept. */
+/*
+ * True: loading is over. *kept: NULL if there is nothing, or it has been taken before; else given: etcd_warm_free_kept.
+ */
 bool etcd_warm_loaded(struct etcd_warm *warm, struct zone *zone, struct etcd_kept **kept);
 void etcd_warm_free_kept(struct etcd_kept *kept);
 

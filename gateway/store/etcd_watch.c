@@ -40,7 +40,8 @@ take_events(struct etcd *etcd, const json_t *events)
 		const json_t *event = json_array_get(events, i);
 		if (!etcd_client_kv(json_object_get(event, "kv"), &kvs[i]))
 			log_limited(LOG_LEVEL_ERROR, "event not understood", "store=%s", etcd->store.name);
-		kvs[i].deleted = json_object_get(event, "type") && strcmp(json_string_value(json_object_get(event, "type")), "DELETE") == 0;
+		kvs[i].deleted = json_object_get(event, "type") &&
+				 strcmp(json_string_value(json_object_get(event, "type")), "DELETE") == 0;
 	}
 	while (first < count) {
 		size_t end = first;
@@ -66,8 +67,11 @@ on_watch(void *context, const json_t *result)
 	if (json_is_true(json_object_get(result, "canceled"))) {
 		etcd->watch_over = true;
 		uint64_t compacted = etcd_client_number(result, "compact_revision");
-		log_warning("watch canceled", "store=%s compacted=%llu reason=%s", etcd->store.name, (unsigned long long)compacted,
-		            json_string_value(json_object_get(result, "cancel_reason")) ? json_string_value(json_object_get(result, "cancel_reason")) : "");
+		log_warning("watch canceled", "store=%s compacted=%llu reason=%s", etcd->store.name,
+			    (unsigned long long)compacted,
+			    json_string_value(json_object_get(result, "cancel_reason"))
+				    ? json_string_value(json_object_get(result, "cancel_reason"))
+				    : "");
 		if (compacted) { /* what was missed is in the lists */
 			etcd->watched = etcd_client_number(json_object_get(result, "header"), "revision");
 			if (etcd->watched < compacted)
@@ -142,7 +146,9 @@ zone_of_key(struct etcd *etcd, const struct etcd_kv *kv)
 	if (!kv->key || kv->key_size <= prefix || strncmp(kv->key, etcd->settings.prefix, prefix - 1) != 0)
 		return NULL;
 	if (etcd->settings.layout != ETCD_ZONEGATE && strncmp(kv->key + prefix - 1, ".frozen/", 8) == 0)
-		return name_from_text(kv->key + prefix + 7, kv->key_size - prefix - 7, NULL, name) == STATUS_OK ? etcd_find(etcd, name) : NULL;
+		return name_from_text(kv->key + prefix + 7, kv->key_size - prefix - 7, NULL, name) == STATUS_OK
+			       ? etcd_find(etcd, name)
+			       : NULL;
 	if (kv->key[prefix - 1] != '/')
 		return NULL;
 	const char *path = kv->key + prefix, *end = kv->key + kv->key_size, *slash;
@@ -162,7 +168,8 @@ zone_of_key(struct etcd *etcd, const struct etcd_kv *kv)
 			return NULL;
 		end = slash;
 	}
-	if (etcd->settings.layout == ETCD_HELIX && *absolute && memrchr(path, '/', (size_t)(end - path)) && end == kv->key + kv->key_size)
+	if (etcd->settings.layout == ETCD_HELIX && *absolute && memrchr(path, '/', (size_t)(end - path)) &&
+	    end == kv->key + kv->key_size)
 		return etcd_closest(etcd, absolute + 1 + *absolute); /* without the type */
 	return etcd_closest(etcd, absolute);
 }
@@ -182,7 +189,8 @@ take_group(struct etcd *etcd, struct etcd_group *group)
 			continue;
 		while (known < count && touched[known] != at)
 			known++;
-		if (known == count && count == ARRAY_SIZE(touched)) { /* no gateway writes so; each is whole in itself */
+		/* no gateway writes so; each is whole in itself */
+		if (known == count && count == ARRAY_SIZE(touched)) {
 			etcd->shape->group(touched[0], group->revision);
 			memmove(touched, touched + 1, --count * sizeof *touched);
 			known = count;
@@ -212,7 +220,8 @@ must_wait(struct etcd *etcd, const struct etcd_group *group)
 void
 etcd_take_groups(struct etcd *etcd)
 {
-	while (etcd->groups && !must_wait(etcd, etcd->groups) && !(etcd->shape->wait && etcd->shape->wait(etcd, etcd->groups))) {
+	while (etcd->groups && !must_wait(etcd, etcd->groups) &&
+	       !(etcd->shape->wait && etcd->shape->wait(etcd, etcd->groups))) {
 		struct etcd_group *group = etcd->groups;
 		etcd->groups = group->next;
 		if (!etcd->groups)

@@ -339,7 +339,8 @@ etcd_foreign_writes(struct etcd_item *item, struct etcd_writes *writes, char *re
 	const struct change *change = item->append.change;
 
 	if (change->snapshot) {
-		snprintf(reason, STORE_REASON_SIZE, "more than 900 kB: layouts helix and skydns have one transaction for a change");
+		snprintf(reason, STORE_REASON_SIZE,
+			 "more than 900 kB: layouts helix and skydns have one transaction for a change");
 		return STATUS_REFUSED;
 	}
 	if (change->frozen >= 0)

@@ -196,8 +196,9 @@ struct kafka {
 	struct rd_kafka_topic_s *updates; /* of the producer */
 	struct rd_kafka_queue_s *consumer_queue;
 	/*
-	 * Without a pause for batches: 1 ms sooner for the few. It would spin under load: the many take the other. Two are as good as one: a name
-	 * has one change in flight at most, changes of different names may come in any order, and each finds its own record by its bytes.
+	 * Without a pause for batches: 1 ms sooner for the few. It would spin under load: the many take the other. Two
+	 * are as good as one: a name has one change in flight at most, changes of different names may come in any
+	 * order, and each finds its own record by its bytes.
 	 */
 	struct rd_kafka_s *quick;
 	struct rd_kafka_topic_s *quick_updates;

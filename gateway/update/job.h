@@ -33,12 +33,8 @@ struct committer_job {
 	/* Once: durable and served (version), or why not. On any thread. */
 	void (*done)(struct committer_job *job, enum status status, uint64_t version, const char *reason);
 	void *context;
-	struct draft *
-		/*
-		 * set by evaluate for a snapshot change whose content is already built: it is taken out of there
-		 * (given)
-		 */
-		content;
+	/* Set by evaluate for a snapshot change whose content is already built: it is taken out of there (given). */
+	struct draft *content;
 	unsigned timeout_ms;      /* 0: none */
 	const char *command, *client; /* for origin and audit: "import", …; client may be NULL */
 	bool when_frozen;         /* goes through although the zone is frozen (thaw, removal, import) */
