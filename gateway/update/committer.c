@@ -23,15 +23,16 @@ static bool
 hand_to_job_thread(struct committer *committer, struct work *work)
 {
 	pthread_mutex_lock(&committer->jobs_mutex);
-	bool may = work->job || committer->long_jobs == 0;
+	bool may = work->job || committer->long_jobs == 0, idle = committer->jobs == NULL;
 	if (may) {
 		committer->long_jobs += work->job != NULL;
 		work->next = NULL;
 		*committer->jobs_end = work;
 		committer->jobs_end = &work->next;
-		pthread_cond_signal(&committer->jobs_wake);
 	}
 	pthread_mutex_unlock(&committer->jobs_mutex);
+	if (may && idle) /* not with the mutex held, which it would wait for at once */
+		pthread_cond_signal(&committer->jobs_wake);
 	return may;
 }
 
