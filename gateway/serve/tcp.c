@@ -348,6 +348,7 @@ take_request(struct tcp_connection *connection, struct dispatch_request *request
 	request->peer = &connection->peer;
 	request->connection = connection;
 	request->connection_serial = connection->serial;
+	request->others_wait = false;
 	switch (dispatch_answer(tcp->dispatch, request, out, MESSAGE_MAX_SIZE, &answer_size, &connection->stream)) {
 	case DISPATCH_ANSWER:
 		if (dnstap != NULL)
