@@ -57,7 +57,7 @@ def test_the_history_is_read_from_the_local_copy_while_etcd_is_away(etcd, make_g
     assert answers() == known
     gateway.ctl("log", "--verify", "example.test.")
     etcd.command("start", etcd.dir)
-    wait_for(lambda: update(gateway, "update add later.example.test. 60 A 192.0.2.1", check=False).returncode == 0)
+    wait_for(lambda: gateway.nsupdate("update add later.example.test. 60 A 192.0.2.1", "-v", key=None, check=False).returncode == 0, 30)
     assert gateway.ctl("log", "example.test.", "--since", "1").stdout.startswith(known[0])
     gateway.ctl("log", "--verify", "example.test.")
 
@@ -133,7 +133,7 @@ def test_what_is_wrong_with_the_connection_is_said_once_with_what_to_look_at(etc
     for words, text in wrong.items():
         gateway = make_gateway(text, {"pw": "guess\n"}, start=False)
         gateway.start(check=False)
-        wait_for(lambda: os.path.exists(gateway.log_path) and words in gateway.log(), 10)
+        wait_for(lambda: os.path.exists(gateway.log_path) and words in gateway.log(), 30)
         time.sleep(1.5)
         assert gateway.log().count(words) == 1, gateway.log()
         assert "not connected" in gateway.ctl("status").stdout
