@@ -15,6 +15,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import dns.resolver
+import dns.rrset
 import dns.tsigkeyring
 import dns.update
 import dns.xfr
@@ -22,7 +23,7 @@ import dns.zone
 import pytest
 
 from conftest import CONFIG, LONG, SECRET, ZONE, free_port, run
-from system.peers import SecondaryBind, SecondaryKnot, SecondaryNsd, SecondaryPdns
+from system.peers import SecondaryBind, SecondaryKnot, SecondaryNsd, SecondaryPdns, soa_serial_of
 
 ORIGIN = "example.test."
 KEYS = dns.tsigkeyring.from_text({"dhcp.": SECRET})
@@ -364,3 +365,37 @@ def test_powerdns_follows(make_gateway, start_secondaries, signed):
     changes.many(3)
     compare(g, secondaries, signed)
     assert metric(g, "notify_refused_total") == 0
+
+
+@pytest.mark.skipif(not LONG, reason="eleven minutes: tests/run --long")
+def test_bind_comes_back_after_the_ten_minutes_in_which_it_holds_us_unreachable(make_gateway, start_secondaries):
+    """Two refused connections, and BIND 9.18 transfers nothing from this primary for ten minutes; NOTIFY does not change that, but one
+    comes when they are over, long before RETRY."""
+    g, (bind,) = start_secondaries(make_gateway, False, kinds=(SecondaryBind,), zone=ZONE.replace(" 3600 600 ", " 36000 36000 "))
+    serial = g.serial()
+    g.kill()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", g.port))
+        s.settimeout(5)
+        for number in range(1, 4):
+            m = dns.message.make_query(ORIGIN, "SOA")
+            m.flags = dns.opcode.to_flags(dns.opcode.NOTIFY) | dns.flags.AA
+            s.sendto(m.to_wire(), ("127.0.0.1", bind.port))
+            end = time.monotonic() + 20
+            while bind.log().count("failed to connect: connection refused") < min(number, 2) and time.monotonic() < end:
+                try:
+                    wire, client = s.recvfrom(4096)
+                except socket.timeout:
+                    break
+                q = dns.message.from_wire(wire)
+                if q.opcode() == dns.opcode.QUERY and not q.flags & dns.flags.QR:
+                    r = dns.message.make_response(q)
+                    r.flags |= dns.flags.AA
+                    r.answer.append(dns.rrset.from_text(ORIGIN, 300, "IN", "SOA", "ns1.test. host.test. %d 1 1 1 1" % (serial + 100)))
+                    s.sendto(r.to_wire(), client)
+                time.sleep(0.2)
+    g.start()
+    g.nsupdate("update add late.example.test. 60 A 192.0.2.1")
+    time.sleep(20)
+    assert soa_serial_of(ORIGIN, bind.port) == serial and "is unreachable (cached)" in bind.log(), bind.log()[-3000:]
+    bind.wait(g.serial(), 700)
