@@ -728,7 +728,8 @@ who_waits_when_the_zone_goes_is_told(void **state)
 		snprintf(message, sizeof message, "U z%u 300 IN A 192.0.2.7", i / 3);
 		sent[i] = send_update(message);
 	}
-	table_set_state(house.zone, ZONE_REMOVED); /* so that nobody begins anything: in the order of control/gateway.c */
+	/* so that nobody begins anything: in the order of control/gateway.c */
+	table_set_state(house.zone, ZONE_REMOVED);
 	rcu_thread_offline();
 	synchronize_rcu();
 	follower_drop(house.follower, house.zone);
