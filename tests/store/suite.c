@@ -295,12 +295,12 @@ different_names_never_race_and_one_name_does(void **state)
 	reader->read_count = 1;
 	struct change *whole = change_here("ADD d A 1 192.0.2.1");
 	whole->exclusive = true;
-	uint64_t tags[] = {append_change(a, NULL), append_change(b, NULL), append_change(again, NULL),
-			   append_change(reader, NULL), append_change(whole, NULL)};
-	assert_int_equal(fate_of(tags[0]).version, 2);
-	assert_int_equal(fate_of(tags[1]).version, 3);
-	for (size_t i = 2; i < 5; i++)
-		assert_int_equal(fate_of(tags[i]).fate, REPLAY_SKIPPED);
+	uint64_t first[] = {append_change(a, NULL), append_change(b, NULL)};
+	/* In any order: what is on its way together is of different names. */
+	assert_int_equal(fate_of(first[0]).version + fate_of(first[1]).version, 2 + 3);
+	uint64_t lost[] = {append_change(again, NULL), append_change(reader, NULL), append_change(whole, NULL)};
+	for (size_t i = 0; i < ARRAY_SIZE(lost); i++)
+		assert_int_equal(fate_of(lost[i]).fate, REPLAY_SKIPPED);
 	assert_content(BASIC "a A 1 192.0.2.1\nb A 1 192.0.2.1\n");
 }
 
