@@ -81,7 +81,7 @@ libzonegate_a_SOURCES += \
 	gateway/store/etcd_warm.c gateway/store/etcd_warm.h \
 	gateway/store/etcd_writes.c \
 	gateway/store/follower.c gateway/store/follower.h gateway/store/follower_internal.h \
-	gateway/store/follower_replay.c \
+	gateway/store/follower_replay.c gateway/store/follower_zones.c \
 	gateway/store/http.c gateway/store/http.h \
 	gateway/store/intake.c gateway/store/intake.h \
 	gateway/store/kafka.c gateway/store/kafka.h \
@@ -92,6 +92,7 @@ libzonegate_a_SOURCES += \
 	gateway/store/kafka_internal.h \
 	gateway/store/kafka_poll.c \
 	gateway/store/kafka_reader.c \
+	gateway/store/kafka_retention.c \
 	gateway/store/kafka_snapshot.c \
 	gateway/store/kafka_worker.c \
 	gateway/store/kafka_write.c \

@@ -63,7 +63,12 @@ status_stores(struct gateway *gateway)
 					   (json_int_t)atomic_load(&store->position), "lag",
 					   (json_int_t)atomic_load(&store->lag_records));
 		struct store_view view = {object, json_broker, json_partition};
+		char trouble[STORE_REASON_SIZE];
 		json_array_append_new(stores, object);
+		if (store->ops->trouble)
+			json_object_set_new(object, "trouble", store->ops->trouble(store, trouble)
+								       ? json_string(trouble)
+								       : json_null());
 		if (!store->ops->describe)
 			continue;
 		json_object_set_new(object, "brokers", json_array());
@@ -122,6 +127,9 @@ run_status(struct call *call)
 			store->ops->type, atomic_load(&store->connected) ? "connected" : "not connected",
 			atomic_load(&store->position), atomic_load(&store->lag_records));
 		struct store_view view = {call->out, print_broker, print_partition};
+		char trouble[STORE_REASON_SIZE];
+		if (store->ops->trouble && store->ops->trouble(store, trouble))
+			fprintf(call->out, "  %s\n", trouble);
 		if (store->ops->describe)
 			store->ops->describe(store, &view);
 	}
@@ -306,6 +314,14 @@ check_store(void *context, const char *key, const char *reason)
 	return true;
 }
 
+/* Of a zone that is not ready: why, as the store says it. */
+static bool
+store_reason(struct zone *zone, char *reason)
+{
+	struct store *store = zone->store;
+	return follower_reason(zone, reason) || (store->ops->trouble && store->ops->trouble(store, reason));
+}
+
 static enum status
 run_check(struct call *call)
 {
@@ -316,7 +332,7 @@ run_check(struct call *call)
 		return STATUS_NOT_FOUND;
 	if (atomic_load(&zone->state) != ZONE_READY) {
 		const char *state = zone_state_text((enum zone_state)atomic_load(&zone->state));
-		if (gateway_reason(call->gateway, zone, reason))
+		if (gateway_reason(call->gateway, zone, reason) || store_reason(zone, reason))
 			return call_fail(call, STATUS_INVALID, "%s: %s", state, reason);
 		return call_fail(call, STATUS_INVALID, "zone %s is not served: %s; the gateway's log says why",
 				 zone->text, state);

@@ -254,6 +254,7 @@ struct log_walk {
 	struct zone *zone;
 	struct store_oldest oldest;
 	uint64_t last; /* version that was handled last */
+	bool any;      /* was there one? */
 	bool raw, verify;
 	/* verify */
 	bool broken;
@@ -328,6 +329,7 @@ log_print(void *context, const struct store_entry *entry)
 	char id[2 * VERSION_ID_SIZE + 1];
 
 	walk->last = entry->version;
+	walk->any = true;
 	if (walk->raw) {
 		fprintf(out, "%.*s\n", (int)entry->size, (const char *)entry->record);
 	} else if (walk->call->json) {
@@ -499,6 +501,10 @@ history_log(struct call *call)
 	status = read_kept(walk.zone, from, &walk.oldest, log_print, &walk);
 	if (status != STATUS_OK)
 		return history_fail(call, walk.zone, status);
+	if (!walk.any && from == 0 && !walk.raw && !call->json && walk.oldest.version > 0 &&
+	    walk.oldest.version < UINT64_MAX)
+		fprintf(call->out, "the history of %s begins at version %" PRIu64 ", nothing has changed since\n",
+			walk.zone->text, walk.oldest.version);
 	return call_flag(call, "follow") ? log_follow(&walk) : STATUS_OK;
 }
 

@@ -12,7 +12,6 @@
 #define IDLE_MS 1000          /* unchanged for so long: keep its content in the store now */
 #define ROUND_MS 60000        /* every zone gets its checkpoint (history is trimmed) this often */
 #define THAW_MS 100
-#define ADD_AGAIN_NS 1000000
 #define DRAIN_POLLS 4096      /* more batches than a store's queue can hold */
 
 static struct follower_zone *
@@ -479,6 +478,46 @@ fail_all(struct follower *follower, enum status status, const char *reason)
 	}
 }
 
+/* History, where a store keeps a copy, begins with what is served first. */
+static void
+tell_ready(struct follower *follower, const struct follower_event *event)
+{
+	const struct follower_hooks *hooks = &follower->hooks;
+	struct follower_zone *at = zone_of(event->zone);
+	struct zone_version *version = atomic_load_explicit(&event->zone->current, memory_order_relaxed);
+
+	/* Content that was published before the store was ready; a removed zone is new to who adds it again. */
+	if (!event->again && at->replay && replay_removed(at->replay) && hooks->absent) {
+		hooks->absent(hooks->context, event->zone);
+	} else if (version && !at->stopped) {
+		set_state(at, ZONE_READY);
+		pthread_mutex_lock(&follower->mutex);
+		free(at->reason);
+		at->reason = NULL;
+		pthread_mutex_unlock(&follower->mutex);
+		if (at->replay)
+			follower->store->ops->checkpoint(follower->store, at->zone, version, at->replay, false);
+	}
+}
+
+static void
+tell_unusable(struct follower *follower, struct follower_event *event)
+{
+	struct follower_zone *at = zone_of(event->zone);
+
+	set_state(at, event->state);
+	pthread_mutex_lock(&follower->mutex);
+	/* A store looks again and again. */
+	bool known = at->reason && event->reason && strcmp(at->reason, event->reason) == 0;
+	char *old = at->reason;
+	at->reason = event->reason;
+	event->reason = NULL;
+	pthread_mutex_unlock(&follower->mutex);
+	if (!known)
+		log_error("zone not usable", "zone=%s reason=%s", at->zone->text, at->reason ? at->reason : "");
+	free(old);
+}
+
 static void
 tell_judged(struct follower *follower, const struct follower_event *event)
 {
@@ -495,7 +534,7 @@ tell_judged(struct follower *follower, const struct follower_event *event)
 
 /* Last pass: what is in the table now is told, in the order of the log. */
 static void
-tell(struct follower *follower, const struct follower_event *event)
+tell(struct follower *follower, struct follower_event *event)
 {
 	const struct follower_hooks *hooks = &follower->hooks;
 
@@ -520,17 +559,10 @@ tell(struct follower *follower, const struct follower_event *event)
 			hooks->absent(hooks->context, event->zone);
 		break;
 	case EVENT_UNUSABLE:
-		log_error("zone not usable", "zone=%s reason=%s", event->zone->text,
-			  event->reason ? event->reason : "");
-		set_state(zone_of(event->zone), event->state);
+		tell_unusable(follower, event);
 		break;
-	case EVENT_READY: /* content published before the store was ready; a removed zone is new to who adds it again */
-		if (!event->again && zone_of(event->zone)->replay && replay_removed(zone_of(event->zone)->replay) &&
-		    hooks->absent)
-			hooks->absent(hooks->context, event->zone);
-		else if (atomic_load_explicit(&event->zone->current, memory_order_relaxed) &&
-			 !zone_of(event->zone)->stopped)
-			set_state(zone_of(event->zone), ZONE_READY);
+	case EVENT_READY:
+		tell_ready(follower, event);
 		break;
 	case EVENT_LOADED:
 	case EVENT_HELD:
@@ -674,6 +706,7 @@ free_zone(struct follower_zone *at)
 	if (at->drafting)
 		draft_drop(&at->draft);
 	replay_free(at->replay);
+	free(at->reason);
 	free(at);
 }
 
@@ -807,90 +840,4 @@ follower_stop(struct follower *follower)
 	free(follower->fates);
 	free(follower->batch);
 	free(follower);
-}
-
-static enum status
-add_to_store(struct follower *follower, struct follower_zone *at)
-{
-	pthread_mutex_lock(&follower->mutex);
-	enum status status = follower->store->ops->add_zone(follower->store, at->zone);
-	if (!status) {
-		at->next = follower->added;
-		follower->added = at;
-	}
-	pthread_mutex_unlock(&follower->mutex);
-	return status;
-}
-
-enum status
-follower_add(struct follower *follower, struct zone *zone)
-{
-	struct follower_zone *at = calloc(1, sizeof *at);
-
-	if (!at)
-		return STATUS_NO_MEMORY;
-	require(!zone->follower);
-	at->follower = follower;
-	at->zone = zone;
-	zone->follower = at;
-	enum status status = add_to_store(follower, at);
-	/* More zones at once than its queue holds: it takes them meanwhile. */
-	for (; status == STATUS_FULL && !atomic_load(&follower->stop); status = add_to_store(follower, at))
-		nanosleep(&(struct timespec){.tv_nsec = ADD_AGAIN_NS}, NULL);
-	if (status) {
-		zone->follower = NULL;
-		free(at);
-	}
-	return status;
-}
-
-void
-follower_drop(struct follower *follower, struct zone *zone)
-{
-	follower_drop_all(follower, &zone, 1);
-}
-
-void
-follower_drop_all(struct follower *follower, struct zone *const *zones, size_t count)
-{
-	struct follower_drop *drops = calloc(count + 1, sizeof *drops);
-	size_t dropped = 0;
-
-	/* A few octets for each zone that goes, at an operator's request. */
-	require(drops);
-	pthread_mutex_lock(&follower->mutex);
-	for (size_t i = 0; i < count; i++) {
-		if (!zone_of(zones[i]) || zone_of(zones[i])->follower != follower)
-			continue;
-		drops[dropped].zone = zones[i];
-		drops[dropped].next = follower->drops;
-		follower->drops = &drops[dropped++];
-	}
-	pthread_mutex_unlock(&follower->mutex);
-	if (dropped > 0)
-		follower->store->ops->wake(follower->store);
-	pthread_mutex_lock(&follower->mutex);
-	/* In the order of the list, or not: all of them. */
-	for (size_t i = 0; i < dropped; i++)
-		while (!drops[i].done)
-			pthread_cond_wait(&follower->dropped, &follower->mutex);
-	pthread_mutex_unlock(&follower->mutex);
-	free(drops);
-}
-
-bool
-follower_base(struct zone *zone, uint64_t *version, uint8_t id[VERSION_ID_SIZE])
-{
-	struct follower_zone *at = zone_of(zone);
-
-	if (!at)
-		return false;
-	pthread_mutex_lock(&at->follower->mutex);
-	struct follower_place place = at->place;
-	pthread_mutex_unlock(&at->follower->mutex);
-	if (!place.known)
-		return false;
-	*version = place.version;
-	memcpy(id, place.id, VERSION_ID_SIZE);
-	return true;
 }

@@ -55,6 +55,9 @@ void follower_drop_all(struct follower *follower, struct zone *const *zones, siz
  */
 bool follower_base(struct zone *zone, uint64_t *version, uint8_t id[VERSION_ID_SIZE]);
 
+/* Why the store cannot have the zone served, into STORE_REASON_SIZE; false: it said nothing. Any thread. */
+bool follower_reason(struct zone *zone, char *reason);
+
 /*
  * Judge one record on a draft: decode it where its change is not at hand, fetch the content of a snapshot,
  * replay_change. Followers do this for the zones they serve; stores for earlier versions.

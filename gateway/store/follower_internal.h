@@ -37,6 +37,7 @@ struct follower_zone {
 	const struct zone_version *before; /* what it replaced; until the end of the batch, which is one RCU section */
 	struct zone_version *finished; /* between draft_finish and publishing */
 	struct follower_place place;
+	char *reason;               /* why it is not usable; NULL: it is. Under the mutex */
 	uint64_t changed_ms;        /* 0: checkpointed since, and not in follower->changed */
 	struct follower_zone *next_changed;
 };

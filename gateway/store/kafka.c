@@ -11,6 +11,7 @@
 
 #define FLIGHTS_MAX 65536
 #define QUICK_FLIGHTS 4 /* so few on their way: no batch is worth waiting for */
+#define MANY_FLIGHTS 64
 #define VERIFIED_MS 30000 /* so that brokers which fail all the time do not make a zone begin anew all the time */
 #define MIRROR_EVERY 4000 /* changes: what a warm start replays at most */
 
@@ -189,10 +190,14 @@ kafka_remove_flight(struct kafka *kafka, struct kafka_flight *flight)
 static enum status
 produce(struct kafka *kafka, const struct store_append *append, const struct kafka_zone *at, int32_t partition)
 {
+	enum kafka_client_kind kind = kafka->flight_count <= QUICK_FLIGHTS  ? KAFKA_QUICK_PRODUCER
+				      : kafka->flight_count <= MANY_FLIGHTS ? KAFKA_PRODUCER
+									    : KAFKA_MANY_PRODUCER;
+
 	pthread_rwlock_rdlock(&kafka->producer_lock);
-	struct rd_kafka_topic_s *topic = kafka->flight_count <= QUICK_FLIGHTS ? kafka->quick_updates : kafka->updates;
-	int failed = rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)append->record,
-				      append->size, at->text, at->text_length, (void *)(uintptr_t)append->tag);
+	int failed = rd_kafka_produce(kafka->producers[kind].updates, partition, RD_KAFKA_MSG_F_COPY,
+				      (void *)(uintptr_t)append->record, append->size, at->text, at->text_length,
+				      (void *)(uintptr_t)append->tag);
 	rd_kafka_resp_err_t error = failed ? rd_kafka_last_error() : RD_KAFKA_RESP_ERR_NO_ERROR;
 	pthread_rwlock_unlock(&kafka->producer_lock);
 	switch (error) {
@@ -541,7 +546,7 @@ kafka_load_snapshot(struct store *store, struct zone *zone, const struct change_
 
 /* ---- history: of what was applied here ---- */
 
-/* The store that has it; NULL: none. */
+/* The store that has it; NULL: not yet, it begins with what is served by then. */
 static struct store *
 history_of(struct kafka *kafka, const struct zone *zone)
 {
@@ -559,7 +564,11 @@ static enum status
 kafka_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to, store_entry_fn *each, void *context)
 {
 	struct store *history = history_of(kafka_of(store), zone);
-	return history ? history->ops->read(history, zone, from, to, each, context) : STATUS_NOT_FOUND;
+	struct store_oldest now;
+
+	if (history)
+		return history->ops->read(history, zone, from, to, each, context);
+	return follower_base(zone, &now.version, now.id) && from >= now.version ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 static void
@@ -570,25 +579,28 @@ kafka_oldest(struct store *store, struct zone *zone, struct store_oldest *oldest
 	*oldest = (struct store_oldest){.version = UINT64_MAX};
 	if (history)
 		history->ops->oldest(history, zone, oldest);
+	else if (!follower_base(zone, &oldest->version, oldest->id))
+		oldest->version = UINT64_MAX;
 }
 
 static enum status
 kafka_content_at(struct store *store, struct zone *zone, uint64_t version, struct draft *draft, char *reason)
 {
 	struct store *history = history_of(kafka_of(store), zone);
+	enum status status = STATUS_NOT_FOUND;
+	struct store_oldest oldest;
 
-	if (history) {
-		enum status status = history->ops->content_at(history, zone, version, draft, reason);
-		size_t size = status ? strlen(reason) : 0;
-		struct store_oldest oldest;
-		history->ops->oldest(history, zone, &oldest);
-		if (status == STATUS_NOT_FOUND && version < oldest.version)
-			snprintf(reason + size, STORE_REASON_SIZE - size,
-				 " (where this gateway's copy of the zone began; one that has run longer may have it)");
-		return status;
-	}
-	snprintf(reason, STORE_REASON_SIZE, "the local copy is not there yet");
-	return STATUS_NOT_FOUND;
+	kafka_oldest(store, zone, &oldest);
+	if (history)
+		status = history->ops->content_at(history, zone, version, draft, reason);
+	else
+		snprintf(reason, STORE_REASON_SIZE, "not kept, the history begins at version %llu",
+			 (unsigned long long)oldest.version);
+	size_t size = status ? strlen(reason) : 0;
+	if (status == STATUS_NOT_FOUND && version < oldest.version)
+		snprintf(reason + size, STORE_REASON_SIZE - size,
+			 " (where this gateway's copy of the zone began; one that has run longer may have it)");
+	return status;
 }
 
 /* ---- open and close ---- */
@@ -596,18 +608,10 @@ kafka_content_at(struct store *store, struct zone *zone, uint64_t version, struc
 static void
 free_kafka(struct kafka *kafka)
 {
-	if (kafka->quick_updates)
-		rd_kafka_topic_destroy(kafka->quick_updates);
-	if (kafka->quick) {
-		rd_kafka_purge(kafka->quick, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-		rd_kafka_destroy(kafka->quick);
-	}
-	if (kafka->updates)
-		rd_kafka_topic_destroy(kafka->updates);
-	if (kafka->producer) { /* before the consumer: its last delivery reports wake that one's queue */
-		rd_kafka_purge(kafka->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-		rd_kafka_destroy(kafka->producer);
-	}
+	for (int kind = 0; kind < KAFKA_PRODUCERS; kind++) /* before the consumer: their last reports wake its queue */
+		kafka_client_end_producer(&kafka->producers[kind]);
+	if (kafka->asker)
+		rd_kafka_destroy(kafka->asker);
 	if (kafka->consumer_queue)
 		rd_kafka_queue_destroy(kafka->consumer_queue);
 	if (kafka->consumer) {
@@ -655,7 +659,9 @@ end_threads(struct kafka *kafka)
 	pthread_cond_broadcast(&kafka->asker_news);
 	pthread_mutex_unlock(&kafka->mutex);
 	pthread_join(kafka->worker, NULL);
-	pthread_join(kafka->asker, NULL);
+	pthread_join(kafka->prober, NULL);
+	for (unsigned i = 0; i < kafka->asker_count; i++)
+		pthread_join(kafka->askers[i], NULL);
 }
 
 static void
@@ -663,8 +669,8 @@ kafka_close(struct store *store)
 {
 	struct kafka *kafka = kafka_of(store);
 
-	rd_kafka_flush(kafka->producer, 2000);
-	rd_kafka_flush(kafka->quick, 1000);
+	for (int kind = 0; kind < KAFKA_PRODUCERS; kind++)
+		rd_kafka_flush(kafka->producers[kind].client, 1000);
 	end_threads(kafka);
 	kafka_poll_finish(kafka);
 	free_kafka(kafka);
@@ -688,6 +694,7 @@ static const struct store_ops kafka_ops = {
 	.save_snapshot = kafka_save_snapshot,
 	.snapshot_now = kafka_snapshot_now,
 	.describe = kafka_describe,
+	.trouble = kafka_describe_trouble,
 	.close = kafka_close,
 };
 
@@ -722,19 +729,16 @@ copy_settings(struct kafka *kafka, const char *name, const struct kafka_settings
 static enum status
 open_clients(struct kafka *kafka, char *reason)
 {
-	enum status status = kafka_client_new(kafka, KAFKA_PRODUCER, &kafka->producer, reason);
+	enum status status = kafka_client_new(kafka, KAFKA_ASKER, &kafka->asker, reason);
 
 	if (!status)
 		status = kafka_client_new(kafka, KAFKA_CONSUMER, &kafka->consumer, reason);
 	if (status)
 		return status;
 	kafka->consumer_queue = rd_kafka_queue_get_consumer(kafka->consumer);
-	status = kafka_client_new(kafka, KAFKA_QUICK_PRODUCER, &kafka->quick, reason);
-	if (status)
-		return status;
-	kafka->updates = rd_kafka_topic_new(kafka->producer, kafka->updates_topic, NULL);
-	kafka->quick_updates = rd_kafka_topic_new(kafka->quick, kafka->updates_topic, NULL);
-	return kafka->updates && kafka->quick_updates ? STATUS_OK : STATUS_NO_MEMORY;
+	for (int kind = 0; kind < KAFKA_PRODUCERS && !status; kind++)
+		status = kafka_client_producer(kafka, (enum kafka_client_kind)kind, &kafka->producers[kind], reason);
+	return status;
 }
 
 static enum status
@@ -742,10 +746,17 @@ start_threads(struct kafka *kafka)
 {
 	if (pthread_create(&kafka->worker, NULL, kafka_worker_run, kafka) != 0)
 		return STATUS_IO;
-	if (pthread_create(&kafka->asker, NULL, kafka_barrier_run, kafka) == 0)
+	if (pthread_create(&kafka->prober, NULL, kafka_barrier_probe, kafka) != 0) {
+		atomic_store(&kafka->stop, true);
+		pthread_join(kafka->worker, NULL);
+		return STATUS_IO;
+	}
+	while (kafka->asker_count < KAFKA_ASKERS &&
+	       pthread_create(&kafka->askers[kafka->asker_count], NULL, kafka_barrier_run, kafka) == 0)
+		kafka->asker_count++;
+	if (kafka->asker_count == KAFKA_ASKERS)
 		return STATUS_OK;
-	atomic_store(&kafka->stop, true);
-	pthread_join(kafka->worker, NULL);
+	end_threads(kafka);
 	return STATUS_IO;
 }
 
@@ -757,7 +768,7 @@ refuse_retention(struct kafka *kafka, char *reason)
 
 	if (kafka_client_topics(kafka, ignored) != STATUS_OK)
 		return STATUS_OK; /* the worker says what is wrong */
-	return kafka_worker_check_retention(kafka, reason);
+	return kafka_retention_check(kafka, reason);
 }
 
 enum status

@@ -2,12 +2,17 @@
  * The store contract over Kafka (events.md "Kafka: two topics"): changes in the updates topic, full zones in the
  * snapshots topic.
  *
- * kafka.c           append, poll, commit
+ * kafka.c           zones, append, commit, history
  * kafka_client.c    librdkafka's settings; the topics: checked or created
  * kafka_reader.c    a part of a topic, read once
  * kafka_barrier.c   the thread that asks the brokers where the logs end
  * kafka_worker.c    the thread that opens zones and takes snapshots
- * kafka_snapshot.c  manifests and chunks
+ * kafka_snapshot.c  manifests and chunks, read
+ * kafka_write.c     the same, written
+ * kafka_retention.c how long the log reaches back to them
+ * kafka_poll.c      what the follower is handed
+ * kafka_fetch.c     content of changes in the snapshot form
+ * kafka_describe.c  what zonegatectl status shows
  *
  * Threads, errors: store/store.h.
  */

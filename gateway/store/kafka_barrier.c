@@ -1,56 +1,118 @@
 #include "store/kafka_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include <errno.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PROBE_MS 1000
+#define LOOK_NS 100000000 /* is it time, or the end? */
 
 /* Where the logs of these partitions end, asked of all their leaders at once. */
 static enum status
 ask_ends(struct kafka *kafka, rd_kafka_topic_partition_list_t *list)
 {
-	pthread_rwlock_rdlock(&kafka->producer_lock);
-	rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(kafka->producer, list, KAFKA_ASK_MS);
-	pthread_rwlock_unlock(&kafka->producer_lock);
-	return error ? STATUS_RETRY : STATUS_OK;
+	return rd_kafka_offsets_for_times(kafka->asker, list, KAFKA_ASK_MS) ? STATUS_RETRY : STATUS_OK;
 }
 
 static void
 add_partition(rd_kafka_topic_partition_list_t *list, const char *topic, int32_t partition)
 {
-	if (!rd_kafka_topic_partition_list_find(list, topic, partition))
-		rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_END;
+	rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_END;
 }
 
-/* All that were asked for until now share one question, which begins after they came. */
-static void
-answer_barriers(struct kafka *kafka, struct kafka_barrier *asked)
-{
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
-	struct kafka_barrier *last = asked;
+/* ---- questions for barriers ---- */
 
-	for (struct kafka_barrier *barrier = asked; barrier; barrier = barrier->next)
-		add_partition(list, kafka->updates_topic, barrier->partition);
-	enum status status = ask_ends(kafka, list);
-	for (struct kafka_barrier *barrier = asked; barrier; barrier = barrier->next) {
-		const rd_kafka_topic_partition_t *end =
-			rd_kafka_topic_partition_list_find(list, kafka->updates_topic, barrier->partition);
-		barrier->status = status || end->err || end->offset < 0 ? STATUS_RETRY : STATUS_OK;
-		barrier->target = end->offset;
-		last = barrier;
+/* One question at a time about a partition; those that are silent leave half of the askers to the others. */
+static bool
+may_ask(const struct kafka *kafka, int32_t number)
+{
+	const struct kafka_partition *partition = &kafka->partitions[number];
+	return !partition->asking && (!partition->silent || kafka->silent_asking < KAFKA_ASKERS / 2);
+}
+
+/* Under the mutex: all that wait for one partition share a question, which begins after they came. */
+static struct kafka_barrier *
+take_asked(struct kafka *kafka)
+{
+	struct kafka_barrier *taken = NULL;
+
+	for (struct kafka_barrier **link = &kafka->asked, *barrier; (barrier = *link);) {
+		if (taken ? barrier->partition != taken->partition : !may_ask(kafka, barrier->partition)) {
+			link = &barrier->next;
+			continue;
+		}
+		*link = barrier->next;
+		barrier->next = taken;
+		taken = barrier;
 	}
+	if (taken) {
+		struct kafka_partition *partition = &kafka->partitions[taken->partition];
+		partition->asking = true;
+		kafka->silent_asking += partition->silent;
+	}
+	return taken;
+}
+
+static enum status
+ask_end(struct kafka *kafka, int32_t number, int64_t *end)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+	add_partition(list, kafka->updates_topic, number);
+	enum status status = ask_ends(kafka, list);
+	if (list->elems[0].err || list->elems[0].offset < 0)
+		status = STATUS_RETRY;
+	*end = list->elems[0].offset;
 	rd_kafka_topic_partition_list_destroy(list);
-	pthread_mutex_lock(&kafka->mutex);
-	last->next = kafka->waiting;
-	kafka->waiting = asked;
+	return status;
+}
+
+/* Under the mutex. */
+static void
+answer(struct kafka *kafka, struct kafka_barrier *asked, enum status status, int64_t end)
+{
+	struct kafka_partition *partition = &kafka->partitions[asked->partition];
+
+	partition->asking = false;
+	kafka->silent_asking -= partition->silent;
+	partition->silent = status != STATUS_OK;
+	for (struct kafka_barrier *barrier = asked, *next; barrier; barrier = next) {
+		next = barrier->next;
+		barrier->status = status;
+		barrier->target = end;
+		barrier->next = kafka->waiting;
+		kafka->waiting = barrier;
+	}
 	atomic_store_explicit(&kafka->waiting_any, true, memory_order_release);
-	pthread_mutex_unlock(&kafka->mutex);
 	kafka_wake_poll(kafka);
 }
+
+/* An asker: a leader that is silent keeps it for KAFKA_ASK_MS. */
+void *
+kafka_barrier_run(void *context)
+{
+	struct kafka *kafka = context;
+	int64_t end;
+
+	pthread_mutex_lock(&kafka->mutex);
+	while (!atomic_load(&kafka->stop)) {
+		struct kafka_barrier *asked = take_asked(kafka);
+		if (!asked) {
+			pthread_cond_wait(&kafka->asker_news, &kafka->mutex);
+			continue;
+		}
+		pthread_mutex_unlock(&kafka->mutex);
+		enum status status = ask_end(kafka, asked->partition, &end);
+		pthread_mutex_lock(&kafka->mutex);
+		answer(kafka, asked, status, end);
+	}
+	pthread_mutex_unlock(&kafka->mutex);
+	return NULL;
+}
+
+/* ---- the state of the brokers ---- */
 
 /* Once a second: are the brokers there, and how far behind are we? */
 static void
@@ -83,36 +145,25 @@ probe(struct kafka *kafka)
 	if (atomic_exchange(&kafka->store.connected, !status) != !status)
 		log_write(status ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, status ? "store not connected" : "store connected",
 			  "store=%s brokers=%s", kafka->store.name, kafka->brokers);
-	if (!status)
-		atomic_store(&kafka->store.lag_records, lag);
+	if (status)
+		return;
+	atomic_store(&kafka->store.lag_records, lag);
+	(void)!kafka_describe_note(kafka, &kafka->brokers_failed, NULL);
 }
 
 void *
-kafka_barrier_run(void *context)
+kafka_barrier_probe(void *context)
 {
 	struct kafka *kafka = context;
 	uint64_t probed_ms = 0;
-	struct timespec until;
 
 	while (!atomic_load(&kafka->stop)) {
-		pthread_mutex_lock(&kafka->mutex);
-		if (!kafka->asked && !atomic_load(&kafka->stop)) {
-			clock_gettime(CLOCK_REALTIME, &until);
-			until.tv_nsec += 200000000;
-			until.tv_sec += until.tv_nsec / 1000000000;
-			until.tv_nsec %= 1000000000;
-			pthread_cond_timedwait(&kafka->asker_news, &kafka->mutex, &until);
-		}
-		struct kafka_barrier *asked = kafka->asked;
-		kafka->asked = NULL;
-		pthread_mutex_unlock(&kafka->mutex);
-		if (asked)
-			answer_barriers(kafka, asked);
 		uint64_t now_ms = clock_monotonic_ms();
 		if (now_ms - probed_ms >= PROBE_MS) {
 			probed_ms = now_ms;
 			probe(kafka);
 		}
+		nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
 	}
 	return NULL;
 }

@@ -23,17 +23,20 @@ static const struct setting defaults[] = {
 	{"topic.metadata.refresh.fast.interval.ms", "100"},
 };
 static const struct setting producer_defaults[] = {
-	{"linger.ms", "0.1"},          /* 0 makes librdkafka 2.0.2 spin */
 	{"socket.timeout.ms", "2000"}, /* a frozen broker */
 	{"request.timeout.ms", "1500"},
 	{"message.timeout.ms", "5000"}, /* requestors have given up long before */
 	{"queue.buffering.max.messages", "200000"},
 	{"retry.backoff.ms", "20"},
+	{"delivery.report.only.error", "true"}, /* the log says what was written */
 };
-static const struct setting quick_defaults[] = {
-	{"linger.ms", "0"},           {"socket.timeout.ms", "2000"}, {"request.timeout.ms", "1500"},
-	{"message.timeout.ms", "5000"}, {"retry.backoff.ms", "20"},
-};
+/*
+ * librdkafka 2.0.2 spins once a sixth request waits for the five that may be on their way: the more changes, the longer
+ * it has to collect them.
+ */
+static const char *const lingers_ms[KAFKA_PRODUCERS] = {
+	[KAFKA_QUICK_PRODUCER] = "0", [KAFKA_PRODUCER] = "0.1", [KAFKA_MANY_PRODUCER] = "4"};
+static const struct setting asker_defaults[] = {{"socket.timeout.ms", "2000"}};
 static const struct setting bulk_defaults[] = {
 	{"linger.ms", "5"},
 	{"message.timeout.ms", "60000"},
@@ -63,12 +66,15 @@ static const struct client_kind {
 	const struct setting *defaults, *fixed;
 	size_t default_count, fixed_count;
 } kinds[] = {
+	[KAFKA_QUICK_PRODUCER] = {RD_KAFKA_PRODUCER, producer_defaults, producer_fixed, ARRAY_SIZE(producer_defaults),
+				  ARRAY_SIZE(producer_fixed)},
 	[KAFKA_PRODUCER] = {RD_KAFKA_PRODUCER, producer_defaults, producer_fixed, ARRAY_SIZE(producer_defaults),
 			    ARRAY_SIZE(producer_fixed)},
-	[KAFKA_QUICK_PRODUCER] = {RD_KAFKA_PRODUCER, quick_defaults, producer_fixed, ARRAY_SIZE(quick_defaults),
-	                          ARRAY_SIZE(producer_fixed)},
+	[KAFKA_MANY_PRODUCER] = {RD_KAFKA_PRODUCER, producer_defaults, producer_fixed, ARRAY_SIZE(producer_defaults),
+				 ARRAY_SIZE(producer_fixed)},
 	[KAFKA_BULK_PRODUCER] = {RD_KAFKA_PRODUCER, bulk_defaults, producer_fixed, ARRAY_SIZE(bulk_defaults),
 				 ARRAY_SIZE(producer_fixed)},
+	[KAFKA_ASKER] = {RD_KAFKA_PRODUCER, asker_defaults, NULL, ARRAY_SIZE(asker_defaults), 0},
 	[KAFKA_CONSUMER] = {RD_KAFKA_CONSUMER, consumer_defaults, consumer_fixed, ARRAY_SIZE(consumer_defaults),
 			    ARRAY_SIZE(consumer_fixed)},
 	[KAFKA_READER] = {RD_KAFKA_CONSUMER, consumer_defaults, consumer_fixed, ARRAY_SIZE(consumer_defaults),
@@ -79,25 +85,33 @@ static const struct client_kind {
 static void
 on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
-	(void)client;
-	log_limited(level <= 2 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "kafka client", "facility=%s text=%s", facility,
-		    text);
+	(void)client, (void)level;
+	log_debug("kafka client", "facility=%s text=%s", facility, text);
 }
 
+/* All clients of ours say the same, again and again: each kind of error is said once a minute, or where it is new. */
 static void
 on_error(rd_kafka_t *client, int code, const char *text, void *opaque)
 {
 	struct kafka *kafka = opaque;
-	const char *hint = "";
+	const char *hint = "", *end = strstr(text, " (after "); /* … so long in state …, so many suppressed */
+	char said[STORE_REASON_SIZE];
 
 	(void)client;
 	atomic_fetch_add(&kafka->doubts, 1);
 	if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION && strstr(text, "SCRAM") && rd_kafka_version() < 0x020601ff)
 		hint = " (SCRAM of this librdkafka does not work with Kafka 4: use mutual TLS, PLAIN over TLS, or "
 		       "librdkafka 2.6.1)";
+	if (code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
+		hint = " (the ACLs of contrib/kafka/README.md are wanted)";
+	snprintf(said, sizeof said, "%.*s%s", end ? (int)(end - text) : (int)strlen(text), text, hint);
+	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) /* the others say why */
+		(void)!kafka_describe_note(kafka, &kafka->brokers_failed, said);
+	if (!kafka_describe_note(kafka, &kafka->errors[(unsigned)code % KAFKA_ERRORS], said))
+		return;
 	log_limited(code == RD_KAFKA_RESP_ERR__AUTHENTICATION ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "broker",
-		    "store=%s error=%s reason=%s%s", kafka->store.name, rd_kafka_err2name((rd_kafka_resp_err_t)code),
-		    text, hint);
+		    "store=%s error=%s reason=%s", kafka->store.name, rd_kafka_err2name((rd_kafka_resp_err_t)code),
+		    said);
 }
 
 static bool
@@ -193,15 +207,21 @@ on_bulk_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *op
 	snprintf(bulk->reason, sizeof bulk->reason, "%s", rd_kafka_err2str(message->err));
 }
 
+static bool
+is_of_changes(enum kafka_client_kind kind)
+{
+	return kind < KAFKA_PRODUCERS;
+}
+
 static void
 set_callbacks(rd_kafka_conf_t *conf, struct kafka *kafka, enum kafka_client_kind kind)
 {
 	rd_kafka_conf_set_opaque(conf, kafka);
 	rd_kafka_conf_set_log_cb(conf, on_log);
-	if (kind == KAFKA_PRODUCER || kind == KAFKA_QUICK_PRODUCER) {
+	if (is_of_changes(kind)) {
 		rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
 		rd_kafka_conf_set_background_event_cb(conf, on_background);
-	} else {
+	} else if (kind != KAFKA_ASKER) { /* nobody polls that one; the others say the same */
 		rd_kafka_conf_set_error_cb(conf, on_error);
 	}
 	if (kind == KAFKA_BULK_PRODUCER)
@@ -226,7 +246,9 @@ kafka_client_new(struct kafka *kafka, enum kafka_client_kind kind, struct rd_kaf
 	char text[200];
 
 	bool good = set_all(conf, defaults, ARRAY_SIZE(defaults), reason) &&
-		    set_all(conf, how->defaults, how->default_count, reason) && set_properties(conf, kafka, reason) &&
+		    set_all(conf, how->defaults, how->default_count, reason) &&
+		    (!is_of_changes(kind) || set(conf, "linger.ms", lingers_ms[kind], reason)) &&
+		    set_properties(conf, kafka, reason) &&
 		    set_all(conf, how->fixed, how->fixed_count, reason) &&
 		    set(conf, "bootstrap.servers", kafka->brokers, reason) &&
 		    (how->type == RD_KAFKA_PRODUCER ||
@@ -244,9 +266,37 @@ kafka_client_new(struct kafka *kafka, enum kafka_client_kind kind, struct rd_kaf
 	}
 	if (how->type == RD_KAFKA_CONSUMER)
 		rd_kafka_poll_set_consumer(*client);
-	if (kind == KAFKA_PRODUCER || kind == KAFKA_QUICK_PRODUCER)
+	if (is_of_changes(kind))
 		serve_in_background(*client);
 	return STATUS_OK;
+}
+
+enum status
+kafka_client_producer(struct kafka *kafka, enum kafka_client_kind kind, struct kafka_producer *producer, char *reason)
+{
+	struct kafka_producer made;
+	enum status status = kafka_client_new(kafka, kind, &made.client, reason);
+
+	if (status)
+		return status;
+	made.updates = rd_kafka_topic_new(made.client, kafka->updates_topic, NULL);
+	if (!made.updates) {
+		rd_kafka_destroy(made.client);
+		return STATUS_NO_MEMORY;
+	}
+	*producer = made;
+	return STATUS_OK;
+}
+
+void
+kafka_client_end_producer(struct kafka_producer *producer)
+{
+	if (!producer->client)
+		return;
+	rd_kafka_purge(producer->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	rd_kafka_flush(producer->client, 1000);
+	rd_kafka_topic_destroy(producer->updates);
+	rd_kafka_destroy(producer->client);
 }
 
 int32_t
@@ -283,6 +333,9 @@ delivery_failed(struct kafka *kafka, const rd_kafka_message_t *message)
 	struct kafka_flight *flight = find_flight(kafka, tag);
 	if (flight && flight->state == KAFKA_FLYING) {
 		snprintf(flight->reason, sizeof flight->reason, "%s", rd_kafka_err2str(message->err));
+		if (message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE && message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+			log_limited(LOG_LEVEL_WARNING, "change not written", "zone=%s reason=%s",
+				    flight->append.zone->text, flight->reason);
 		if (never || kafka_ask(kafka, message->partition, flight->append.zone, tag, true) != STATUS_OK) {
 			flight->state = KAFKA_LOST;
 			atomic_store(&kafka->lost_any, true);
@@ -310,8 +363,9 @@ on_background(rd_kafka_t *client, rd_kafka_event_t *event, void *opaque)
 	case RD_KAFKA_EVENT_ERROR:
 		if (rd_kafka_event_error_is_fatal(event)) {
 			rd_kafka_fatal_error(client, text, sizeof text);
-			log_limited(LOG_LEVEL_ERROR, "producer failed, another one takes its place",
-				    "store=%s reason=%s", kafka->store.name, text);
+			if (kafka_describe_note(kafka, &kafka->producer_failed, text))
+				log_error("producer failed, another one takes its place", "store=%s reason=%s",
+					  kafka->store.name, text);
 			atomic_store(&kafka->producer_broken, true);
 		}
 		on_error(client, rd_kafka_event_error(event), rd_kafka_event_error_string(event), kafka);
@@ -346,8 +400,8 @@ create_topic(struct kafka *kafka, const char *topic, bool compact, char *reason)
 		rd_kafka_NewTopic_set_config(wanted, "min.insync.replicas", "2");
 	if (!compact)
 		rd_kafka_NewTopic_set_config(wanted, "retention.ms", "604800000");
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka->producer);
-	rd_kafka_CreateTopics(kafka->producer, &wanted, 1, NULL, queue);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka->asker);
+	rd_kafka_CreateTopics(kafka->asker, &wanted, 1, NULL, queue);
 	rd_kafka_event_t *event = wait_event(queue);
 	enum status status = STATUS_RETRY;
 	if (!event || rd_kafka_event_error(event)) {
@@ -381,9 +435,9 @@ static enum status
 count_partitions(struct kafka *kafka, const char *topic, int32_t *partitions, char *reason)
 {
 	const struct rd_kafka_metadata *metadata;
-	rd_kafka_topic_t *handle = rd_kafka_topic_new(kafka->producer, topic, NULL);
+	rd_kafka_topic_t *handle = rd_kafka_topic_new(kafka->asker, topic, NULL);
 	rd_kafka_resp_err_t error =
-		handle ? rd_kafka_metadata(kafka->producer, 0, handle, &metadata, KAFKA_ASK_MS) : rd_kafka_last_error();
+		handle ? rd_kafka_metadata(kafka->asker, 0, handle, &metadata, KAFKA_ASK_MS) : rd_kafka_last_error();
 	enum status status = STATUS_OK;
 
 	if (error) {
@@ -396,7 +450,10 @@ count_partitions(struct kafka *kafka, const char *topic, int32_t *partitions, ch
 		if (found && !found->err) {
 			*partitions = found->partition_cnt;
 		} else if (found && found->err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-			snprintf(reason, STORE_REASON_SIZE, "topic %s: %s", topic, rd_kafka_err2str(found->err));
+			snprintf(reason, STORE_REASON_SIZE, "topic %s: %s%s", topic, rd_kafka_err2str(found->err),
+				 found->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+					 ? " (the ACLs of contrib/kafka/README.md are wanted)"
+					 : "");
 			status = STATUS_RETRY;
 		}
 		rd_kafka_metadata_destroy(metadata);
@@ -439,10 +496,10 @@ static bool
 topic_setting(struct kafka *kafka, const char *topic, const char *setting, char *value, size_t room)
 {
 	rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka->producer);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka->asker);
 	bool found = false;
 
-	rd_kafka_DescribeConfigs(kafka->producer, &resource, 1, NULL, queue);
+	rd_kafka_DescribeConfigs(kafka->asker, &resource, 1, NULL, queue);
 	rd_kafka_event_t *event = wait_event(queue);
 	if (event && !rd_kafka_event_error(event)) {
 		size_t count, entry_count;
@@ -523,10 +580,11 @@ kafka_client_topics(struct kafka *kafka, char *reason)
 	}
 	if (status)
 		return status;
-	if (!kafka->topics_checked)
+	if (!kafka->topics_checked) {
 		introduce(kafka, kafka->consumer);
-	if (!kafka->topics_checked)
-		introduce(kafka, kafka->quick);
+		for (int kind = 0; kind < KAFKA_PRODUCERS; kind++)
+			introduce(kafka, kafka->producers[kind].client);
+	}
 	pthread_mutex_lock(&kafka->mutex);
 	kafka->topics_checked = true;
 	kafka->partition_count = updates;
@@ -543,9 +601,7 @@ ask_offset(struct kafka *kafka, const char *topic, int32_t partition, int64_t wh
 	rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, partition);
 
 	asked->offset = what;
-	pthread_rwlock_rdlock(&kafka->producer_lock);
-	rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(kafka->producer, list, KAFKA_ASK_MS);
-	pthread_rwlock_unlock(&kafka->producer_lock);
+	rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(kafka->asker, list, KAFKA_ASK_MS);
 	if (!error)
 		error = asked->err;
 	if (!error && asked->offset < 0)

@@ -1,5 +1,6 @@
 /* What zonegatectl status says of the brokers and partitions. */
 #include "store/kafka_internal.h"
+#include "base/clock.h"
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,11 +64,10 @@ kafka_describe(struct store *store, const struct store_view *view)
 	struct kafka *kafka = kafka_of(store);
 	const struct rd_kafka_metadata *metadata = NULL;
 
-	pthread_rwlock_rdlock(&kafka->producer_lock);
-	if (rd_kafka_metadata(kafka->producer, 0, kafka->updates, &metadata, KAFKA_ASK_MS) !=
-	    RD_KAFKA_RESP_ERR_NO_ERROR)
+	rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka->asker, kafka->updates_topic, NULL);
+	if (rd_kafka_metadata(kafka->asker, 0, topic, &metadata, KAFKA_ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		metadata = NULL;
-	pthread_rwlock_unlock(&kafka->producer_lock);
+	rd_kafka_topic_destroy(topic);
 	if (metadata)
 		describe_brokers(metadata, view);
 	pthread_mutex_lock(&kafka->mutex);
@@ -81,4 +81,41 @@ kafka_describe(struct store *store, const struct store_view *view)
 	free(partitions);
 	if (metadata)
 		rd_kafka_metadata_destroy(metadata);
+}
+
+/* ---- what is wrong ---- */
+
+#define AGAIN_MS 60000
+#define FAILED_MS 10000 /* a producer that has failed for good is not heard of more often */
+
+bool
+kafka_describe_note(struct kafka *kafka, struct kafka_trouble *trouble, const char *text)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	pthread_mutex_lock(&kafka->mutex);
+	bool say = text && (strcmp(trouble->text, text) != 0 || now_ms - trouble->said_ms >= AGAIN_MS);
+	if (say)
+		trouble->said_ms = now_ms;
+	trouble->heard_ms = now_ms;
+	snprintf(trouble->text, sizeof trouble->text, "%s", text ? text : "");
+	pthread_mutex_unlock(&kafka->mutex);
+	return say;
+}
+
+bool
+kafka_describe_trouble(struct store *store, char *reason)
+{
+	struct kafka *kafka = kafka_of(store);
+
+	pthread_mutex_lock(&kafka->mutex);
+	const char *broker = kafka->brokers_failed.text, *opening = kafka->opening.text;
+	if (!broker[0] && clock_monotonic_ms() - kafka->producer_failed.heard_ms < FAILED_MS)
+		broker = kafka->producer_failed.text;
+	if (opening[0] && broker[0])
+		snprintf(reason, STORE_REASON_SIZE, "%.120s; %.170s", opening, broker);
+	else
+		snprintf(reason, STORE_REASON_SIZE, "%s", opening[0] ? opening : broker);
+	pthread_mutex_unlock(&kafka->mutex);
+	return reason[0];
 }

@@ -3,8 +3,8 @@
  *
  * Threads:   follower: calls kafka_poll and the like, and is the only one to touch `partitions` and what is marked
  *            "follower's".
- *            worker: opens zones, takes snapshots, looks after retention. asker: end offsets for barriers, once a
- *         second the state of the brokers.
+ *            worker: opens zones, takes snapshots, looks after retention. askers: end offsets for barriers.
+ *            prober: once a second the state of the brokers.
  *            librdkafka's background thread: delivery reports. What two of them share is under `mutex` or atomic.
  * Memory:    a zone's struct is freed by kafka_drop_zone, which waits until the worker has let go of it.
  */
@@ -26,6 +26,9 @@ struct rd_kafka_queue_s;
 #define KAFKA_NONE (-1)          /* no offset, no partition */
 #define KAFKA_OPEN_MS 1000       /* kafka_open waits so long for what it can refuse */
 #define KAFKA_ASK_MS 1500        /* for an answer of the brokers */
+#define KAFKA_ERRORS 16
+#define KAFKA_PRODUCERS 3        /* of changes */
+#define KAFKA_ASKERS 8           /* a broker that is frozen keeps some of them */
 
 /* A place in the updates topic: everything up to and including `offset` has been read. */
 struct kafka_place {
@@ -100,6 +103,7 @@ struct kafka_zone {
 	uint64_t verified_ms;     /* when its history was last compared with the log; 0: it was not */
 	uint64_t verified_doubts; /* `doubts` then */
 	uint64_t version;         /* as applied */
+	uint64_t had;             /* the newest that this gateway has had, of any log; 0: nothing */
 	uint64_t kept_changes;    /* changes since the last snapshot */
 	uint64_t due_ms;          /* a snapshot is due then (0: it is not) */
 	bool own_first;           /* we made its first version: its snapshot is ours to take, at once */
@@ -108,6 +112,7 @@ struct kafka_zone {
 	/* the worker's: */
 	uint64_t round;             /* when it was last looked at */
 	struct kafka_opened *kept;  /* the local copy, read */
+	uint64_t kept_version;      /* of it, also where it does not fit */
 	bool known_here, told_kept; /* known to the local copy's store; served from it */
 	/* under the mutex again: */
 	bool dropped;                /* the follower waits until the worker lets go of it */
@@ -140,6 +145,7 @@ struct kafka_opened {
 	bool mirrored;           /* from the local copy, which goes on */
 	struct warm_place place; /* of the local copy */
 	uint64_t doubts;         /* when the worker began */
+	uint64_t had;            /* the version of the local copy */
 	char reason[STORE_REASON_SIZE];
 };
 
@@ -148,6 +154,7 @@ struct kafka_partition {
 	int64_t last_offset;      /* of the last record read */
 	int64_t end;              /* of the log, as last asked for; KAFKA_NONE: not known */
 	uint8_t last[DIGEST_SHA256_SIZE];
+	bool asking, silent; /* an asker is at it; the last question found no answer */
 };
 
 /* An append on its way. */
@@ -174,6 +181,17 @@ struct kafka_barrier {
 	char text[]; /* the zone's; not of a doubt */
 };
 
+/* What is wrong, as status says it. */
+struct kafka_trouble {
+	char text[STORE_REASON_SIZE]; /* empty: nothing */
+	uint64_t said_ms, heard_ms;
+};
+
+struct kafka_producer {
+	struct rd_kafka_s *client;
+	struct rd_kafka_topic_s *updates;
+};
+
 struct kafka_handed {
 	struct kafka_zone *at;
 	int64_t offset;
@@ -192,17 +210,15 @@ struct kafka {
 	struct kafka_property *properties;
 	size_t property_count;
 	struct warm *warm;
-	struct rd_kafka_s *producer, *consumer;
-	struct rd_kafka_topic_s *updates; /* of the producer */
+	struct rd_kafka_s *consumer, *asker; /* asker: for questions alone, waits behind nothing */
 	struct rd_kafka_queue_s *consumer_queue;
 	/*
-	 * Without a pause for batches: 1 ms sooner for the few. It would spin under load: the many take the other. Two
-	 * are as good as one: a name has one change in flight at most, changes of different names may come in any
-	 * order, and each finds its own record by its bytes.
+	 * By how many changes are on their way: 1 ms sooner for the few, larger batches for the many. They are as good
+	 * as one: a name has one change in flight at most, changes of different names may come in any order, and each
+	 * finds its own record by its bytes.
 	 */
-	struct rd_kafka_s *quick;
-	struct rd_kafka_topic_s *quick_updates;
-	pthread_rwlock_t producer_lock; /* read: produce; write: another producer takes its place */
+	struct kafka_producer producers[KAFKA_PRODUCERS];
+	pthread_rwlock_t producer_lock; /* read: produce; write: other producers take their place */
 	_Atomic bool producer_broken;
 	_Atomic bool stop;
 	_Atomic bool opened_any;  /* a zone has `opened` */
@@ -214,7 +230,8 @@ struct kafka {
 	_Atomic int64_t margin_ms; /* of retention; negative: not known */
 	pthread_mutex_t mutex;
 	pthread_cond_t worker_news, asker_news, drop_news;
-	pthread_t worker, asker;
+	pthread_t worker, prober, askers[KAFKA_ASKERS];
+	unsigned asker_count; /* of threads that run */
 	/* under the mutex: */
 	struct kafka_zone **buckets;
 	size_t bucket_count, zone_count;
@@ -223,11 +240,14 @@ struct kafka {
 	struct kafka_flight *oldest, *newest;
 	uint64_t flight_serial;
 	size_t flight_count;
-	struct kafka_barrier *asked;                       /* to be asked for by the asker */
+	struct kafka_barrier *asked;                       /* to be asked for */
+	unsigned silent_asking;                            /* askers at partitions that are silent */
 	struct kafka_barrier *waiting;                     /* their target is known, or they have failed */
 	_Atomic bool lost_any;                             /* a flight is LOST */
 	int32_t partition_count, snapshot_partition_count; /* 0: not known yet */
 	bool topics_checked;
+	struct kafka_trouble opening, brokers_failed; /* zones wait; a client's last error, until the brokers answer */
+	struct kafka_trouble producer_failed, errors[KAFKA_ERRORS]; /* what was said of late, by its code */
 	struct kafka_partition *partitions;
 	int32_t partition_room; /* grown under the mutex, written by the follower only */
 	/* the follower's: */
@@ -239,7 +259,7 @@ struct kafka {
 	size_t handed_count;
 	/* the worker's: */
 	struct kafka_shelf *shelf; /* what the snapshots topic holds */
-	uint64_t retention_checked_ms, rounds, doubts_checked, doubts_checked_ms;
+	uint64_t retention_checked_ms, renewed_ms, rounds, doubts_checked, doubts_checked_ms;
 };
 
 static inline struct kafka *
@@ -269,9 +289,22 @@ void kafka_poll(struct store *store, const struct store_sink *sink, int timeout_
 void kafka_poll_finish(struct kafka *kafka);
 
 /* ---- kafka_client.c ---- */
-enum kafka_client_kind { KAFKA_PRODUCER, KAFKA_QUICK_PRODUCER, KAFKA_BULK_PRODUCER, KAFKA_CONSUMER, KAFKA_READER };
+enum kafka_client_kind {
+	KAFKA_QUICK_PRODUCER,
+	KAFKA_PRODUCER,
+	KAFKA_MANY_PRODUCER, /* up to here: of changes */
+	KAFKA_BULK_PRODUCER,
+	KAFKA_ASKER,
+	KAFKA_CONSUMER,
+	KAFKA_READER
+};
 MUST_USE enum status kafka_client_new(struct kafka *kafka, enum kafka_client_kind kind, struct rd_kafka_s **client,
 				      char *reason);
+/* A producer of changes. On failure nothing is to be freed. */
+MUST_USE enum status kafka_client_producer(struct kafka *kafka, enum kafka_client_kind kind,
+					   struct kafka_producer *producer, char *reason);
+/* What it has not sent is given up; it is looked for in the log. */
+void kafka_client_end_producer(struct kafka_producer *producer);
 /* Of a key, as every client of Kafka's does. */
 int32_t kafka_client_partition(const char *key, size_t length, int32_t partitions);
 /*
@@ -319,16 +352,12 @@ bool kafka_reader_first_base(struct kafka *kafka, int32_t partition, int64_t low
 
 /* ---- kafka_barrier.c ---- */
 void *kafka_barrier_run(void *context);
+void *kafka_barrier_probe(void *context);
 
 /* ---- kafka_worker.c ---- */
 void *kafka_worker_run(void *context);
 /* Write to the local copies what waits. Any thread. */
 void kafka_worker_flush(struct kafka *kafka);
-/*
- * Can snapshots be more frequent than the expiry of the updates topic? STATUS_INVALID with a reason; STATUS_RETRY:
- * not known.
- */
-MUST_USE enum status kafka_worker_check_retention(struct kafka *kafka, char *reason);
 void kafka_worker_free_opened(struct kafka_opened *opened);
 /* Content of a version and its window (replay NULL: without), for another thread. NULL: no memory. */
 struct kafka_shot *kafka_worker_shot(const struct zone_version *version, const struct replay *replay,
@@ -336,6 +365,12 @@ struct kafka_shot *kafka_worker_shot(const struct zone_version *version, const s
 /* The manifest of a zone that was removed. NULL: no memory. */
 struct kafka_shot *kafka_worker_removal(const struct store_fate *fate, const struct kafka_place *place);
 void kafka_worker_free_shot(struct kafka_shot *shot);
+
+/* ---- kafka_retention.c ---- */
+/* Can snapshots be more frequent than the expiry of the updates topic? STATUS_INVALID with a reason. */
+MUST_USE enum status kafka_retention_check(struct kafka *kafka, char *reason);
+/* The margin: snapshots that are to be taken early, the metric, the log. */
+void kafka_retention_look(struct kafka *kafka);
 
 /* ---- kafka_snapshot.c ---- */
 /* Read what is new in the snapshots topic; chunks' values are kept for zones that are being opened. */
@@ -375,6 +410,9 @@ void kafka_fetch_drop(struct kafka_zone *at);
 
 /* ---- kafka_describe.c ---- */
 void kafka_describe(struct store *store, const struct store_view *view);
+bool kafka_describe_trouble(struct store *store, char *reason);
+/* text NULL: it is over. True if it is to be said: another one, or as before for a minute. */
+bool kafka_describe_note(struct kafka *kafka, struct kafka_trouble *trouble, const char *text);
 
 /* ---- kafka_write.c ---- */
 /* Chunks, manifest, then tombstones for what it replaces. */

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include <librdkafka/rdkafka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,8 @@ kafka_poll_finish(struct kafka *kafka)
 static void
 begin_zone(struct kafka *kafka, struct kafka_zone *at, const struct kafka_opened *opened)
 {
+	at->had = at->version > at->had ? at->version : at->had;
+	at->had = opened->had > at->had ? opened->had : at->had;
 	at->partition = opened->partition;
 	at->next_offset = opened->next_offset;
 	at->target = opened->target;
@@ -90,12 +93,12 @@ begin_zone(struct kafka *kafka, struct kafka_zone *at, const struct kafka_opened
 	at->verified_doubts = opened->doubts;
 	at->ready = false;
 	kafka_fetch_drop(at);
+	grow_partitions(kafka, at->partition);
 	if (opened->from_warm) {
 		at->phase = KAFKA_HELD; /* the worker goes on trying */
 		return;
 	}
 	at->phase = KAFKA_LIVE;
-	grow_partitions(kafka, at->partition);
 	struct kafka_partition *partition = &kafka->partitions[at->partition];
 	if (partition->last_offset == KAFKA_NONE) { /* else a snapshot would wait for the next record */
 		partition->last_offset = opened->begin.offset;
@@ -151,15 +154,30 @@ take_opened(struct kafka *kafka, const struct store_sink *sink)
  * records.
  */
 static void
-be_ready(struct kafka_zone *at, const struct store_sink *sink)
+be_ready(struct kafka *kafka, struct kafka_zone *at, const struct store_sink *sink)
 {
+	char reason[STORE_REASON_SIZE];
+
 	at->ready = true;
 	if (at->version == 0 && at->manifest.version > 0) {
 		at->phase = KAFKA_UNUSABLE;
-		sink->unusable(sink->context, at->zone, ZONE_DIVERGED,
-			       "the snapshots topic has a snapshot that does not fit to the updates topic");
+		snprintf(reason, sizeof reason,
+			 "topic %s has a snapshot of it, of version %llu, and topic %s has none of its changes: made "
+			 "anew?",
+			 kafka->snapshots_topic, (unsigned long long)at->manifest.version, kafka->updates_topic);
+		sink->unusable(sink->context, at->zone, ZONE_DIVERGED, reason);
 		return;
 	}
+	if (at->version == 0 && at->had && !at->manifest.id[0]) {
+		at->phase = KAFKA_UNUSABLE;
+		snprintf(reason, sizeof reason,
+			 "topics %s and %s hold nothing of it, and this gateway has had version %llu: topics made "
+			 "anew, or brokers of another cluster? contrib/kafka/README.md says how to go on",
+			 kafka->updates_topic, kafka->snapshots_topic, (unsigned long long)at->had);
+		sink->unusable(sink->context, at->zone, ZONE_DIVERGED, reason);
+		return;
+	}
+	at->had = 0;
 	if (at->version == 0)
 		sink->absent(sink->context, at->zone);
 	sink->ready(sink->context, at->zone);
@@ -177,7 +195,7 @@ take_ready(struct kafka *kafka, const struct store_sink *sink)
 			if (at->ready || at->phase != KAFKA_LIVE)
 				continue;
 			if (kafka->partitions[at->partition].position >= at->target)
-				be_ready(at, sink);
+				be_ready(kafka, at, sink);
 			else
 				kafka->unready_any = true;
 		}

@@ -12,6 +12,7 @@
 #define FLUSH_MS 400 /* less than the follower's idle second */
 #define RETENTION_MS 60000
 #define DOUBT_MS 5000
+#define RENEW_MS 3000 /* where the new ones fail at once too, as without permission */
 
 /* ---- a zone's beginning ---- */
 
@@ -107,8 +108,11 @@ begin_empty(struct kafka_opened *opened, const struct zone *zone)
 
 /* Without a snapshot that fits: the whole log, if it is whole. */
 static enum status
-open_from_log(struct kafka *kafka, struct kafka_opened *opened, struct zone *zone, int64_t low, const char *why)
+open_from_log(struct kafka *kafka, struct kafka_opened *opened, const struct kafka_zone *at, int64_t low,
+	      const char *why)
 {
+	struct zone *zone = at->zone;
+
 	if (low > 0 && why[0])
 		return cannot_serve(opened, STATUS_NOT_FOUND, "%s", why);
 	if (low > 0)
@@ -118,6 +122,8 @@ open_from_log(struct kafka *kafka, struct kafka_opened *opened, struct zone *zon
 				    "whether it is new (contrib/kafka/new-zone says so)",
 				    (int)opened->partition, kafka->updates_topic, (long long)low);
 	opened->next_offset = 0;
+	if (at->version || at->had || at->kept_version) /* the copy is perhaps all that is left of the zone */
+		return begin_empty(opened, zone);
 	char reason[STORE_REASON_SIZE];
 	opened->mirrored = warm_begin(kafka->warm, zone, NULL, NULL, reason) == STATUS_OK;
 	return begin_empty(opened, zone);
@@ -156,6 +162,7 @@ load_kept(struct kafka *kafka, struct kafka_zone *at)
 	struct kafka_opened *kept = calloc(1, sizeof *kept);
 	if (kept && warm_load(kafka->warm, at->zone, &kept->draft, &kept->replay, &kept->place) == STATUS_OK) {
 		at->kept = kept;
+		at->kept_version = kept->draft.version->version;
 		return;
 	}
 	free(kept);
@@ -239,13 +246,13 @@ open_zone(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *opene
 		return status;
 	}
 	if (!known)
-		return open_from_log(kafka, opened, at->zone, low, why);
+		return open_from_log(kafka, opened, at, low, why);
 	status = opened->manifest.place.offset == KAFKA_NONE
 			 ? STATUS_OK
 			 : check_place(kafka, at->zone, &opened->manifest.place, low, high,
 				       opened->manifest.version, why);
 	if (status == STATUS_NOT_FOUND)
-		return open_from_log(kafka, opened, at->zone, low, why);
+		return open_from_log(kafka, opened, at, low, why);
 	if (status) {
 		memcpy(reason, why, sizeof why);
 		return status;
@@ -333,6 +340,7 @@ open_one(struct kafka *kafka, struct kafka_zone *at, char *reason)
 		return STATUS_NO_MEMORY;
 	opened->doubts = atomic_load(&kafka->doubts);
 	opened->begin.offset = KAFKA_NONE;
+	opened->had = at->kept_version;
 	enum status status = open_zone(kafka, at, opened, reason);
 	pthread_mutex_lock(&kafka->mutex);
 	if (status || at->dropped) {
@@ -366,7 +374,7 @@ open_zones(struct kafka *kafka)
 	if (status)
 		serve_kept(kafka);
 	if (!status)
-		status = kafka_worker_check_retention(kafka, reason);
+		status = kafka_retention_check(kafka, reason);
 	if (!status)
 		status = want_chunks(kafka, true);
 	if (!status)
@@ -380,12 +388,10 @@ open_zones(struct kafka *kafka)
 		status = open_one(kafka, at, reason);
 		let_go(kafka);
 	}
-	if (!status)
-		return true;
-	if (!atomic_load(&kafka->stop))
-		log_limited(status == STATUS_RETRY ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "zones not opened",
-			    "store=%s reason=%s", kafka->store.name, reason);
-	return false;
+	if (kafka_describe_note(kafka, &kafka->opening, status ? reason : NULL) && !atomic_load(&kafka->stop))
+		log_write(status == STATUS_RETRY ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "zones not opened",
+			  "store=%s reason=%s", kafka->store.name, reason);
+	return !status;
 }
 
 /* ---- snapshots ---- */
@@ -606,35 +612,22 @@ check_log(struct kafka *kafka)
 	kafka_wake_poll(kafka);
 }
 
-/*
- * Another producer takes the place of one that has failed for good; what it had is in doubt. By the worker, which
- * uses it without the lock.
- */
-static void
-renew(struct kafka *kafka, enum kafka_client_kind kind, struct rd_kafka_s **producer, struct rd_kafka_topic_s **topic)
-{
-	struct rd_kafka_s *fresh, *old = *producer;
-	struct rd_kafka_topic_s *old_topic = *topic;
-	char reason[STORE_REASON_SIZE];
-
-	if (kafka_client_new(kafka, kind, &fresh, reason) != STATUS_OK)
-		return;
-	pthread_rwlock_wrlock(&kafka->producer_lock);
-	*producer = fresh;
-	*topic = rd_kafka_topic_new(fresh, kafka->updates_topic, NULL);
-	pthread_rwlock_unlock(&kafka->producer_lock);
-	rd_kafka_purge(old, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-	rd_kafka_flush(old, 1000);
-	rd_kafka_topic_destroy(old_topic);
-	rd_kafka_destroy(old);
-}
-
+/* Others take the place of producers of which one has failed for good; what they had is in doubt. */
 static void
 renew_producers(struct kafka *kafka)
 {
+	char reason[STORE_REASON_SIZE];
+
 	atomic_store(&kafka->producer_broken, false);
-	renew(kafka, KAFKA_PRODUCER, &kafka->producer, &kafka->updates);
-	renew(kafka, KAFKA_QUICK_PRODUCER, &kafka->quick, &kafka->quick_updates);
+	for (int kind = 0; kind < KAFKA_PRODUCERS; kind++) {
+		struct kafka_producer fresh, old = kafka->producers[kind];
+		if (kafka_client_producer(kafka, (enum kafka_client_kind)kind, &fresh, reason) != STATUS_OK)
+			continue;
+		pthread_rwlock_wrlock(&kafka->producer_lock);
+		kafka->producers[kind] = fresh;
+		pthread_rwlock_unlock(&kafka->producer_lock);
+		kafka_client_end_producer(&old);
+	}
 }
 
 /* ---- local copies ---- */
@@ -696,88 +689,7 @@ begin_mirrors(struct kafka *kafka)
 	}
 }
 
-/* ---- retention ---- */
-
-enum status
-kafka_worker_check_retention(struct kafka *kafka, char *reason)
-{
-	int64_t retention_ms;
-	uint64_t interval_ms = atomic_load(&kafka->snapshot_interval_ms);
-
-	if (!kafka_client_topic_number(kafka, kafka->updates_topic, "retention.ms", &retention_ms))
-		return STATUS_OK; /* said when the topic was checked */
-	if (retention_ms < 0 || interval_ms + interval_ms / 10 < (uint64_t)retention_ms)
-		return STATUS_OK;
-	snprintf(reason, STORE_REASON_SIZE,
-		 "store %s: topic %s keeps changes for %lld s only (retention.ms), and snapshots are taken every %llu "
-		 "s: "
-		 "set snapshot-every: {interval: …} to less, or retention.ms to more",
-		 kafka->store.name, kafka->updates_topic, (long long)retention_ms / 1000,
-		 (unsigned long long)interval_ms / 1000);
-	return STATUS_INVALID;
-}
-
-/* How long until the log no longer reaches back to this manifest, by time and by what is left of its length. */
-static int64_t
-margin_of(const struct kafka_manifest *manifest, int64_t low, int64_t high, int64_t retention_ms, bool by_size)
-{
-	int64_t age_ms = (int64_t)(clock_wall_us() - manifest->time_us) / 1000;
-
-	if (manifest->place.offset + 1 >= high)
-		return retention_ms;
-	int64_t margin_ms = retention_ms - age_ms;
-	if (by_size && high > low) {
-		int64_t part_ms = (int64_t)((double)retention_ms * (double)(manifest->place.offset + 1 - low) /
-					    (double)(high - low));
-		margin_ms = part_ms < margin_ms ? part_ms : margin_ms;
-	}
-	return margin_ms > 0 ? margin_ms : 0;
-}
-
-static int64_t
-margin_of_zones(struct kafka *kafka, int32_t partition, int64_t low, int64_t high, int64_t retention_ms, bool by_size)
-{
-	int64_t least_ms = retention_ms;
-
-	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next) {
-			if (at->produce_partition != partition || !at->manifest.id[0])
-				continue;
-			int64_t margin_ms = margin_of(&at->manifest, low, high, retention_ms, by_size);
-			if (margin_ms < retention_ms / 2 && !at->shooting)
-				at->shot_asked = true;
-			least_ms = margin_ms < least_ms ? margin_ms : least_ms;
-		}
-	pthread_mutex_unlock(&kafka->mutex);
-	return least_ms;
-}
-
-static void
-check_margin(struct kafka *kafka)
-{
-	int64_t retention_ms, retention_bytes = -1, low, high;
-	char reason[STORE_REASON_SIZE];
-
-	if (!kafka_client_topic_number(kafka, kafka->updates_topic, "retention.ms", &retention_ms))
-		return;
-	(void)!kafka_client_topic_number(kafka, kafka->updates_topic, "retention.bytes", &retention_bytes);
-	if (kafka_worker_check_retention(kafka, reason) == STATUS_INVALID)
-		log_error("retention too short", "store=%s reason=%s", kafka->store.name, reason);
-	if (retention_ms < 0)
-		retention_ms = INT64_C(3650) * 86400000;
-	int64_t least_ms = retention_ms;
-	for (int32_t i = 0; i < kafka->partition_count; i++) {
-		if (kafka_client_bounds(kafka, kafka->updates_topic, i, &low, &high, reason) != STATUS_OK)
-			return;
-		int64_t margin_ms = margin_of_zones(kafka, i, low, high, retention_ms, retention_bytes >= 0);
-		least_ms = margin_ms < least_ms ? margin_ms : least_ms;
-	}
-	atomic_store(&kafka->margin_ms, least_ms);
-	if (least_ms < retention_ms / 4)
-		log_error("snapshots too old", "store=%s margin_s=%lld reason=%s", kafka->store.name,
-			  (long long)least_ms / 1000, "the updates topic will soon no longer reach back to them");
-}
+/* ---- the thread ---- */
 
 /* A zone that cannot be served may have got a snapshot that fits. */
 static void
@@ -792,8 +704,6 @@ try_unusable(struct kafka *kafka)
 			}
 	pthread_mutex_unlock(&kafka->mutex);
 }
-
-/* ---- the thread ---- */
 
 /* A snapshot that is due is taken by the follower's next round. */
 static bool
@@ -847,13 +757,15 @@ kafka_worker_run(void *context)
 		uint64_t now_ms = clock_monotonic_ms();
 		if (kafka->topics_checked && !again && now_ms - kafka->retention_checked_ms >= RETENTION_MS) {
 			kafka->retention_checked_ms = now_ms;
-			check_margin(kafka);
+			kafka_retention_look(kafka);
 			try_unusable(kafka);
 		}
 		if (!again)
 			check_log(kafka);
-		if (atomic_load(&kafka->producer_broken))
+		if (atomic_load(&kafka->producer_broken) && now_ms - kafka->renewed_ms >= RENEW_MS) {
+			kafka->renewed_ms = now_ms;
 			renew_producers(kafka);
+		}
 		if (look_at_due(kafka)) {
 			atomic_store(&kafka->store.round, true);
 			kafka_wake_poll(kafka);

@@ -173,6 +173,11 @@ struct store_ops {
 	 */
 	void (*describe)(struct store *store, const struct store_view *view);
 	/*
+	 * Why the store is not connected, or zones wait for it, in words; false: nothing is wrong. Any thread. NULL: it
+	 * never says.
+	 */
+	bool (*trouble)(struct store *store, char *reason);
+	/*
 	 * Zones made at run time (zonegatectl add): kept in the state directory: name to a JSON text of its settings;
 	 * NULL text: removed.
 	 */

@@ -109,6 +109,26 @@ def test_a_change_by_another_producer_is_applied(cluster):
     assert same([one, two]) == 3
 
 
+def test_a_change_by_a_producer_in_java_is_applied(cluster):
+    """Twice on the same version: of another name, so both are applied."""
+    one, two = cluster.gateway(), cluster.gateway()
+    until(lambda: state(two)["version"] == 1)
+    base, base_id = place(one)
+    jars = run(KAFKA, "jars", *(["-v", os.environ["KAFKA_VERSION"]] if "KAFKA_VERSION" in os.environ else []), timeout=300).stdout.strip()
+
+    def add_record(owner, kind, content):
+        out = run("java", "-cp", jars + "/*", os.path.join(os.path.dirname(ZONES_PY), "AddRecord.java"), cluster.kafka.bootstrap,
+                  cluster.topic + ".updates", "example.test.", base, base_id, owner, 300, kind, content, "client.id=java").stdout
+        return re.fullmatch(r"partition (\d+) offset (\d+)\n", out).groups()
+    first = add_record("Java", "TXT", '"with \\"quotes\\" and \\\\ too"')
+    assert first[1] == "1"                              # in the zone's partition, after what loaded its file
+    assert add_record("other", "A", "192.0.2.2") == (first[0], "2")
+    for g in (one, two):
+        until(lambda: g.short("other.example.test.") == ["192.0.2.2"])
+        assert g.short("java.example.test.", "TXT") == ['"with \\"quotes\\" and \\\\ too"']
+    assert same([one, two]) == 3
+
+
 def test_garbage_in_the_topics_harms_nothing(cluster):
     pytest.importorskip("confluent_kafka")
     one, two = cluster.gateway(), cluster.gateway()
@@ -253,8 +273,10 @@ def test_properties_are_checked_at_start(cluster):
 
 
 def test_tls_and_sasl_on_a_real_broker():
-    """Mutual TLS, PLAIN over TLS, and what is refused: nobody's certificate, another's password, SCRAM where this librdkafka cannot."""
-    k = Kafka("-t")
+    """Mutual TLS, PLAIN over TLS, and what is refused: nobody's certificate, another's password, SCRAM where this librdkafka cannot; ACLs."""
+    k = Kafka("-t", "-c", "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "-c",
+              "allow.everyone.if.no.acl.found=true", "-c", "super.users=User:ANONYMOUS")
+    plain = k.bootstrap
     tls = os.path.join(k.dir, "tls")
     sasl = "security.protocol: sasl_ssl, sasl.mechanisms: %s, sasl.username: gateway, sasl.password.file: secret"
     certificate = "security.protocol: ssl, ssl.certificate.location: %s/client.pem, ssl.key.location: %s/client.key" % (tls, tls)
@@ -272,6 +294,10 @@ def test_tls_and_sasl_on_a_real_broker():
                 if said:
                     until(lambda: said in g.log())
                     assert "wrong" not in g.log() and g.proc.poll() is None, g.log()
+                    until(lambda: "no answer from %s" % k.bootstrap in g.ctl("check", "example.test.", check=False).stderr)
+                    (store,) = json.loads(g.ctl("status", "--json").stdout)["stores"]
+                    assert not store["connected"] and k.bootstrap + "/" in store["trouble"]
+                    assert len(re.findall(" broker store=bus", g.log())) < 8, g.log()     # each kind of error once
                     continue
                 g.nsupdate("update add a.example.test. 300 A 192.0.2.1")
                 assert g.short("a.example.test.") == ["192.0.2.1"]
@@ -279,8 +305,37 @@ def test_tls_and_sasl_on_a_real_broker():
                 assert other.short("a.example.test.") == ["192.0.2.1"]
             finally:
                 c.close()
+        k.bootstrap = run(KAFKA, "bootstrap", k.dir, "sasl").stdout.strip()
+        permissions(k, plain, "properties: {ssl.ca.location: %s/ca.pem, %s}" % (tls, sasl % "PLAIN"))
     finally:
         k.close()
+
+
+def permissions(k, plain, properties):
+    """What is not allowed is said with the page that says what is needed; what is allowed then works without a restart."""
+    c = Cluster(k)
+    tool = "org.apache.kafka.tools.AclCommand" if not os.environ.get("KAFKA_VERSION", "4").startswith("3") else "kafka.admin.AclCommand"
+    topics = [c.topic + ".updates", c.topic + ".snapshots"]
+
+    def allow(who, *operations):
+        run(KAFKA, "tool", k.dir, tool, "--bootstrap-server", plain, "--add", "--force", "--allow-principal", "User:" + who,
+            *[x for o in operations for x in ("--operation", o)], *[x for t in topics for x in ("--topic", t)], timeout=90)
+    for topic, policy in zip(topics, ("delete", "compact")):
+        run(KAFKA, "tool", k.dir, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", plain, "--create", "--topic", topic,
+            "--partitions", "1", "--config", "cleanup.policy=" + policy, timeout=90)
+    allow("somebody", "All")
+    try:
+        g = c.gateway(more=properties, files={"secret": "secret\n"}, check=False)
+        until(lambda: "Topic authorization failed (the ACLs of contrib/kafka/README.md are wanted)" in g.log())
+        assert "Topic authorization failed" in g.ctl("check", "example.test.", check=False).stderr
+        allow("gateway", "Describe", "DescribeConfigs", "Read")
+        until(lambda: "change not written zone=example.test. reason=\"Broker: Topic authorization failed\"" in g.log(), 40)
+        allow("gateway", "Write")
+        until(lambda: g.short("ns1.example.test.") == ["127.0.0.1"], 40)
+        until(lambda: g.nsupdate("update add a.example.test. 300 A 192.0.2.1", check=False).returncode == 0, 40)
+        assert g.ctl("check", "example.test.").returncode == 0
+    finally:
+        c.close()
 
 
 @pytest.mark.skipif(not LONG, reason="long: all of this again, on the older line")

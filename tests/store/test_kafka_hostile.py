@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import LONG, ZONE
+from conftest import LONG, TOP, ZONE, run
 from kafka_cluster import CONFIG, Cluster, Kafka, add_a, change, same, shared, until
 
 pytest.importorskip("confluent_kafka")
@@ -26,6 +26,9 @@ class Bus(Cluster):
     def __init__(self, config=TWO, **settings):
         super().__init__(shared(), config)
         self.admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
+        self.make_topics(**settings)
+
+    def make_topics(self, **settings):
         for name, policy in (("updates", "delete"), ("snapshots", "compact")):
             topic = NewTopic("%s.%s" % (self.topic, name), 1, 1, config={"cleanup.policy": policy, "max.message.bytes": str(2 * LARGE), **settings})
             for future in self.admin.create_topics([topic]).values():
@@ -101,9 +104,11 @@ def test_garbage_is_named_once_and_harms_nobody(bus):
         assert g.short("forged.example.test.") == g.short("good.example.test.") == g.short("half.example.test.") == []
     three = bus.gateway()
     assert versions(three) == versions(one)
-    until(lambda: three.ctl("log", "example.test.", check=False).returncode == 0)    # its history begins
-    add(three, "last", "example.test.")
-    until(lambda: one.short("last.example.test."))
+    for attempt in range(100):                          # until one is in its history, which begins a moment later than it serves
+        add(three, "last%d" % attempt, "example.test.")
+        until(lambda: one.short("last%d.example.test." % attempt))
+        if three.ctl("log", "example.test.", "--raw").stdout:
+            break
     assert place(three, "example.test.") == place(one, "example.test.")
 
 
@@ -192,6 +197,41 @@ def test_a_copy_that_is_older_than_the_log_gives_way_to_a_snapshot(bus):
     two.start()
     assert "local copy does not fit" in two.log()
     assert versions(two) == versions(one) and two.short("n5.example.test.") == ["192.0.2.1"]
+
+
+def test_a_zone_whose_topics_were_made_anew_is_not_taken_for_a_new_one(bus):
+    """By a gateway that runs, and by one that starts; then by the steps of contrib/kafka/README.md its content comes back."""
+    one, two = bus.gateway(), bus.gateway()
+    add(one, "kept", "example.test.")
+    until(lambda: versions(two) == versions(one))
+    two.stop()
+    for future in bus.admin.delete_topics([bus.topic + ".updates", bus.topic + ".snapshots"], operation_timeout=20).values():
+        future.result(30)
+    until(lambda: not json.loads(one.ctl("status", "--json").stdout)["stores"][0]["connected"])
+    assert one.short("kept.example.test.") == ["192.0.2.1"]          # until there is another log
+    bus.make_topics()
+    said = "hold nothing of it, and this gateway has had version 2: topics made anew, or brokers of another cluster?"
+    until(lambda: said in one.ctl("check", "example.test.", check=False).stderr, 40)
+    two.start(check=False)
+    until(lambda: said in two.ctl("check", "example.test.", check=False).stderr, 40)
+    for g in (one, two):
+        assert "SERVFAIL" in g.dig("example.test.", "SOA") and add(g, "no", "example.test.", check=False).returncode
+    two.stop()
+    with open(two.config_path) as f:
+        config = f.read()
+    two.write_config(config.replace(bus.kafka.bootstrap, "127.0.0.1:1"))
+    two.start(wait=20)
+    two.ctl("export", "example.test.", os.path.join(two.dir, "saved.zone"))
+    two.stop()
+    two.write_config(config)
+    for zone in ZONES:
+        run(os.path.join(TOP, "contrib", "kafka", "new-zone"), "-f", bus.kafka.bootstrap, bus.topic + ".updates", bus.topic + ".snapshots", zone)
+    two.start()
+    assert two.short("kept.example.test.") == []
+    two.ctl("import", "example.test.", os.path.join(two.dir, "saved.zone"))
+    assert two.short("kept.example.test.") == ["192.0.2.1"]
+    one.restart()
+    assert versions(one) == versions(two) and one.short("kept.example.test.") == ["192.0.2.1"]
 
 
 class Past:

@@ -138,9 +138,13 @@ def test_history_begins_where_the_copy_began_and_says_so(cluster):
     one.ctl("snapshot", "big.test.")
     one.nsupdate("update add z.big.test. 300 A 192.0.2.9", zone="big.test.")
     two = cluster.gateway(more="", files={"big.test.zone": ""})
-    until(lambda: version(two) == 6)
+    assert two.ctl("log", "big.test.").stdout == "the history of big.test. begins at version 6, nothing has changed since\n"
+    assert two.ctl("log", "big.test.", "--raw").stdout == ""
+    r = two.ctl("log", "big.test.", "--since", "1", check=False)
+    assert r.returncode == 1 and "not all changes of big.test. since 1 are kept: the first is version 7" in r.stderr, r.stderr
+    assert "begins at version 6 (where this gateway's copy" in two.ctl("dump", "big.test.", "--at", "2", check=False).stderr
     two.nsupdate("update delete z.big.test. A", zone="big.test.")
-    until(lambda: "begins at version" in two.ctl("dump", "big.test.", "--at", "2", check=False).stderr)   # the copy is there
+    until(lambda: "begins at version 6" in two.ctl("dump", "big.test.", "--at", "2", check=False).stderr)
     for command in (("dump", "big.test.", "--at", "2"), ("diff", "big.test.", "2", "7"), ("rollback", "big.test.", "2")):
         r = two.ctl(*command, check=False)
         assert r.returncode == 1 and "one that has run longer may have it" in r.stderr, r.stderr
