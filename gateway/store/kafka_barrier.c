@@ -9,19 +9,6 @@
 #define PROBE_MS 1000
 #define LOOK_NS 100000000 /* is it time, or the end? */
 
-/* Where the logs of these partitions end, asked of all their leaders at once. */
-static enum status
-ask_ends(struct kafka *kafka, rd_kafka_topic_partition_list_t *list)
-{
-	return rd_kafka_offsets_for_times(kafka->asker, list, KAFKA_ASK_MS) ? STATUS_RETRY : STATUS_OK;
-}
-
-static void
-add_partition(rd_kafka_topic_partition_list_t *list, const char *topic, int32_t partition)
-{
-	rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_END;
-}
-
 /* ---- questions for barriers ---- */
 
 /* One question at a time about a partition; those that are silent leave half of the askers to the others. */
@@ -55,20 +42,6 @@ take_asked(struct kafka *kafka)
 	return taken;
 }
 
-static enum status
-ask_end(struct kafka *kafka, int32_t number, int64_t *end)
-{
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-
-	add_partition(list, kafka->updates_topic, number);
-	enum status status = ask_ends(kafka, list);
-	if (list->elems[0].err || list->elems[0].offset < 0)
-		status = STATUS_RETRY;
-	*end = list->elems[0].offset;
-	rd_kafka_topic_partition_list_destroy(list);
-	return status;
-}
-
 /* Under the mutex. */
 static void
 answer(struct kafka *kafka, struct kafka_barrier *asked, enum status status, int64_t end)
@@ -94,6 +67,7 @@ void *
 kafka_barrier_run(void *context)
 {
 	struct kafka *kafka = context;
+	char ignored[STORE_REASON_SIZE];
 	int64_t end;
 
 	pthread_mutex_lock(&kafka->mutex);
@@ -104,7 +78,8 @@ kafka_barrier_run(void *context)
 			continue;
 		}
 		pthread_mutex_unlock(&kafka->mutex);
-		enum status status = ask_end(kafka, asked->partition, &end);
+		enum status status = kafka_client_offset(kafka, kafka->updates_topic, asked->partition,
+							 RD_KAFKA_OFFSET_END, &end, ignored);
 		pthread_mutex_lock(&kafka->mutex);
 		answer(kafka, asked, status, end);
 	}
@@ -125,8 +100,9 @@ probe(struct kafka *kafka)
 		return;
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
 	for (int32_t i = 0; i < count; i++)
-		add_partition(list, kafka->updates_topic, i);
-	enum status status = ask_ends(kafka, list);
+		rd_kafka_topic_partition_list_add(list, kafka->updates_topic, i)->offset = RD_KAFKA_OFFSET_END;
+	/* of all their leaders at once */
+	enum status status = rd_kafka_offsets_for_times(kafka->asker, list, KAFKA_ASK_MS) ? STATUS_RETRY : STATUS_OK;
 	uint64_t lag = 0;
 	pthread_mutex_lock(&kafka->mutex);
 	for (int i = 0; !status && i < list->cnt; i++) {

@@ -594,8 +594,9 @@ kafka_client_topics(struct kafka *kafka, char *reason)
 }
 
 /* Not rd_kafka_query_watermark_offsets: without brokers that one does not keep to its time-out. */
-static enum status
-ask_offset(struct kafka *kafka, const char *topic, int32_t partition, int64_t what, int64_t *offset, char *reason)
+enum status
+kafka_client_offset(struct kafka *kafka, const char *topic, int32_t partition, int64_t what, int64_t *offset,
+		    char *reason)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, partition);
@@ -619,6 +620,6 @@ enum status
 kafka_client_bounds(struct kafka *kafka, const char *topic, int32_t partition, int64_t *low, int64_t *high,
 		    char *reason)
 {
-	enum status status = ask_offset(kafka, topic, partition, RD_KAFKA_OFFSET_BEGINNING, low, reason);
-	return status ? status : ask_offset(kafka, topic, partition, RD_KAFKA_OFFSET_END, high, reason);
+	enum status status = kafka_client_offset(kafka, topic, partition, RD_KAFKA_OFFSET_BEGINNING, low, reason);
+	return status ? status : kafka_client_offset(kafka, topic, partition, RD_KAFKA_OFFSET_END, high, reason);
 }

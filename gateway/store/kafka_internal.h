@@ -315,6 +315,9 @@ int32_t kafka_client_partition(const char *key, size_t length, int32_t partition
 MUST_USE enum status kafka_client_topics(struct kafka *kafka, char *reason);
 /* A setting of a topic as the brokers have it; false: not known. */
 bool kafka_client_topic_number(struct kafka *kafka, const char *topic, const char *setting, int64_t *value);
+/* Where the partition's log is at `what` (RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END), asked of its leader. */
+MUST_USE enum status kafka_client_offset(struct kafka *kafka, const char *topic, int32_t partition, int64_t what,
+					 int64_t *offset, char *reason);
 /* First offset that is kept and the end of the log. */
 MUST_USE enum status kafka_client_bounds(struct kafka *kafka, const char *topic, int32_t partition, int64_t *low,
 					 int64_t *high, char *reason);
