@@ -207,11 +207,10 @@ static bool
 owner_gives_away(const struct following *following, const struct added *added)
 {
 	struct zone *owner = gateway_find_zone(following->gateway, added->catalog);
-	bool gives = false;
 
 	rcu_thread_online();
 	const struct zone_version *version = owner ? zone_current(owner) : NULL;
-	gives = version && gives_away(version, added->label, following->catalog->name);
+	bool gives = version && gives_away(version, added->label, following->catalog->name);
 	rcu_thread_offline();
 	return gives;
 }

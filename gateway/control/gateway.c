@@ -123,15 +123,21 @@ hook_absent(void *context, struct zone *zone)
 	loader_add(((struct gateway *)context)->loader, zone);
 }
 
+/* Secondaries are told now, or by hook_transferable. */
+static void
+tell_secondaries(struct gateway *gateway, struct zone *zone, const struct zone_version *version, bool history_read)
+{
+	if (digests_published(gateway->digests, zone, version, false) && history_read)
+		notify_zone(gateway->notify, zone, version);
+}
+
 static void
 hook_published(void *context, struct zone *zone, const struct zone_version *before,
 	       const struct zone_version *version)
 {
 	struct gateway *gateway = context;
-	bool history_read = ixfr_published(gateway->ixfr, zone, before, version);
 
-	if (digests_published(gateway->digests, zone, version, false) && history_read)
-		notify_zone(gateway->notify, zone, version);
+	tell_secondaries(gateway, zone, version, ixfr_published(gateway->ixfr, zone, before, version));
 	gateway->hooks.published(gateway->hooks.context, zone);
 }
 
@@ -164,9 +170,7 @@ hook_state(void *context, struct zone *zone)
 	const struct zone_version *version = zone_current(zone);
 
 	if (version) {
-		bool history_read = !ixfr_ready(gateway->ixfr, zone, version);
-		if (digests_published(gateway->digests, zone, version, false) && history_read)
-			notify_zone(gateway->notify, zone, version);
+		tell_secondaries(gateway, zone, version, !ixfr_ready(gateway->ixfr, zone, version));
 		gateway->hooks.zone(gateway->hooks.context, zone);
 	}
 	pthread_mutex_lock(&gateway->mutex);
