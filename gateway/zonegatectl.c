@@ -330,6 +330,8 @@ run_export(struct arguments *arguments)
 	FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
 	if (!out || fchmod(fd, 0666 & ~mask) != 0) {
 		fprintf(stderr, "zonegatectl: %s: %s\n", path, strerror(errno));
+		if (fd >= 0)
+			unlink(temporary);
 		free(temporary);
 		return FAILED;
 	}
