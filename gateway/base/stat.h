@@ -2,7 +2,7 @@
  * Counters and histograms: one writing thread each, summed by the reader.
  *
  * Threads:   a counter is written by one thread (relaxed store of load + n: no locked instruction), or by any with
- *            stat_add_shared; read by any.
+ *            stat_add_shared, never by both: what came between load and store would be lost. Read by any.
  */
 #ifndef ZONEGATE_BASE_STAT_H
 #define ZONEGATE_BASE_STAT_H
@@ -24,6 +24,7 @@ stat_add_shared(stat_counter *counter, uint64_t n)
 {
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
+
 static inline uint64_t
 stat_read(const stat_counter *counter)
 {

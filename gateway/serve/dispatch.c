@@ -461,7 +461,7 @@ struct opt {
 
 /* Options that few requests ask for. */
 static __attribute__((noinline)) void
-opt_more(struct opt *opt, const struct dispatch *dispatch, const struct serve_settings *settings,
+opt_more(struct opt *opt, struct serve_counters *counters, const struct serve_settings *settings,
 	 const struct message *msg, const struct peer *peer, const struct zone_version *version)
 {
 	/* RFC 9660 3.2: in every answer of a zone of ours, referrals and errors too. */
@@ -473,7 +473,8 @@ opt_more(struct opt *opt, const struct dispatch *dispatch, const struct serve_se
 	if (msg->edns.cookie != NULL && settings->cookies.count > 0) {
 		enum cookie_verdict verdict = cookie_answer(&settings->cookies, &peer->remote, msg->edns.cookie,
 							    msg->edns.cookie_size, clock_wall_s(), opt->cookie);
-		stat_add(&dispatch->counters->cookies[verdict], 1);
+		if (counters != NULL)
+			stat_add(&counters->cookies[verdict], 1);
 		opt->known = verdict == COOKIE_GOOD;
 		opt->reply.cookie = opt->cookie;
 		opt->reply.cookie_size = COOKIE_SIZE;
@@ -487,11 +488,12 @@ opt_more(struct opt *opt, const struct dispatch *dispatch, const struct serve_se
 }
 
 /*
- * The OPT of an answer, but for the EDE; NULL: the request had none (RFC 6891 6.1.1). version: of the question's zone;
- * NULL: none.
+ * The OPT of an answer, but for the EDE; NULL: the request had none (RFC 6891 6.1.1).
+ * counters  the worker's; NULL: the request has been counted, and this may be another thread
+ * version   of the question's zone; NULL: none
  */
 static inline struct edns_reply *
-opt_init(struct opt *opt, const struct dispatch *dispatch, const struct serve_settings *settings,
+opt_init(struct opt *opt, struct serve_counters *counters, const struct serve_settings *settings,
 	 const struct message *msg, const struct peer *peer, const struct zone_version *version)
 {
 	opt->known = false;
@@ -504,7 +506,7 @@ opt_init(struct opt *opt, const struct dispatch *dispatch, const struct serve_se
 		.keepalive_100ms = -1,
 	};
 	if (msg->edns.cookie != NULL || msg->edns.keepalive || msg->edns.padding || msg->edns.zoneversion)
-		opt_more(opt, dispatch, settings, msg, peer, version);
+		opt_more(opt, counters, settings, msg, peer, version);
 	return &opt->reply;
 }
 
@@ -656,7 +658,8 @@ answer_special(const struct dispatch *dispatch, const struct dispatch_request *r
 	if (exchange.tsig.verdict > TSIG_GOOD)
 		stat_add(&dispatch->counters->tsig_failures[exchange.tsig.verdict], 1);
 	const struct zone_version *version = asks_zoneversion(request) ? version_of_query(dispatch->serve, msg) : NULL;
-	struct edns_reply *reply = exchange.reply = opt_init(&opt, dispatch, settings, msg, request->peer, version);
+	struct edns_reply *reply = exchange.reply = opt_init(&opt, dispatch->counters, settings, msg, request->peer,
+						       version);
 	size_t reserved = (reply != NULL ? edns_reply_size(reply) : 0) + tsig_room(&exchange.tsig);
 	compose_begin(&exchange.compose, msg, buffer, room, limit_of(msg, settings, transport, room), reserved);
 
@@ -715,7 +718,8 @@ dispatch_answer(const struct dispatch *dispatch, const struct dispatch_request *
 
 	if (!request->plain)
 		return answer_special(dispatch, request, settings, buffer, room, answer_size, stream);
-	struct edns_reply *reply = opt_init(&opt, dispatch, settings, msg, request->peer, request->version);
+	struct edns_reply *reply = opt_init(&opt, dispatch->counters, settings, msg, request->peer,
+					    request->version);
 	if (reply != NULL)
 		reserved = edns_reply_size(reply);
 	if (transport == TRANSPORT_UDP)
@@ -760,7 +764,7 @@ dispatch_pending(const struct dispatch *dispatch, struct pending *pending, uint8
 		stat_add_shared(&dispatch->counters->dropped, 1);
 		return DISPATCH_DROP;
 	}
-	struct edns_reply *reply = opt_init(&opt, dispatch, settings, msg, &pending->peer, NULL);
+	struct edns_reply *reply = opt_init(&opt, NULL, settings, msg, &pending->peer, NULL);
 	size_t reserved = (reply != NULL ? edns_reply_size(reply) : 0) + tsig_room(&pending->tsig);
 	compose_begin(&compose, msg, buffer, room, limit_of(msg, settings, pending->peer.transport, room), reserved);
 	compose.rcode = request->rcode;

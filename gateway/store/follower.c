@@ -207,7 +207,7 @@ tell_fate(struct follower *follower, const struct follower_event *event, const c
 		log_limited(LOG_LEVEL_INFO, "change skipped", "zone=%s position=%llu reason=%s", zone, position,
 			    reason);
 	} else if (event->fate == REPLAY_DIVERGED) {
-		stat_add(&follower->store->unusable_records, 1);
+		stat_add_shared(&follower->store->unusable_records, 1);
 		log_limited(LOG_LEVEL_ERROR, "change of another history", "zone=%s position=%llu reason=%s", zone,
 			    position, reason);
 	} else if (event->fate == REPLAY_UNKNOWN) {

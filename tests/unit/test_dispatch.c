@@ -446,6 +446,31 @@ a_permitted_update_comes_back_with_its_outcome(void **state)
 	dispatch_pending_free(last_given);
 }
 
+/* Its answer may be made by another thread, which the worker's counters are not for. */
+static void
+the_cookie_of_an_update_is_counted_once(void **state)
+{
+	static const uint8_t opt[] = {0, 0, TYPE_OPT, 0x04, 0xd0, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8,
+				      1, 2, 3, 4, 5, 6, 7, 8};
+	uint8_t update[600];
+	struct tsig tsig;
+	size_t size = make_update("example.com.", NULL, NULL, update);
+
+	(void)state;
+	memcpy(update + size, opt, sizeof opt);
+	size += sizeof opt;
+	bytes_put_u16(update + 10, 1);
+	assert_int_equal(tsig_sign_request(&tsig, KEY, update, &size, sizeof update, clock_wall_s()), STATUS_OK);
+	cookie_random(&settings.cookies);
+	uint64_t before = stat_read(&counters.cookies[COOKIE_NEW]);
+	assert_int_equal(send_message(update, size, TRANSPORT_UDP), DISPATCH_LATER);
+	assert_int_equal(stat_read(&counters.cookies[COOKIE_NEW]), before + 1);
+	assert_int_equal(dispatch_pending(&dispatch, last_given, answer, 4096, &answer_size), DISPATCH_ANSWER);
+	assert_int_equal(stat_read(&counters.cookies[COOKIE_NEW]), before + 1);
+	dispatch_pending_free(last_given);
+	settings.cookies.count = 0;
+}
+
 static void
 a_dropped_update_is_not_answered(void **state)
 {
@@ -477,6 +502,7 @@ main(void)
 		cmocka_unit_test(notify_is_for_secondaries),
 		cmocka_unit_test(an_update_without_permission_ends_at_the_door),
 		cmocka_unit_test(a_permitted_update_comes_back_with_its_outcome),
+		cmocka_unit_test(the_cookie_of_an_update_is_counted_once),
 		cmocka_unit_test(a_dropped_update_is_not_answered),
 	};
 
