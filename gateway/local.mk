@@ -91,6 +91,7 @@ libzonegate_a_SOURCES += \
 	gateway/store/kafka_fetch.c \
 	gateway/store/kafka_internal.h \
 	gateway/store/kafka_poll.c \
+	gateway/store/kafka_probe.c \
 	gateway/store/kafka_reader.c \
 	gateway/store/kafka_retention.c \
 	gateway/store/kafka_snapshot.c \

@@ -46,9 +46,9 @@ static void
 json_partition(void *context, const struct store_partition *at)
 {
 	json_array_append_new(json_object_get(context, "partitions"),
-			      json_pack("{s:i, s:o, s:o, s:o, s:I}", "partition", (int)at->number, "leader",
+			      json_pack("{s:i, s:o, s:o, s:o, s:I, s:b}", "partition", (int)at->number, "leader",
 					known(at->leader), "position", known(at->position), "end", known(at->end),
-					"zones", (json_int_t)at->zones));
+					"zones", (json_int_t)at->zones, "silent", at->silent));
 }
 
 static json_t *
@@ -98,9 +98,9 @@ print_partition(void *context, const struct store_partition *at)
 {
 	char leader[24], position[24], end[24];
 
-	fprintf(context, "  partition %d: leader %s, position %s, end %s, zones %" PRIu64 "\n", (int)at->number,
+	fprintf(context, "  partition %d: leader %s, position %s, end %s, zones %" PRIu64 "%s\n", (int)at->number,
 		number_text(at->leader, leader), number_text(at->position, position), number_text(at->end, end),
-		at->zones);
+		at->zones, at->silent ? ", silent" : "");
 }
 
 static enum status

@@ -455,9 +455,10 @@ is_settled(void *context, struct zone *zone)
 {
 	struct settling *settling = context;
 	const struct store *store = zone->store;
-	bool away = !atomic_load(&store->connected) && clock_monotonic_ms() - settling->since_ms >= STORE_PATIENCE_MS;
+	bool away = !atomic_load(&store->connected) || atomic_load(&store->silent_partitions) > 0;
+	bool patient = clock_monotonic_ms() - settling->since_ms < STORE_PATIENCE_MS;
 
-	settling->settled = atomic_load(&zone->state) != ZONE_LOADING || away;
+	settling->settled = atomic_load(&zone->state) != ZONE_LOADING || (away && !patient);
 	return settling->settled;
 }
 

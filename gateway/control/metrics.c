@@ -325,10 +325,14 @@ metrics_stores(struct gateway *gateway, FILE *out)
 	for (size_t i = 0; i < gateway->store_count; i++)
 		metrics_histogram(out, "commit_batch_size", "store", gateway->stores[i].store->name, &things,
 				  &gateway->stores[i].store->batch_size);
-	metrics_head(out, "store_connected", "gauge", "1: the store can be reached.");
+	metrics_head(out, "store_connected", "gauge", "1: the store can be reached, or a part of it.");
 	for (size_t i = 0; i < gateway->store_count; i++)
 		metrics_sample(out, "store_connected", "store", gateway->stores[i].store->name,
 			       atomic_load(&gateway->stores[i].store->connected) != 0);
+	metrics_head(out, "store_silent_partitions", "gauge", "Parts of the store's log that do not answer.");
+	for (size_t i = 0; i < gateway->store_count; i++)
+		metrics_sample(out, "store_silent_partitions", "store", gateway->stores[i].store->name,
+			       atomic_load(&gateway->stores[i].store->silent_partitions));
 	metrics_head(out, "store_lag_records", "gauge", "Records in the log that have not been read yet.");
 	for (size_t i = 0; i < gateway->store_count; i++)
 		metrics_sample(out, "store_lag_records", "store", gateway->stores[i].store->name,

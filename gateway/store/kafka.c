@@ -746,7 +746,7 @@ start_threads(struct kafka *kafka)
 {
 	if (pthread_create(&kafka->worker, NULL, kafka_worker_run, kafka) != 0)
 		return STATUS_IO;
-	if (pthread_create(&kafka->prober, NULL, kafka_barrier_probe, kafka) != 0) {
+	if (pthread_create(&kafka->prober, NULL, kafka_probe_run, kafka) != 0) {
 		atomic_store(&kafka->stop, true);
 		pthread_join(kafka->worker, NULL);
 		return STATUS_IO;

@@ -5,7 +5,8 @@
  * kafka.c           zones, append, commit, history
  * kafka_client.c    librdkafka's settings; the topics: checked or created
  * kafka_reader.c    a part of a topic, read once
- * kafka_barrier.c   the thread that asks the brokers where the logs end
+ * kafka_barrier.c   the threads that ask the brokers where the logs end
+ * kafka_probe.c     the thread that knows which leaders answer
  * kafka_worker.c    the thread that opens zones and takes snapshots
  * kafka_snapshot.c  manifests and chunks, read
  * kafka_write.c     the same, written

@@ -1,15 +1,6 @@
+/* Where the logs end, asked for barriers. */
 #include "store/kafka_internal.h"
-#include "base/clock.h"
-#include "base/log.h"
 #include <librdkafka/rdkafka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define PROBE_MS 1000
-#define LOOK_NS 100000000 /* is it time, or the end? */
-
-/* ---- questions for barriers ---- */
 
 /* One question at a time about a partition; those that are silent leave half of the askers to the others. */
 static bool
@@ -84,62 +75,5 @@ kafka_barrier_run(void *context)
 		answer(kafka, asked, status, end);
 	}
 	pthread_mutex_unlock(&kafka->mutex);
-	return NULL;
-}
-
-/* ---- the state of the brokers ---- */
-
-/* Once a second: are the brokers there, and how far behind are we? */
-static void
-probe(struct kafka *kafka)
-{
-	pthread_mutex_lock(&kafka->mutex);
-	int32_t count = kafka->partition_count;
-	pthread_mutex_unlock(&kafka->mutex);
-	if (count == 0)
-		return;
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
-	for (int32_t i = 0; i < count; i++)
-		rd_kafka_topic_partition_list_add(list, kafka->updates_topic, i)->offset = RD_KAFKA_OFFSET_END;
-	/* of all their leaders at once */
-	enum status status = rd_kafka_offsets_for_times(kafka->asker, list, KAFKA_ASK_MS) ? STATUS_RETRY : STATUS_OK;
-	uint64_t lag = 0;
-	pthread_mutex_lock(&kafka->mutex);
-	for (int i = 0; !status && i < list->cnt; i++) {
-		const rd_kafka_topic_partition_t *end = &list->elems[i];
-		int64_t position = end->partition < kafka->partition_room ? kafka->partitions[end->partition].position
-									  : KAFKA_NONE;
-		if (!end->err && end->partition < kafka->partition_room)
-			kafka->partitions[end->partition].end = end->offset;
-		if (end->err)
-			status = STATUS_RETRY;
-		else if (position != KAFKA_NONE && end->offset > position)
-			lag += (uint64_t)(end->offset - position);
-	}
-	pthread_mutex_unlock(&kafka->mutex);
-	rd_kafka_topic_partition_list_destroy(list);
-	if (atomic_exchange(&kafka->store.connected, !status) != !status)
-		log_write(status ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, status ? "store not connected" : "store connected",
-			  "store=%s brokers=%s", kafka->store.name, kafka->brokers);
-	if (status)
-		return;
-	atomic_store(&kafka->store.lag_records, lag);
-	(void)!kafka_describe_note(kafka, &kafka->brokers_failed, NULL);
-}
-
-void *
-kafka_barrier_probe(void *context)
-{
-	struct kafka *kafka = context;
-	uint64_t probed_ms = 0;
-
-	while (!atomic_load(&kafka->stop)) {
-		uint64_t now_ms = clock_monotonic_ms();
-		if (now_ms - probed_ms >= PROBE_MS) {
-			probed_ms = now_ms;
-			probe(kafka);
-		}
-		nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
-	}
 	return NULL;
 }

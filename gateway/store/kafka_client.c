@@ -430,14 +430,32 @@ create_topic(struct kafka *kafka, const char *topic, bool compact, char *reason)
 	return status;
 }
 
+static rd_kafka_resp_err_t
+ask_metadata(rd_kafka_t *client, const char *topic, const struct rd_kafka_metadata **metadata)
+{
+	rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
+
+	if (!handle)
+		return rd_kafka_last_error();
+	rd_kafka_resp_err_t error = rd_kafka_metadata(client, 0, handle, metadata, KAFKA_ASK_MS);
+	rd_kafka_topic_destroy(handle);
+	return error;
+}
+
+const struct rd_kafka_metadata *
+kafka_client_metadata(rd_kafka_t *client, const char *topic)
+{
+	const struct rd_kafka_metadata *metadata;
+
+	return ask_metadata(client, topic, &metadata) ? NULL : metadata;
+}
+
 /* *partitions: 0 where the topic does not exist. */
 static enum status
 count_partitions(struct kafka *kafka, const char *topic, int32_t *partitions, char *reason)
 {
 	const struct rd_kafka_metadata *metadata;
-	rd_kafka_topic_t *handle = rd_kafka_topic_new(kafka->asker, topic, NULL);
-	rd_kafka_resp_err_t error =
-		handle ? rd_kafka_metadata(kafka->asker, 0, handle, &metadata, KAFKA_ASK_MS) : rd_kafka_last_error();
+	rd_kafka_resp_err_t error = ask_metadata(kafka->asker, topic, &metadata);
 	enum status status = STATUS_OK;
 
 	if (error) {
@@ -458,8 +476,6 @@ count_partitions(struct kafka *kafka, const char *topic, int32_t *partitions, ch
 		}
 		rd_kafka_metadata_destroy(metadata);
 	}
-	if (handle)
-		rd_kafka_topic_destroy(handle);
 	return status;
 }
 
@@ -555,14 +571,10 @@ check_policy(struct kafka *kafka, const char *topic, const char *wanted, char *r
 static void
 introduce(struct kafka *kafka, rd_kafka_t *client)
 {
-	const struct rd_kafka_metadata *metadata;
-	rd_kafka_topic_t *handle = rd_kafka_topic_new(client, kafka->updates_topic, NULL);
+	const struct rd_kafka_metadata *metadata = kafka_client_metadata(client, kafka->updates_topic);
 
-	if (!handle)
-		return;
-	if (rd_kafka_metadata(client, 0, handle, &metadata, KAFKA_ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (metadata)
 		rd_kafka_metadata_destroy(metadata);
-	rd_kafka_topic_destroy(handle);
 }
 
 enum status

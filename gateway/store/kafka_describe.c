@@ -52,6 +52,7 @@ look_at(const struct kafka *kafka, const struct rd_kafka_metadata *metadata, int
 	if (number < kafka->partition_room) {
 		out.position = kafka->partitions[number].position;
 		out.end = kafka->partitions[number].end;
+		out.silent = kafka->partitions[number].unheard;
 	}
 	if (out.position >= 0 && out.end < out.position) /* it was asked for up to a second ago */
 		out.end = out.position;
@@ -62,12 +63,8 @@ void
 kafka_describe(struct store *store, const struct store_view *view)
 {
 	struct kafka *kafka = kafka_of(store);
-	const struct rd_kafka_metadata *metadata = NULL;
+	const struct rd_kafka_metadata *metadata = kafka_client_metadata(kafka->asker, kafka->updates_topic);
 
-	rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka->asker, kafka->updates_topic, NULL);
-	if (rd_kafka_metadata(kafka->asker, 0, topic, &metadata, KAFKA_ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		metadata = NULL;
-	rd_kafka_topic_destroy(topic);
 	if (metadata)
 		describe_brokers(metadata, view);
 	pthread_mutex_lock(&kafka->mutex);
@@ -86,6 +83,7 @@ kafka_describe(struct store *store, const struct store_view *view)
 /* ---- what is wrong ---- */
 
 #define AGAIN_MS 60000
+#define SILENT_TEXT_SIZE 60
 #define FAILED_MS 10000 /* a producer that has failed for good is not heard of more often */
 
 bool
@@ -103,19 +101,36 @@ kafka_describe_note(struct kafka *kafka, struct kafka_trouble *trouble, const ch
 	return say;
 }
 
+/* "1 of 12 partitions do not answer"; empty: all do, or (as is said elsewhere) none. Under the mutex. */
+static void
+silent_text(const struct kafka *kafka, char text[SILENT_TEXT_SIZE])
+{
+	unsigned silent = atomic_load(&kafka->store.silent_partitions);
+
+	text[0] = '\0';
+	if (silent > 0 && atomic_load(&kafka->store.connected))
+		snprintf(text, SILENT_TEXT_SIZE, "%u of %d partitions do not answer", silent,
+			 (int)kafka->partition_count);
+}
+
 bool
 kafka_describe_trouble(struct store *store, char *reason)
 {
 	struct kafka *kafka = kafka_of(store);
+	char silent[SILENT_TEXT_SIZE];
+	size_t size = 0;
 
+	reason[0] = '\0';
 	pthread_mutex_lock(&kafka->mutex);
-	const char *broker = kafka->brokers_failed.text, *opening = kafka->opening.text;
+	silent_text(kafka, silent);
+	const char *broker = kafka->brokers_failed.text;
 	if (!broker[0] && clock_monotonic_ms() - kafka->producer_failed.heard_ms < FAILED_MS)
 		broker = kafka->producer_failed.text;
-	if (opening[0] && broker[0])
-		snprintf(reason, STORE_REASON_SIZE, "%.120s; %.170s", opening, broker);
-	else
-		snprintf(reason, STORE_REASON_SIZE, "%s", opening[0] ? opening : broker);
+	const char *parts[] = {silent, kafka->opening.text, broker};
+	for (size_t i = 0; i < 3 && size < STORE_REASON_SIZE; i++)
+		if (parts[i][0])
+			size += (size_t)snprintf(reason + size, STORE_REASON_SIZE - size, "%s%s",
+						 size > 0 ? "; " : "", parts[i]);
 	pthread_mutex_unlock(&kafka->mutex);
 	return reason[0];
 }

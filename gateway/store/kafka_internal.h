@@ -19,6 +19,7 @@
 struct rd_kafka_s;
 struct rd_kafka_topic_s;
 struct rd_kafka_message_s;
+struct rd_kafka_metadata;
 struct rd_kafka_queue_s;
 
 #define KAFKA_ID_TEXT 33         /* of a snapshot: 32 hex digits */
@@ -155,6 +156,7 @@ struct kafka_partition {
 	int64_t end;              /* of the log, as last asked for; KAFKA_NONE: not known */
 	uint8_t last[DIGEST_SHA256_SIZE];
 	bool asking, silent; /* an asker is at it; the last question found no answer */
+	bool unheard;        /* the last look at all leaders found no answer */
 };
 
 /* An append on its way. */
@@ -318,6 +320,8 @@ bool kafka_client_topic_number(struct kafka *kafka, const char *topic, const cha
 /* Where the partition's log is at `what` (RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END), asked of its leader. */
 MUST_USE enum status kafka_client_offset(struct kafka *kafka, const char *topic, int32_t partition, int64_t what,
 					 int64_t *offset, char *reason);
+/* Of one topic, to be destroyed; NULL: no answer. */
+const struct rd_kafka_metadata *kafka_client_metadata(struct rd_kafka_s *client, const char *topic);
 /* First offset that is kept and the end of the log. */
 MUST_USE enum status kafka_client_bounds(struct kafka *kafka, const char *topic, int32_t partition, int64_t *low,
 					 int64_t *high, char *reason);
@@ -355,7 +359,9 @@ bool kafka_reader_first_base(struct kafka *kafka, int32_t partition, int64_t low
 
 /* ---- kafka_barrier.c ---- */
 void *kafka_barrier_run(void *context);
-void *kafka_barrier_probe(void *context);
+
+/* ---- kafka_probe.c ---- */
+void *kafka_probe_run(void *context);
 
 /* ---- kafka_worker.c ---- */
 void *kafka_worker_run(void *context);

@@ -599,7 +599,7 @@ check_log(struct kafka *kafka)
 	enum status status = STATUS_OK;
 
 	if (doubts == kafka->doubts_checked || now_ms - kafka->doubts_checked_ms < DOUBT_MS ||
-	    !atomic_load(&kafka->store.connected))
+	    !atomic_load(&kafka->store.connected) || atomic_load(&kafka->store.silent_partitions) > 0)
 		return;
 	kafka->doubts_checked_ms = now_ms;
 	for (int32_t i = 0; i < kafka->partition_count && !status && !atomic_load(&kafka->stop); i++)

@@ -102,6 +102,7 @@ struct store_partition {
 	int32_t number, leader;
 	int64_t position, end; /* the next record to be read, and where the log ended a second ago */
 	uint64_t zones;
+	bool silent;           /* it did not answer a second ago */
 };
 struct store_view {
 	void *context;
@@ -177,10 +178,6 @@ struct store_ops {
 	 * never says.
 	 */
 	bool (*trouble)(struct store *store, char *reason);
-	/*
-	 * Zones made at run time (zonegatectl add): kept in the state directory: name to a JSON text of its settings;
-	 * NULL text: removed.
-	 */
 	/* Wait until all is durable, then free. The follower has ended. */
 	void (*close)(struct store *store);
 };
@@ -189,7 +186,8 @@ struct store_ops {
 struct store {
 	const struct store_ops *ops;
 	char *name;                       /* as in the configuration */
-	_Atomic int connected;            /* metric store_connected */
+	_Atomic int connected;            /* metric store_connected: at least a part of it answers */
+	_Atomic unsigned silent_partitions; /* of a log that has parts: those that do not answer */
 	_Atomic uint64_t lag_records;     /* metric store_lag_records */
 	_Atomic uint64_t position;        /* for status */
 	_Atomic bool round;               /* set by the store: checkpoint every zone soon */

@@ -66,7 +66,7 @@ def test_status_shows_brokers_partitions_and_positions(cluster):
     assert {(b["id"], b["address"]) for b in store["brokers"]} == brokers
     assert [p["partition"] for p in store["partitions"]] == [0, 1, 2]
     (mine,) = [p for p in store["partitions"] if p["zones"]]
-    assert mine == {"partition": mine["partition"], "leader": 1, "position": 4, "end": 4, "zones": 1}
+    assert mine == {"partition": mine["partition"], "leader": 1, "position": 4, "end": 4, "zones": 1, "silent": False}
     assert all(p["position"] is None for p in store["partitions"] if p != mine)
     text = one.ctl("status").stdout
     assert "broker 1: %s" % cluster.kafka.bootstrap in text
@@ -76,6 +76,44 @@ def test_status_shows_brokers_partitions_and_positions(cluster):
                  'update_conflicts_total{zone="example.test."} 0', 'snapshot_age_seconds{zone="example.test."} ',
                  'snapshot_retention_margin_seconds{store="bus"} '):
         assert "\nzonegate_" + name in metrics, name
+
+
+def test_a_frozen_broker_is_said_of_its_partitions_alone():
+    """Two brokers, so that the other cannot elect another leader: its partition goes on, and is what the store is connected to."""
+    kafka = Kafka("-n", "2")
+    cluster = Cluster(kafka)
+    try:
+        one = cluster.gateway(more="create-topics: {partitions: 2, replication: 1}")
+
+        def store():
+            (found,) = json.loads(one.ctl("status", "--json").stdout)["stores"]
+            return found
+
+        def silent(wanted):
+            at = store()
+            return at if [p["partition"] for p in at["partitions"] if p["silent"]] == wanted else None
+        (mine,) = [p for p in store()["partitions"] if p["zones"]]
+        (other,) = [p for p in store()["partitions"] if not p["zones"]]
+        assert mine["leader"] != other["leader"], store()
+        kafka("freeze", other["leader"])
+        try:
+            until(lambda: silent([other["partition"]]))
+            at = store()
+            assert at["connected"] and at["trouble"].startswith("1 of 2 partitions do not answer"), at
+            for i in range(20):
+                one.nsupdate("update add f%d.example.test. 300 A 192.0.2.1" % i)
+            text = one.ctl("status").stdout
+            assert re.search(r"store bus: kafka, connected, ", text) and re.search("  partition %d: .*, silent\n" % other["partition"], text), text
+            metrics = run("curl", "-s", "http://127.0.0.1:%d/metrics" % one.http).stdout
+            assert '\nzonegate_store_connected{store="bus"} 1\n' in metrics and '\nzonegate_store_silent_partitions{store="bus"} 1\n' in metrics
+            assert "warning partitions do not answer store=bus silent=1 of=2" in one.log() and "store not connected" not in one.log()
+        finally:
+            kafka("thaw", other["leader"])
+        at = until(lambda: silent([]))
+        assert at["connected"] and until(lambda: store()["trouble"] is None)
+    finally:
+        cluster.close()
+        kafka.close()
 
 
 def test_other_programs_rebuild_the_zone_from_the_topics(cluster):
