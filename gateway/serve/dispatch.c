@@ -348,7 +348,7 @@ fill_request(struct update_request *request, const struct exchange *exchange, st
 	request->transport = (enum update_transport)exchange->peer->transport;
 	request->arrival_ns = clock_monotonic_ns();
 	request->zone = zone;
-	request->others_wait = exchange->request->others_wait;
+	request->others_wait = exchange->request->origin->others_wait;
 	request->release = update_released;
 	request->ede.code = EDE_NONE;
 	if (tsig->verdict != TSIG_GOOD)
@@ -382,8 +382,7 @@ pending_new(const struct exchange *exchange, struct zone *zone)
 	pending->peer = *exchange->peer;
 	pending->peer.names = pending->update.names;
 	pending->worker = exchange->dispatch->worker;
-	pending->connection = exchange->request->connection;
-	pending->connection_serial = exchange->request->connection_serial;
+	pending->origin = *exchange->request->origin;
 	pending->give_back = exchange->dispatch->give_back;
 	return pending;
 }
@@ -536,7 +535,7 @@ limit_response(const struct dispatch *dispatch, const struct serve_settings *set
 	stat_add(&dispatch->counters->limited[verdict], 1);
 	if (verdict == RATELIMIT_SLIP) {
 		unsigned rcode = compose->rcode;
-		compose_begin(compose, msg, compose->out.base, compose->limit, compose->limit, compose->reserved);
+		compose_begin(compose, msg, compose->out.base, compose->limit, compose->reserved);
 		compose->flags |= FLAG_TC;
 		compose->rcode = rcode;
 	}
@@ -661,7 +660,7 @@ answer_special(const struct dispatch *dispatch, const struct dispatch_request *r
 	struct edns_reply *reply = exchange.reply = opt_init(&opt, dispatch->counters, settings, msg, request->peer,
 						       version);
 	size_t reserved = (reply != NULL ? edns_reply_size(reply) : 0) + tsig_room(&exchange.tsig);
-	compose_begin(&exchange.compose, msg, buffer, room, limit_of(msg, settings, transport, room), reserved);
+	compose_begin(&exchange.compose, msg, buffer, limit_of(msg, settings, transport, room), reserved);
 
 	enum dispatch_result result = choose(&exchange, request->verdict);
 	if (result == DISPATCH_STREAM) {
@@ -724,7 +723,7 @@ dispatch_answer(const struct dispatch *dispatch, const struct dispatch_request *
 		reserved = edns_reply_size(reply);
 	if (transport == TRANSPORT_UDP)
 		limit = compose_udp_limit(msg, settings->udp_size);
-	compose_begin(&compose, msg, buffer, room, limit, reserved);
+	compose_begin(&compose, msg, buffer, limit, reserved);
 	answer_query(msg, request->version, request->leaf, transport != TRANSPORT_UDP, &compose);
 	count(dispatch->counters, transport, compose.rcode);
 	if (settings->ratelimit.rate_milli > 0 && transport == TRANSPORT_UDP && !opt.known &&
@@ -736,15 +735,13 @@ dispatch_answer(const struct dispatch *dispatch, const struct dispatch_request *
 
 enum dispatch_result
 dispatch_message(const struct dispatch *dispatch, const uint8_t *wire, size_t size, const struct peer *peer,
-                 void *connection, uint64_t connection_serial,
-                 uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream)
+                 const struct origin *origin, uint8_t *buffer, size_t room, size_t *answer_size,
+                 struct stream **stream)
 {
 	struct dispatch_request request;
 
 	request.peer = peer;
-	request.connection = connection;
-	request.connection_serial = connection_serial;
-	request.others_wait = false;
+	request.origin = origin;
 	dispatch_prepare(dispatch, wire, size, &request);
 	dispatch_approach(&request);
 	return dispatch_answer(dispatch, &request, buffer, room, answer_size, stream);
@@ -766,7 +763,7 @@ dispatch_pending(const struct dispatch *dispatch, struct pending *pending, uint8
 	}
 	struct edns_reply *reply = opt_init(&opt, NULL, settings, msg, &pending->peer, NULL);
 	size_t reserved = (reply != NULL ? edns_reply_size(reply) : 0) + tsig_room(&pending->tsig);
-	compose_begin(&compose, msg, buffer, room, limit_of(msg, settings, pending->peer.transport, room), reserved);
+	compose_begin(&compose, msg, buffer, limit_of(msg, settings, pending->peer.transport, room), reserved);
 	compose.rcode = request->rcode;
 	*answer_size = finish(&compose, reply, &request->ede, &pending->tsig, buffer, room);
 	return *answer_size > 0 ? DISPATCH_ANSWER : DISPATCH_DROP;

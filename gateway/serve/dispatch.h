@@ -35,10 +35,8 @@ dispatch_dnstap(const struct dispatch *dispatch)
  * one RCU section.
  */
 struct dispatch_request {
-	const struct peer *peer;              /* the caller's, as the next two: before dispatch_answer */
-	void *connection;                     /* kept in pending: TCP's connection; NULL for UDP */
-	uint64_t connection_serial;           /* of the connection; for UDP the socket's index */
-	bool others_wait;                     /* more messages have come with it */
+	const struct peer *peer;              /* the caller's, as the next: before dispatch_answer */
+	const struct origin *origin;
 	struct message msg;
 	enum parse_verdict verdict;
 	bool plain;                           /* an unsigned QUERY for data that `version` has the answer to */
@@ -69,8 +67,8 @@ enum dispatch_result dispatch_answer(const struct dispatch *dispatch, const stru
 
 /* All three for one message. */
 enum dispatch_result dispatch_message(const struct dispatch *dispatch, const uint8_t *wire, size_t size,
-				      const struct peer *peer, void *connection, uint64_t connection_serial,
-				      uint8_t *buffer, size_t room, size_t *answer_size, struct stream **stream);
+				      const struct peer *peer, const struct origin *origin, uint8_t *buffer,
+				      size_t room, size_t *answer_size, struct stream **stream);
 
 /* The answer to an UPDATE whose outcome stands; DISPATCH_ANSWER or DISPATCH_DROP. Frees nothing. */
 enum dispatch_result dispatch_pending(const struct dispatch *dispatch, struct pending *pending, uint8_t *buffer,

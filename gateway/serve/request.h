@@ -71,6 +71,13 @@ struct peer {
 	size_t names_size;
 };
 
+/* Who takes the outcome of an UPDATE, which may come after the connection has gone. */
+struct origin {
+	void *connection;              /* TCP: may be gone meanwhile; UDP: NULL */
+	uint64_t serial;               /* of the connection; for UDP the socket's index */
+	bool others_wait;              /* more messages have come with it */
+};
+
 enum dispatch_result {
 	DISPATCH_ANSWER,   /* *size octets in the buffer are to be sent */
 	DISPATCH_DROP,     /* nothing is sent */
@@ -86,7 +93,7 @@ struct pending {
 	struct tsig tsig;
 	struct peer peer;
 	struct worker *worker;
-	void *connection; uint64_t connection_serial; /* TCP: may be gone meanwhile; UDP: NULL and the socket's index */
+	struct origin origin;
 	void (*give_back)(struct pending *pending);   /* dispatch's */
 	struct pending *next;
 };

@@ -340,15 +340,14 @@ take_request(struct tcp_connection *connection, struct dispatch_request *request
 	     uint64_t query_us)
 {
 	struct tcp *tcp = connection->tcp;
+	struct origin origin = {.connection = connection, .serial = connection->serial};
 	uint8_t *out = scratch_room(connection);
 	size_t answer_size;
 
 	if (connection->fd < 0)
 		return;
 	request->peer = &connection->peer;
-	request->connection = connection;
-	request->connection_serial = connection->serial;
-	request->others_wait = false;
+	request->origin = &origin;
 	switch (dispatch_answer(tcp->dispatch, request, out, MESSAGE_MAX_SIZE, &answer_size, &connection->stream)) {
 	case DISPATCH_ANSWER:
 		if (dnstap != NULL)
@@ -704,11 +703,11 @@ tcp_listen(struct tcp *tcp, int fd, const struct tcp_layer *layer)
 void
 tcp_answer(struct tcp *tcp, struct pending *pending)
 {
-	struct tcp_connection *connection = pending->connection;
+	struct tcp_connection *connection = pending->origin.connection;
 	size_t size;
 
 	(*tcp->in_flight)--;
-	if (connection->serial == pending->connection_serial && connection->fd >= 0) {
+	if (connection->serial == pending->origin.serial && connection->fd >= 0) {
 		connection->pending--;
 		if (dispatch_pending(tcp->dispatch, pending, tcp->scratch + LENGTH_SIZE, MESSAGE_MAX_SIZE, &size) ==
 		    DISPATCH_ANSWER) {

@@ -222,6 +222,7 @@ static unsigned
 answer_group(struct udp *udp, const struct udp_socket *socket, unsigned first, unsigned end, bool others,
 	     unsigned answers)
 {
+	struct origin origin = {.serial = socket->index, .others_wait = others};
 	struct dispatch_request requests[DISPATCH_GROUP];
 	struct stream *stream;
 
@@ -234,9 +235,7 @@ answer_group(struct udp *udp, const struct udp_socket *socket, unsigned first, u
 		size_t size;
 		take_header(udp, socket, i);
 		request->peer = &udp->peers[i];
-		request->connection = NULL;
-		request->connection_serial = socket->index;
-		request->others_wait = others;
+		request->origin = &origin;
 		enum dispatch_result result = dispatch_answer(udp->dispatch, request, udp->out_iov[answers].iov_base,
 							      UDP_OUT_SIZE, &size, &stream);
 		if (result == DISPATCH_ANSWER)
@@ -314,7 +313,7 @@ tap_pending(const struct udp *udp, const struct pending *pending, const struct i
 
 	if (dnstap != NULL)
 		dnstap_add_pending(dnstap, udp->dispatch->worker_number, pending,
-				   &udp->sockets[pending->connection_serial].local, answer->iov_base, answer->iov_len);
+				   &udp->sockets[pending->origin.serial].local, answer->iov_base, answer->iov_len);
 }
 
 void
@@ -322,11 +321,11 @@ udp_answer(struct udp *udp, struct pending *list)
 {
 	while (list != NULL) {
 		struct pending *batch[BATCH];
-		uint64_t index = list->connection_serial;
+		uint64_t index = list->origin.serial;
 		unsigned taken = 0, answers = 0;
 		invariant(index < udp->socket_count);
 		/* As many as go to one socket. */
-		while (list != NULL && taken < BATCH && list->connection_serial == index) {
+		while (list != NULL && taken < BATCH && list->origin.serial == index) {
 			struct pending *pending = list;
 			size_t size;
 			list = list->next;
@@ -356,10 +355,10 @@ udp_answer_here(struct udp *udp, struct pending *pending)
 
 	if (dispatch_dnstap(udp->dispatch) != NULL)
 		return false;
-	invariant(pending->connection_serial < udp->socket_count);
+	invariant(pending->origin.serial < udp->socket_count);
 	if (dispatch_pending(udp->dispatch, pending, bytes, sizeof bytes, &iov.iov_len) == DISPATCH_ANSWER) {
 		put_header(&header, &control, &pending->peer);
-		if (sendmsg(udp->sockets[pending->connection_serial].fd, &header, MSG_DONTWAIT) < 0)
+		if (sendmsg(udp->sockets[pending->origin.serial].fd, &header, MSG_DONTWAIT) < 0)
 			stat_add_shared(&udp->dispatch->counters->dropped, 1);
 	}
 	dispatch_pending_free(pending);

@@ -68,7 +68,7 @@ answer_here(struct pending *pending)
 {
 	struct worker *worker = pending->worker;
 
-	return pending->connection == NULL && worker->in_flight <= FEW && rcu_read_ongoing() &&
+	return pending->origin.connection == NULL && worker->in_flight <= FEW && rcu_read_ongoing() &&
 	       !atomic_load_explicit(&worker->stop, memory_order_relaxed) && udp_answer_here(worker->udp, pending);
 }
 
@@ -118,7 +118,7 @@ mailbox_ready(struct source *source, uint32_t events)
 		log_limited(LOG_LEVEL_ERROR, "worker", "eventfd worker=%u", worker->number);
 	for (struct pending *pending = take_mail(mailbox), *next; pending != NULL; pending = next) {
 		next = pending->next;
-		if (pending->connection != NULL) {
+		if (pending->origin.connection != NULL) {
 			tcp_answer(worker->tcp, pending);
 			continue;
 		}

@@ -31,27 +31,25 @@ copy_question(uint8_t *to, const uint8_t *from, size_t size)
 }
 
 void
-compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffer, size_t size, size_t limit,
+compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffer, size_t limit,
 	      size_t reserved)
 {
 	size_t used = MESSAGE_HEADER_SIZE, qname_size = msg->qname_size;
-	bool question = qname_size > 0;
 
-	require(size >= 512);
-	if (limit > size)
-		limit = size;
+	require(limit >= 512);
 	compose->limit = limit;
 	compose->reserved = reserved;
 	compose->id = msg->id;
 	compose->flags = (uint16_t)(FLAG_QR | (msg->flags & (FLAG_OPCODE | FLAG_RD | FLAG_CD)));
 	compose->rcode = RCODE_NOERROR;
 	memset(compose->count, 0, sizeof compose->count);
-	compose->count[SECTION_QUESTION] = question;
-	compose->question_offset = question ? MESSAGE_HEADER_SIZE : 0;
-	compose->names = question;
-	compose->name[0] = (struct compose_name){.offset = MESSAGE_HEADER_SIZE, .own = 0};
-	if (question) {
-		compose->name[0].own = (uint8_t)(qname_size - 1);
+	compose->question_offset = 0;
+	compose->names = 0;
+	if (qname_size > 0) {
+		compose->count[SECTION_QUESTION] = 1;
+		compose->question_offset = MESSAGE_HEADER_SIZE;
+		compose->names = 1;
+		compose->name[0] = (struct compose_name){.offset = MESSAGE_HEADER_SIZE, .own = (uint8_t)(qname_size - 1)};
 		copy_question(buffer, msg->wire, qname_size + 4);
 		used += qname_size + 4;
 	}

@@ -42,12 +42,13 @@ struct compose {
  * Start a response to `msg`: id, opcode, RD and CD copied, QR set, the first question copied octet for octet (its case
  * kept).
  * msg      may be a PARSE_FORMERR or PARSE_NOTIMP one; without a usable question none is written
- * buffer   `size` octets, at least 512
- * limit    octets of the whole response: see compose_udp_limit; 65535 on TCP
+ * buffer   `limit` octets at least
+ * limit    octets of the whole response, at least 512: see compose_udp_limit; 65535 on TCP
  * reserved octets kept for OPT and TSIG
  */
-void compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffer, size_t size, size_t limit,
+void compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffer, size_t limit,
                    size_t reserved);
+
 /* 512 without EDNS, else the requestor's size, at most `max` and at least 512. */
 static inline size_t
 compose_udp_limit(const struct message *msg, size_t max)

@@ -61,7 +61,7 @@ walk(const struct message *msg, size_t limit)
 	static uint8_t buffer[MESSAGE_MAX_SIZE];
 	struct compose compose;
 
-	compose_begin(&compose, msg, buffer, sizeof buffer, limit, 64);
+	compose_begin(&compose, msg, buffer, limit, 64);
 	for (enum section section = 0; section < SECTION_COUNT; section++) {
 		size_t offset = msg->start[section];
 		for (unsigned left = msg->count[section]; left > 0; left--) {
@@ -99,7 +99,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else if (verdict != PARSE_DROP) {
 		uint8_t buffer[512];
 		struct compose compose;
-		compose_begin(&compose, &msg, buffer, sizeof buffer, sizeof buffer, 0);
+		compose_begin(&compose, &msg, buffer, sizeof buffer, 0);
 		compose.rcode = RCODE_FORMERR;
 		invariant(compose_finish(&compose, NULL) <= sizeof buffer);
 		invariant(msg.tsig_offset < size);

@@ -14,7 +14,7 @@ ask(const struct zone_version *version, const char *name, const char *type, unsi
 	size_t size = zone_text_query(name, type, edns_size, query);
 
 	assert_int_equal(parse_message(query, size, &msg), PARSE_OK);
-	compose_begin(&compose, &msg, buffer, sizeof buffer, tcp ? sizeof buffer : compose_udp_limit(&msg, 1232),
+	compose_begin(&compose, &msg, buffer, tcp ? sizeof buffer : compose_udp_limit(&msg, 1232),
 		      edns_size ? 11 : 0);
 	answer_query(&msg, version, tree_leaf(&version->tree, answer_hash(&msg, version)), tcp, &compose);
 	size = compose_finish(&compose, NULL);
@@ -410,7 +410,7 @@ ask_chaos(const char *name, const char *identity)
 
 	query[size - 1] = CLASS_CH;
 	assert_int_equal(parse_message(query, size, &msg), PARSE_OK);
-	compose_begin(&compose, &msg, buffer, sizeof buffer, sizeof buffer, 0);
+	compose_begin(&compose, &msg, buffer, sizeof buffer, 0);
 	answer_chaos(&msg, identity, "zonegate 1", &compose);
 	return zone_text_response(buffer, compose_finish(&compose, NULL), text, sizeof text);
 }

@@ -18,7 +18,7 @@ static void
 begin(size_t limit, size_t reserved)
 {
 	assert_int_equal(parse_message(query, sizeof query - 1, &msg), PARSE_OK);
-	compose_begin(&compose, &msg, buffer, sizeof buffer, limit, reserved);
+	compose_begin(&compose, &msg, buffer, limit, reserved);
 }
 
 static bool

@@ -133,7 +133,7 @@ send_message(const uint8_t *wire, size_t size, enum transport transport)
 	peer.transport = transport;
 	stream = NULL;
 	answer_size = 0;
-	return dispatch_message(&dispatch, wire, size, &peer, NULL, 0, answer,
+	return dispatch_message(&dispatch, wire, size, &peer, &(struct origin){0}, answer,
 				transport == TRANSPORT_UDP ? 4096 : 65535, &answer_size, &stream);
 }
 

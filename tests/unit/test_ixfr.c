@@ -221,17 +221,17 @@ one_message_holds_it_or_nothing_is_written(void **state) /* RFC 1995 2, 4 */
 
 	(void)state;
 	ask("jain.ad.jp.", 2, query, &msg);
-	compose_begin(&compose, &msg, buffer, sizeof buffer, 512, 0);
+	compose_begin(&compose, &msg, buffer, 512, 0);
 	assert_true(ixfr_compose(&compose, fixture.zone, current(&fixture), 2));
 	size_t size = compose_finish(&compose, NULL);
 	assert_int_equal(parse_response(buffer, size, &msg), PARSE_OK);
 	text[add_records(&msg, text, 0, sizeof text)] = '\0';
 	assert_string_equal(text, JAIN_SOA(3) JAIN_2_TO_3 JAIN_SOA(3));
 	ask("jain.ad.jp.", 1, query, &msg);
-	compose_begin(&compose, &msg, buffer, sizeof buffer, 512, 300);
+	compose_begin(&compose, &msg, buffer, 512, 300);
 	assert_false(ixfr_compose(&compose, fixture.zone, current(&fixture), 1));
 	assert_int_equal(compose.count[SECTION_ANSWER], 0);
-	compose_begin(&compose, &msg, buffer, sizeof buffer, 512, 0);
+	compose_begin(&compose, &msg, buffer, 512, 0);
 	assert_false(ixfr_compose(&compose, fixture.zone, current(&fixture), 77));
 	end(&fixture);
 }
