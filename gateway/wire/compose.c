@@ -49,7 +49,8 @@ compose_begin(struct compose *compose, const struct message *msg, uint8_t *buffe
 		compose->count[SECTION_QUESTION] = 1;
 		compose->question_offset = MESSAGE_HEADER_SIZE;
 		compose->names = 1;
-		compose->name[0] = (struct compose_name){.offset = MESSAGE_HEADER_SIZE, .own = (uint8_t)(qname_size - 1)};
+		compose->name[0].offset = MESSAGE_HEADER_SIZE;
+		compose->name[0].own = (uint8_t)(qname_size - 1);
 		copy_question(buffer, msg->wire, qname_size + 4);
 		used += qname_size + 4;
 	}

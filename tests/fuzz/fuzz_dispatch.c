@@ -149,7 +149,8 @@ send_message(const uint8_t *wire, size_t size, bool tcp, const struct tsig *tsig
 
 	((struct sockaddr_in *)&peer.remote)->sin_family = AF_INET;
 	given = NULL;
-	switch (dispatch_message(&dispatch, wire, size, &peer, &(struct origin){0}, answer, room, &answer_size, &stream)) {
+	switch (dispatch_message(&dispatch, wire, size, &peer, &(struct origin){0}, answer, room, &answer_size,
+				 &stream)) {
 	case DISPATCH_ANSWER:
 		check_answer(wire, answer, answer_size, limit, tsig);
 		break;
