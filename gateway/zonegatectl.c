@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@ struct arguments {
 	const char *config, *socket;
 	const char *words[CLIENT_MAX_ARGUMENTS]; /* the command first */
 	size_t count;
+	const char *wrong; /* the word that nothing can be made of */
+	bool help, version;
 	struct client_request request;
 };
 
@@ -79,14 +82,23 @@ static const struct command commands[] = {
 	{"zones", 0, "zones", {NULL}, NULL},
 };
 
-static int
-usage(const char *problem)
+static void
+print_usage(FILE *out)
 {
-	if (problem)
-		fprintf(stderr, "zonegatectl: %s\n", problem);
-	fputs("usage: zonegatectl [-c FILE | -s SOCKET] [--json] COMMAND\n", stderr);
+	fputs("usage: zonegatectl [-c FILE | -s SOCKET] [--json] COMMAND\n       zonegatectl -V | -h\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(stderr, "  %s\n", commands[i].help);
+		fprintf(out, "  %s\n", commands[i].help);
+}
+
+/* Of the command, where it is known which. `what`: the word that is wrong, or NULL. */
+static int
+usage(const struct command *command, const char *problem, const char *what)
+{
+	fprintf(stderr, "zonegatectl: %s%s%s\n", problem, what ? ": " : "", what ? what : "");
+	if (command)
+		fprintf(stderr, "usage: zonegatectl %s\n", command->help);
+	else
+		print_usage(stderr);
 	return USAGE;
 }
 
@@ -146,10 +158,20 @@ take_option(struct arguments *arguments, const char *option, int argc, char **ar
 static int
 take_global(struct arguments *arguments, int argc, char **argv, int *at)
 {
-	if (strcmp(argv[*at], "--json") == 0) {
-		arguments->request.json = true;
-		return 1;
-	}
+	static const struct {
+		const char *words[2];
+		size_t flag;
+	} flags[] = {
+		{{"--json", "--json"}, offsetof(struct arguments, request.json)},
+		{{"-h", "--help"}, offsetof(struct arguments, help)},
+		{{"-V", "--version"}, offsetof(struct arguments, version)},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if (strcmp(argv[*at], flags[i].words[0]) == 0 || strcmp(argv[*at], flags[i].words[1]) == 0) {
+			*(bool *)((char *)arguments + flags[i].flag) = true;
+			return 1;
+		}
 	if (strcmp(argv[*at], "-c") != 0 && strcmp(argv[*at], "-s") != 0)
 		return 0;
 	if (*at + 1 >= argc)
@@ -166,6 +188,7 @@ parse(struct arguments *arguments, int argc, char **argv)
 
 	for (int i = 1; i < argc; i++) {
 		const struct command *command = arguments->count > 0 ? find_command(arguments->words[0]) : NULL;
+		arguments->wrong = argv[i];
 		int global = only_words ? 0 : take_global(arguments, argc, argv, &i);
 		if (global < 0)
 			return false;
@@ -260,7 +283,7 @@ static int
 run_from(struct arguments *arguments)
 {
 	if (client_option(&arguments->request, "key") && client_option(&arguments->request, "key-file"))
-		return usage("--key and --key-file exclude each other");
+		return usage(find_command(arguments->words[0]), "--key and --key-file exclude each other", NULL);
 	int code = send_file(arguments, "key-file", "key-text");
 	if (code == DONE)
 		code = send_file(arguments, "tls-ca", "tls-ca-text");
@@ -271,7 +294,7 @@ static int
 run_add(struct arguments *arguments)
 {
 	if (!client_option(&arguments->request, "store"))
-		return usage("add: --store is missing");
+		return usage(find_command("add"), "add: --store is missing", NULL);
 	return run_from(arguments);
 }
 
@@ -281,7 +304,8 @@ run_import(struct arguments *arguments)
 	if (client_option(&arguments->request, "from"))
 		return run_from(arguments);
 	if (arguments->request.options)
-		return usage("import of a file takes no options; a server is named by --from");
+		return usage(find_command("import"), "import of a file takes no options; a server is named by --from",
+			     NULL);
 	char *content = read_or_say(arguments->words[2], &arguments->request.content_size);
 
 	if (!content)
@@ -324,6 +348,10 @@ run_export(struct arguments *arguments)
 	mode_t mask = umask(0);
 
 	umask(mask);
+	arguments->words[0] = "dump";
+	arguments->count = 2;
+	if (strcmp(path, "-") == 0)
+		return send_request(arguments, stdout);
 	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
 		return fail("no memory");
 	int fd = mkostemp(temporary, O_CLOEXEC);
@@ -335,15 +363,13 @@ run_export(struct arguments *arguments)
 		free(temporary);
 		return FAILED;
 	}
-	arguments->words[0] = "dump";
-	arguments->count = 2;
 	int code = send_request(arguments, out);
-	if (code == DONE && fsync(fd) != 0)
-		code = fail(strerror(errno));
-	if (fclose(out) != 0 && code == DONE)
-		code = fail(strerror(errno));
-	if (code == DONE && (rename(temporary, path) != 0 || !sync_folder(path)))
-		code = fail(strerror(errno));
+	bool synced = code == DONE && fsync(fd) == 0;
+	bool closed = fclose(out) == 0;
+	if (code == DONE && (!synced || !closed || rename(temporary, path) != 0 || !sync_folder(path))) {
+		fprintf(stderr, "zonegatectl: %s: %s\n", path, strerror(errno));
+		code = FAILED;
+	}
 	if (code != DONE)
 		unlink(temporary);
 	free(temporary);
@@ -377,13 +403,20 @@ run_stop(struct arguments *arguments)
 static int
 run_words(struct arguments *arguments)
 {
+	const struct command *command = arguments->count > 0 ? find_command(arguments->words[0]) : NULL;
+
+	if (arguments->version)
+		return puts("zonegatectl " PACKAGE_VERSION), DONE;
+	if (arguments->help && command)
+		return printf("usage: zonegatectl %s\n", command->help), DONE;
+	if (arguments->help)
+		return print_usage(stdout), DONE;
 	if (arguments->config && arguments->socket)
-		return usage("-c and -s exclude each other");
+		return usage(NULL, "-c and -s exclude each other", NULL);
 	if (arguments->count == 0)
-		return usage("no command");
-	const struct command *command = find_command(arguments->words[0]);
+		return usage(NULL, "no command", NULL);
 	if (!command)
-		return usage("no such command");
+		return usage(NULL, "no such command", arguments->words[0]);
 	/* import has no FILE where it has --from. */
 	size_t wanted = command->arguments - (command->run == run_import && client_option(&arguments->request, "from"));
 	if (arguments->count - 1 != wanted) {
@@ -397,7 +430,9 @@ int
 main(int argc, char **argv)
 {
 	struct arguments arguments = {0};
-	int code = parse(&arguments, argc, argv) ? run_words(&arguments) : usage("wrong arguments");
+	bool parsed = parse(&arguments, argc, argv);
+	const struct command *command = arguments.count > 0 ? find_command(arguments.words[0]) : NULL;
+	int code = parsed ? run_words(&arguments) : usage(command, "wrong argument", arguments.wrong);
 
 	client_free(&arguments.request);
 	return code;

@@ -10,6 +10,7 @@
 #include "control/libraries.h"
 #include "control/reload.h"
 #include <errno.h>
+#include <getopt.h>
 #include <grp.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -80,11 +81,23 @@ notify_reloading(void)
 
 /* ---- -t ---- */
 
+static void
+say_no_user(const struct config *config, char *reason)
+{
+	snprintf(reason, CONFIG_REASON_SIZE, "%s:%u: user %s: no such user", config->path, config->server.user_line,
+		 config->server.user);
+}
+
 static int
 check_only(const struct config *config)
 {
 	char reason[JOBS_REASON_SIZE];
 
+	if (config->server.user && !getpwnam(config->server.user)) {
+		say_no_user(config, reason);
+		fprintf(stderr, "%s\n", reason);
+		return 1;
+	}
 	for (size_t i = 0; i < config->zone_count; i++)
 		if (config->zones[i].file && jobs_check_file(config, &config->zones[i], reason) != STATUS_OK) {
 			fprintf(stderr, "%s\n", reason);
@@ -115,8 +128,7 @@ find_user(struct start *start)
 		return true;
 	entry = getpwnam(server->user);
 	if (!entry)
-		snprintf(reason, sizeof reason, "%s:%u: user %s: no such user", start->config->path, server->user_line,
-			 server->user);
+		say_no_user(start->config, reason);
 	else if (geteuid() != 0 && geteuid() != entry->pw_uid)
 		snprintf(reason, sizeof reason, "%s:%u: user %s: only root can change to another user",
 			 start->config->path, server->user_line, server->user);
@@ -348,7 +360,9 @@ prepare_malloc(void)
 int
 main(int argc, char **argv)
 {
-	struct config_options options = {.has_store = store_types_has};
+	static const struct option names[] = {
+		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
+	struct config_options options = {.has_store = store_types_has, .check_property = store_types_check_property};
 	struct config *config;
 	char reason[CONFIG_REASON_SIZE] = "";
 	const char *path = NULL;
@@ -356,7 +370,7 @@ main(int argc, char **argv)
 	int option;
 
 	prepare_malloc();
-	while ((option = getopt(argc, argv, "c:tVh")) != -1) {
+	while ((option = getopt_long(argc, argv, "c:tVh", names, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			path = optarg;

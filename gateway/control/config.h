@@ -136,6 +136,8 @@ struct config {
 struct config_options {
 	bool no_files;                    /* do not open the files that it names: fuzzing */
 	bool (*has_store)(enum config_store_type type); /* is it built in? NULL: all are */
+	/* Does Kafka's library take it? If not, reason (STORE_REASON_SIZE) says why. NULL: everything is taken. */
+	bool (*check_property)(const char *name, const char *value, char *reason);
 };
 
 /* STATUS_IO, STATUS_MALFORMED; reason has CONFIG_REASON_SIZE. options: NULL for the defaults. */

@@ -1,10 +1,13 @@
 #include "control/config_read.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A value as it is shown in a message. */
 #define SHOWN_SIZE 100
@@ -183,6 +186,20 @@ config_read_path(struct config_reader *in, const struct config_field *field, con
 		path = joined;
 	}
 	*(const char **)target = path;
+	return true;
+}
+
+bool
+config_read_readable(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		 void *target)
+{
+	if (!config_read_path(in, field, node, target) || in->options->no_files)
+		return !in->failed;
+	const char *path = *(const char **)target;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return config_read_fail(in, node->line, "%s: %s", path, strerror(errno));
+	close(fd);
 	return true;
 }
 

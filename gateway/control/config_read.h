@@ -62,6 +62,7 @@ const char *config_read_scalar(struct config_reader *in, const struct config_fie
 
 config_read_fn config_read_string;    /* const char *; min and max: its length */
 config_read_fn config_read_path;      /* const char *, made absolute or relative to the working directory */
+config_read_fn config_read_readable;  /* the same, of a file that can be read */
 config_read_fn config_read_number;    /* uint64_t */
 config_read_fn config_read_duration;  /* uint64_t, milliseconds; min and max too */
 config_read_fn config_read_bool;      /* bool */

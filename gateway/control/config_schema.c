@@ -1,6 +1,7 @@
 #include "control/config_schema.h"
 #include "control/config_zone.h"
 #include "serve/dnstap.h"
+#include "store/store.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +24,9 @@
 /* ---- server, log ---- */
 
 static const struct config_field server_tls_fields[] = {
-	FIELD(config_tls, certificate, "certificate", config_read_path, .required = true),
-	FIELD(config_tls, key, "key", config_read_path, .required = true),
-	FIELD(config_tls, client_ca, "client-ca", config_read_path),
+	FIELD(config_tls, certificate, "certificate", config_read_readable, .required = true),
+	FIELD(config_tls, key, "key", config_read_readable, .required = true),
+	FIELD(config_tls, client_ca, "client-ca", config_read_readable),
 	FIELD(config_tls, client_required, "client-required", config_read_bool),
 };
 MAP(server_tls_map, server_tls_fields);
@@ -96,7 +97,7 @@ static const struct config_field server_fields[] = {
 	FIELD(config_server, tcp_clients_address, "tcp-clients-address", config_read_number, .min = 1, .max = 1000000),
 	FIELD(config_server, tcp_idle_ms, "tcp-idle", config_read_duration, .min = 100, .max = 3600000),
 	FIELD(config_server, tcp_transfer_ms, "tcp-transfer", config_read_duration, .min = 1000, .max = 86400000),
-	FIELD(config_server, cookie_secret, "cookie-secret", config_read_path),
+	FIELD(config_server, cookie_secret, "cookie-secret", config_read_readable),
 	FIELD(config_server, rate_limit, "rate-limit", config_read_submap, .detail = &rate_limit_map),
 	FIELD(config_server, dnstap, "dnstap", config_read_submap, .detail = &dnstap_map),
 };
@@ -218,6 +219,7 @@ schema_read_properties(struct config_reader *in, const struct config_field *fiel
 {
 	static const struct config_field text = {.name = "properties"};
 	struct config_kafka *kafka = (struct config_kafka *)((char *)target - field->offset);
+	char reason[STORE_REASON_SIZE];
 
 	if (node->kind != CONFIG_MAP)
 		return config_read_fail(in, node->line, "properties: a map is expected");
@@ -232,6 +234,9 @@ schema_read_properties(struct config_reader *in, const struct config_field *fiel
 							property->name);
 		if (!config_read_string(in, &text, &node->items[i + 1], &property->value))
 			return false;
+		if (in->options->check_property &&
+		    !in->options->check_property(property->name, property->value, reason))
+			return config_read_fail(in, node->items[i].line, "%s", reason);
 		kafka->property_count++;
 	}
 	return true;
@@ -334,15 +339,15 @@ static const struct {
 } layout_defaults[] = {{"/zonegate", 300}, {"/helix", 5}, {"/skydns", 300}};
 
 static const struct config_field etcd_tls_fields[] = {
-	FIELD(config_tls, ca, "ca", config_read_path),
-	FIELD(config_tls, certificate, "certificate", config_read_path),
-	FIELD(config_tls, key, "key", config_read_path),
+	FIELD(config_tls, ca, "ca", config_read_readable),
+	FIELD(config_tls, certificate, "certificate", config_read_readable),
+	FIELD(config_tls, key, "key", config_read_readable),
 };
 MAP(etcd_tls_map, etcd_tls_fields);
 
 static const struct config_field auth_fields[] = {
 	FIELD(config_etcd, user, "user", config_read_string, .required = true),
-	FIELD(config_etcd, password_file, "password-file", config_read_path, .required = true),
+	FIELD(config_etcd, password_file, "password-file", config_read_readable, .required = true),
 };
 MAP(auth_map, auth_fields);
 
@@ -633,7 +638,6 @@ schema_check_server(struct config_reader *in, struct config *config)
 	return true;
 }
 
-/* The mistake is in a file that the configuration names: that file's name is what helps. */
 static bool
 schema_read_files(struct config_reader *in, struct config *config)
 {
@@ -646,10 +650,11 @@ schema_read_files(struct config_reader *in, struct config *config)
 					.key = server->tls.key,
 					.client_ca = server->tls.client_ca,
 					.client_required = server->tls.client_required};
-	if ((!server->tls.certificate || tls_new(&files, &config->tls, reason) == STATUS_OK) &&
-	    (!server->cookie_secret || cookie_load(server->cookie_secret, &config->cookies, reason) == STATUS_OK))
+	if (server->tls.certificate && tls_new(&files, &config->tls, reason) != STATUS_OK)
+		return config_read_fail(in, server->tls_line, "tls: %s", reason);
+	if (!server->cookie_secret || cookie_load(server->cookie_secret, &config->cookies, reason) == STATUS_OK)
 		return true;
-	in->failed = true;
+	in->failed = true; /* the mistake is in that file, whose line is what helps */
 	snprintf(in->reason, CONFIG_REASON_SIZE, "%s", reason);
 	return false;
 }

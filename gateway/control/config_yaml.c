@@ -231,7 +231,13 @@ config_parse(const char *text, size_t size, const char *path, const struct confi
 enum status
 config_parse_zone(const struct config *main, const char *text, size_t size, struct config **fragment, char *reason)
 {
-	return config_make(text, size, "zone", &default_options, config_schema_read_zone, main, fragment, reason);
+	static const char place[] = "zone:1: "; /* nobody sees the text: where in it says nothing */
+	enum status status =
+		config_make(text, size, "zone", &default_options, config_schema_read_zone, main, fragment, reason);
+
+	if (status != STATUS_OK && strncmp(reason, place, strlen(place)) == 0)
+		memmove(reason, reason + strlen(place), strlen(reason) - strlen(place) + 1);
+	return status;
 }
 
 static enum status

@@ -76,6 +76,15 @@ socket_is_alive(const struct sockaddr_un *address)
 	return alive;
 }
 
+/* What a gateway left behind that was killed gives way; a file that is no socket is somebody's. */
+static bool
+is_in_the_way(const char *path)
+{
+	struct stat file;
+
+	return lstat(path, &file) == 0 && !S_ISSOCK(file.st_mode);
+}
+
 static enum status
 socket_bind(const struct sockaddr_un *address, const char *path, int *fd, char *reason)
 {
@@ -83,6 +92,11 @@ socket_bind(const struct sockaddr_un *address, const char *path, int *fd, char *
 
 	if (socket_is_alive(address)) {
 		snprintf(reason, GATEWAY_REASON_SIZE, "%s: another gateway listens on it", path);
+		close(made);
+		return STATUS_EXISTS;
+	}
+	if (is_in_the_way(path)) {
+		snprintf(reason, GATEWAY_REASON_SIZE, "control-socket %s: there is a file which is no socket", path);
 		close(made);
 		return STATUS_EXISTS;
 	}

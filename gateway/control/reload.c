@@ -237,7 +237,7 @@ reload_locked(struct gateway *gateway, struct config *config, char *reason)
 enum status
 reload_run(struct gateway *gateway, char *reason)
 {
-	struct config_options options = {.has_store = store_types_has};
+	struct config_options options = {.has_store = store_types_has, .check_property = store_types_check_property};
 	struct config *config;
 
 	pthread_rwlock_wrlock(&gateway->lock);

@@ -111,6 +111,12 @@ store_types_reconfigure_etcd(struct store *store, const struct config_store *con
 	(void)store, (void)config;
 }
 
+bool
+store_types_check_property(const char *name, const char *value, char *reason)
+{
+	return kafka_check_property(&(struct kafka_property){name, value}, reason);
+}
+
 static const struct store_types_row rows[] = {
 	{CONFIG_STORE_EMBEDDED, "embedded", store_types_open_embedded, store_types_reconfigure_embedded},
 	{CONFIG_STORE_KAFKA, "kafka", store_types_open_kafka, store_types_reconfigure_kafka},

@@ -24,6 +24,7 @@ struct store_types_row {
 
 /* For config_options. */
 bool store_types_has(enum config_store_type type);
+bool store_types_check_property(const char *name, const char *value, char *reason);
 /* NULL: not built in. */
 const struct store_types_row *store_types_find(enum config_store_type type);
 

@@ -189,7 +189,7 @@ cookie_load(const char *path, struct cookie_secrets *secrets, char *reason)
 	if (wrong != NULL)
 		snprintf(reason, COOKIE_REASON_SIZE, "%s:%u: %s", path, number, wrong);
 	else if (loaded.count == 0)
-		snprintf(reason, COOKIE_REASON_SIZE, "%s: there is no secret", path);
+		snprintf(reason, COOKIE_REASON_SIZE, "%s:1: there is no secret", path);
 	else
 		*secrets = loaded;
 	enum status status = wrong != NULL || loaded.count == 0 ? STATUS_MALFORMED : STATUS_OK;

@@ -40,7 +40,7 @@ enum cookie_verdict cookie_answer(const struct cookie_secrets *secrets, const st
 void cookie_random(struct cookie_secrets *secrets);
 /*
  * Secrets from a file: each line is 32 hexadecimal digits; empty lines and those that begin with # are passed over.
- * STATUS_IO, STATUS_MALFORMED; reason ("FILE: …" or "FILE:LINE: …") has COOKIE_REASON_SIZE.
+ * STATUS_IO, STATUS_MALFORMED; reason ("FILE: …" where it cannot be read, or "FILE:LINE: …") has COOKIE_REASON_SIZE.
  */
 MUST_USE enum status cookie_load(const char *path, struct cookie_secrets *secrets, char *reason);
 

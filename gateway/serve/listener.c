@@ -119,6 +119,40 @@ set(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
+/*
+ * Has nobody else the port? Sockets with SO_REUSEPORT are let in beside those of another gateway of the same user, and
+ * both would then get a part of the clients: one that has it not is asked to be, and closed.
+ */
+static bool
+is_free(const struct listener_address *address, int type)
+{
+	int family = address->address.ss_family, fd = socket(family, type | SOCK_CLOEXEC, 0);
+	bool free = fd >= 0 && (family != AF_INET6 || set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
+		    (type != SOCK_STREAM || set(fd, SOL_SOCKET, SO_REUSEADDR, 1)) &&
+		    bind(fd, (const struct sockaddr *)&address->address, address->size) == 0;
+	int saved = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+	return free;
+}
+
+/* Before the first of ours is bound: these may share a port with each other, as 0.0.0.0 and 127.0.0.1 do. */
+static enum status
+check_free(const struct listener_address *addresses, size_t count, bool udp, char *reason)
+{
+	char text[64];
+
+	for (size_t i = 0; i < count; i++)
+		if ((udp && !is_free(&addresses[i], SOCK_DGRAM)) || !is_free(&addresses[i], SOCK_STREAM)) {
+			snprintf(reason, LISTENER_REASON_SIZE, "%s: %s",
+				 listener_text((const struct sockaddr *)&addresses[i].address, text), strerror(errno));
+			return STATUS_IO;
+		}
+	return STATUS_OK;
+}
+
 static bool
 bind_address(int fd, struct listener_address *address)
 {
@@ -251,6 +285,8 @@ listener_open(const struct listener_address *addresses, size_t count, unsigned w
 	} else if (count > 0) {
 		memcpy(copies, addresses, count * sizeof *copies);
 	}
+	if (status == STATUS_OK)
+		status = check_free(copies, count, true, reason);
 	for (unsigned worker = 0; worker < workers && status == STATUS_OK; worker++)
 		status = open_one(copies, count, &opened[worker], reason);
 	free(copies);
@@ -266,7 +302,10 @@ listener_open_tls(const struct listener_address *addresses, size_t count, unsign
 		  struct listener_sockets *sockets, char *reason)
 {
 	char text[64];
+	enum status status = check_free(addresses, count, false, reason);
 
+	if (status != STATUS_OK)
+		return status;
 	for (unsigned worker = 0; worker < workers; worker++) {
 		struct listener_sockets *own = &sockets[worker];
 		own->tls = calloc(count + 1, sizeof(int));

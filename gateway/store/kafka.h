@@ -49,6 +49,9 @@ struct kafka_settings {
 MUST_USE enum status kafka_open(const char *name, const struct kafka_settings *settings, struct kv *kv,
 				struct store **store, char *reason);
 
+/* Can it be among `properties`? If not, reason (STORE_REASON_SIZE) says why. Any thread. */
+MUST_USE bool kafka_check_property(const struct kafka_property *property, char *reason);
+
 /* For metrics and status; any thread. A margin that is not known is -1. */
 double kafka_snapshot_age_s(struct store *store, const struct zone *zone); /* negative: there is none */
 double kafka_retention_margin_s(struct store *store);

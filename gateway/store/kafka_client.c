@@ -174,21 +174,34 @@ is_fixed(const char *name)
 }
 
 static bool
+set_property(rd_kafka_conf_t *conf, const struct kafka_property *property, char *reason)
+{
+	size_t length = strlen(property->name);
+	bool file = length > 5 && strcmp(property->name + length - 5, ".file") == 0;
+
+	if (!is_fixed(property->name))
+		return (file ? set_from_file : set)(conf, property->name, property->value, reason);
+	snprintf(reason, STORE_REASON_SIZE, "properties: %.80s is not for the user to choose", property->name);
+	return false;
+}
+
+static bool
 set_properties(rd_kafka_conf_t *conf, const struct kafka *kafka, char *reason)
 {
-	for (size_t i = 0; i < kafka->property_count; i++) {
-		const struct kafka_property *property = &kafka->properties[i];
-		size_t length = strlen(property->name);
-		if (is_fixed(property->name)) {
-			snprintf(reason, STORE_REASON_SIZE, "properties: %s is not for the user to choose",
-				 property->name);
+	for (size_t i = 0; i < kafka->property_count; i++)
+		if (!set_property(conf, &kafka->properties[i], reason))
 			return false;
-		}
-		bool file = length > 5 && strcmp(property->name + length - 5, ".file") == 0;
-		if (!(file ? set_from_file : set)(conf, property->name, property->value, reason))
-			return false;
-	}
 	return true;
+}
+
+bool
+kafka_check_property(const struct kafka_property *property, char *reason)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	bool good = set_property(conf, property, reason);
+
+	rd_kafka_conf_destroy(conf);
+	return good;
 }
 
 static void on_background(rd_kafka_t *client, rd_kafka_event_t *event, void *opaque);

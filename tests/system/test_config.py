@@ -120,6 +120,55 @@ def test_a_missing_file(stopped, missing, part):
     assert missing in result.stderr and "No such file" in result.stderr
 
 
+FILES = """\
+server:
+  listen: [127.0.0.1@PORT]
+  tls:
+    certificate: server.pem
+    key: server.key
+    client-ca: clients.pem
+  cookie-secret: cookies
+stores:
+  registry:
+    type: etcd
+    endpoints: ["http://127.0.0.1:1"]
+    tls:
+      ca: ca.pem
+    auth: {user: gw,
+      password-file: pw}
+"""
+
+
+@pytest.mark.parametrize("missing", ["server.pem", "server.key", "clients.pem", "cookies", "ca.pem", "pw"])
+def test_a_missing_file_of_tls_cookies_or_etcd(make_gateway, missing):
+    names = ["server.pem", "server.key", "clients.pem", "cookies", "ca.pem", "pw"]
+    files = {name: "" for name in names[:names.index(missing)] + names[names.index(missing) + 1:]}
+    stopped = make_gateway(config=FILES, files=files, start=False)
+    result = check(stopped)
+    assert_one_line(result, "%s:%d: " % (stopped.config_path, line_of(FILES, missing)))
+    assert missing in result.stderr and "No such file" in result.stderr
+
+
+def test_a_certificate_that_is_none(make_gateway):
+    stopped = make_gateway(config=FILES, files={name: "" for name in ("server.pem", "server.key", "clients.pem", "cookies", "ca.pem", "pw")},
+                           start=False)
+    assert_one_line(check(stopped), "%s:3: tls: %s" % (stopped.config_path, os.path.join(stopped.dir, "server.pem")))
+
+
+@pytest.mark.parametrize("line", ["socket.timeout: 1", "socket.timeout.ms: soon", "acks: 1", "sasl.password.file: /nonexistent"])
+def test_a_property_that_librdkafka_does_not_take(make_gateway, line):
+    kafka = "stores:\n  bus:\n    type: kafka\n    brokers: [127.0.0.1:1]\n    properties:\n      client.id: x\n      %s\n" % line
+    stopped = make_gateway(config=kafka, start=False)
+    result = check(stopped)
+    assert_one_line(result, stopped.config_path + ":7: ")
+    assert line.split(":")[0] in result.stderr
+
+
+def test_a_user_that_is_not_there(make_gateway):
+    stopped = make_gateway(config="server:\n  threads: 1\n  user: no-such-user\n", start=False)
+    assert_one_line(check(stopped), stopped.config_path + ":3: ")
+
+
 def test_a_bad_key(stopped):
     path = os.path.join(stopped.dir, "dhcp.key")
     with open(path, "w") as f:

@@ -12,7 +12,7 @@ import dns.message
 import dns.query
 import pytest
 
-from conftest import CONFIG, ZONE, ZONEGATED, free_port, keyfile, run
+from conftest import CONFIG, ZONE, ZONEGATECTL, ZONEGATED, free_port, keyfile, run
 
 
 def http(gateway, path):
@@ -192,6 +192,55 @@ def test_stop(gateway):
     assert gateway.proc.wait(10) == 0
 
 
-@pytest.mark.parametrize("arguments,code", [(["-V"], 0), ([], 2), (["-x"], 2), (["-c", "/nonexistent"], 1), (["-t", "-c", "/nonexistent"], 1)])
+@pytest.mark.parametrize("arguments,code", [(["-V"], 0), (["--version"], 0), (["-h"], 0), (["--help"], 0), ([], 2), (["-x"], 2), (["--x"], 2),
+                                            (["-c", "/nonexistent"], 1), (["-t", "-c", "/nonexistent"], 1)])
 def test_exit_codes(arguments, code):
-    assert run(ZONEGATED, *arguments, check=False).returncode == code
+    result = run(ZONEGATED, *arguments, check=False)
+    assert result.returncode == code and bool(result.stdout) == (code == 0) and bool(result.stderr) == (code != 0)
+
+
+@pytest.mark.parametrize("arguments,shown", [(["--help"], "rollback ZONE VERSION"), (["-h"], "dump ZONE"), (["dump", "--help"], "usage: zonegatectl dump"),
+                                             (["--version"], "zonegatectl "), (["-V"], "zonegatectl ")])
+def test_zonegatectl_says_how_it_is_called_without_a_gateway(arguments, shown):
+    result = run(ZONEGATECTL, *arguments)
+    assert shown in result.stdout and not result.stderr
+
+
+@pytest.mark.parametrize("arguments,named", [(["frobnicate"], "frobnicate"), (["dump", "example.test.", "--foo"], "--foo"), (["--foo", "status"], "--foo")])
+def test_zonegatectl_names_the_word_that_is_wrong(arguments, named):
+    result = run(ZONEGATECTL, *arguments, check=False)
+    assert result.returncode == 2 and named in result.stderr.splitlines()[0] and not result.stdout
+
+
+SECOND = """
+server:
+  listen: [%s]
+  state-dir: state
+  control-socket: zonegate.sock
+"""
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1@PORT", "0.0.0.0@PORT"])
+def test_a_port_that_another_gateway_has_is_not_shared_with_it(make_gateway, gateway, listen):
+    second = make_gateway(config=SECOND % listen, port=gateway.port, start=False)
+    result = run(ZONEGATED, "-c", second.config_path, check=False, timeout=20)
+    assert result.returncode == 1 and "Address already in use" in result.stderr and str(gateway.port) in result.stderr
+    assert gateway.short("ns1.example.test.") == ["127.0.0.1"]
+
+
+def test_addresses_of_one_gateway_may_overlap(make_gateway):
+    g = make_gateway(config=SECOND % "0.0.0.0@PORT, 127.0.0.1@PORT")
+    assert "REFUSED" in g.dig("example.test.", "SOA")
+
+
+def test_a_file_in_the_place_of_the_control_socket_is_left_alone(make_gateway):
+    g = make_gateway(config=(SECOND % "127.0.0.1@PORT").replace("zonegate.sock", "zonegate.yaml"), start=False)
+    result = run(ZONEGATED, "-c", g.config_path, check=False, timeout=20)
+    assert result.returncode == 1 and "zonegate.yaml" in result.stderr
+    assert os.path.getsize(g.config_path) > 0
+
+
+def test_a_socket_left_behind_gives_way(gateway):
+    gateway.kill()
+    gateway.start()
+    assert gateway.ctl("status").returncode == 0

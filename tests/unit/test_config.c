@@ -239,7 +239,7 @@ a_zone_by_itself_is_checked_against_the_configuration(void **state)
 	assert_string_equal(fragment->zones[0].store, "local");
 	config_free(fragment);
 	assert_int_equal(config_parse_zone(config, bad, sizeof bad - 1, &fragment, reason), STATUS_MALFORMED);
-	assert_string_equal(reason, "zone:1: zone b.test.: store nowhere is not in stores");
+	assert_string_equal(reason, "zone b.test.: store nowhere is not in stores");
 	config_free(config);
 }
 
