@@ -3,9 +3,24 @@
 say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 
-# install LIST…: what is missing of the named lists of contrib/packages, with apt-get.
+# apt_install PACKAGE…: with apt-get; no service of a package is started (policy-rc.d, removed at the end, says so): the tests
+# start what they need themselves.
+apt_install() (
+	sudo=() policy=/usr/sbin/policy-rc.d
+	[ "$(id -u)" = 0 ] || sudo=(sudo)
+	if [ ! -e $policy ]; then
+		trap '"${sudo[@]}" rm -f $policy' EXIT
+		trap 'exit 1' INT TERM
+		printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee $policy >/dev/null
+		"${sudo[@]}" chmod 755 $policy
+	fi
+	get() { "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@" >>"$log" 2>&1; }
+	get install -y --no-install-recommends "$@" || { get update && get install -y --no-install-recommends "$@"; }
+)
+
+# install LIST…: what is missing of the named lists of contrib/packages.
 install() {
-	local list missing=() package sudo=()
+	local list missing=() package
 	for list in "$@"; do
 		for package in $(sed -n "s/^$list: //p" "$top/contrib/packages"); do
 			dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -13,13 +28,8 @@ install() {
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 	command -v apt-get >/dev/null || die "Please install: ${missing[*]} (their names on Debian 12)."
-	[ "$(id -u)" = 0 ] || sudo=(sudo)
 	say "Installing ${missing[*]}"
-	# No service of a package is started: the tests start what they need themselves.
-	${sudo[@]+"${sudo[@]}"} env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
-		{ ${sudo[@]+"${sudo[@]}"} apt-get update >"$log" 2>&1 &&
-		${sudo[@]+"${sudo[@]}"} env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends "${missing[@]}" >>"$log" 2>&1; } ||
-		{ tail -5 "$log" >&2; die "apt-get failed, see $log"; }
+	apt_install "${missing[@]}" || { tail -5 "$log" >&2; die "apt-get failed, see $log"; }
 }
 
 # build DIRECTORY [CONFIGURE-ARGUMENT…]: out of tree unless DIRECTORY is the checkout itself.
