@@ -2,6 +2,7 @@
 
 libzonegate_a_SOURCES += \
 	gateway/base/arena.c gateway/base/arena.h \
+	gateway/base/background.c gateway/base/background.h \
 	gateway/base/bytes.c gateway/base/bytes.h \
 	gateway/base/clock.c gateway/base/clock.h \
 	gateway/base/digest.c gateway/base/digest.h \

@@ -8,6 +8,7 @@ UNIT_TESTS = \
 	tests/unit/test_arena \
 	tests/unit/test_audit \
 	tests/unit/test_axfr \
+	tests/unit/test_background \
 	tests/unit/test_bytes \
 	tests/unit/test_change \
 	tests/unit/test_change_json \

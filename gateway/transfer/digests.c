@@ -1,22 +1,19 @@
 #include "transfer/digests.h"
+#include "base/background.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #define SLOW_MS 1000 /* worth a line in the log */
 #define NICE 10      /* who asks goes first */
 
 struct digests_zone {
+	struct background_task task;  /* first */
 	struct digests *digests;
 	struct zone *zone;
-	/* under the mutex of struct digests */
-	bool queued, ended;
-	struct digests_zone *next;
-	/* under its own */
-	pthread_mutex_t mutex;
+	pthread_mutex_t mutex;        /* all below */
 	bool changed;                 /* the next digest is new to who has its serial */
 	struct zone_version *newest;  /* pinned; NULL: none */
 	struct digests_record *known; /* a ring once it is full */
@@ -26,11 +23,7 @@ struct digests_zone {
 struct digests {
 	void (*ready)(void *context, struct zone *zone);
 	void *context;
-	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	struct digests_zone *queue, **queue_end, *current;
-	bool stopped;
+	struct background *background;
 };
 
 /* ---- a zone ---- */
@@ -133,7 +126,7 @@ digests_find(struct zone *zone, uint32_t serial, struct digests_record *record)
 	return found;
 }
 
-/* ---- the thread ---- */
+/* ---- the digest of a version ---- */
 
 /* The version's digest is made once, and stays with it. False: no memory. */
 static bool
@@ -170,8 +163,10 @@ give(struct digests_zone *at, struct zone_version *version)
 }
 
 static void
-digest_zone(struct digests *digests, struct digests_zone *at)
+digest_zone(void *context, struct background_task *task)
 {
+	struct digests *digests = context;
+	struct digests_zone *at = (struct digests_zone *)task;
 	uint64_t start_ms = clock_monotonic_ms();
 
 	rcu_thread_online();
@@ -195,56 +190,6 @@ digest_zone(struct digests *digests, struct digests_zone *at)
 	rcu_thread_offline();
 }
 
-static void *
-run(void *context)
-{
-	struct digests *digests = context;
-
-	rcu_register_thread();
-	rcu_thread_offline();
-	/* Of this thread alone (Linux); where it is forbidden, so be it. */
-	(void)!setpriority(PRIO_PROCESS, 0, NICE);
-	pthread_mutex_lock(&digests->mutex);
-	while (!digests->stopped) {
-		struct digests_zone *at = digests->queue;
-		if (at == NULL) {
-			pthread_cond_wait(&digests->changed, &digests->mutex);
-			continue;
-		}
-		digests->queue = at->next;
-		if (digests->queue == NULL)
-			digests->queue_end = &digests->queue;
-		at->queued = false;
-		digests->current = at;
-		pthread_mutex_unlock(&digests->mutex);
-		digest_zone(digests, at);
-		pthread_mutex_lock(&digests->mutex);
-		digests->current = NULL;
-		pthread_cond_broadcast(&digests->changed);
-	}
-	pthread_mutex_unlock(&digests->mutex);
-	rcu_unregister_thread();
-	return NULL;
-}
-
-static bool
-enqueue(struct digests_zone *at)
-{
-	struct digests *digests = at->digests;
-
-	pthread_mutex_lock(&digests->mutex);
-	bool taken = !digests->stopped && !at->ended;
-	if (taken && !at->queued) {
-		at->queued = true;
-		at->next = NULL;
-		*digests->queue_end = at;
-		digests->queue_end = &at->next;
-		pthread_cond_broadcast(&digests->changed);
-	}
-	pthread_mutex_unlock(&digests->mutex);
-	return taken;
-}
-
 bool
 digests_published(struct digests *digests, struct zone *zone, const struct zone_version *version, bool changed)
 {
@@ -259,7 +204,7 @@ digests_published(struct digests *digests, struct zone *zone, const struct zone_
 	else if (at->newest == NULL && changed)
 		at->changed = true;
 	pthread_mutex_unlock(&at->mutex);
-	return !wanted || known || !enqueue(at);
+	return !wanted || known || !background_add(digests->background, &at->task);
 }
 
 void
@@ -269,19 +214,7 @@ digests_end_zone(struct zone *zone)
 
 	if (at == NULL)
 		return;
-	struct digests *digests = at->digests;
-	pthread_mutex_lock(&digests->mutex);
-	at->ended = true;
-	for (struct digests_zone **link = &digests->queue; *link != NULL; link = &(*link)->next)
-		if (*link == at) {
-			*link = at->next;
-			if (*link == NULL)
-				digests->queue_end = link;
-			break;
-		}
-	while (digests->current == at)
-		pthread_cond_wait(&digests->changed, &digests->mutex);
-	pthread_mutex_unlock(&digests->mutex);
+	background_end(at->digests->background, &at->task);
 	pthread_mutex_lock(&at->mutex);
 	set_newest(at, NULL);
 	pthread_mutex_unlock(&at->mutex);
@@ -311,10 +244,8 @@ digests_new(void (*ready)(void *context, struct zone *zone), void *context)
 		return NULL;
 	digests->ready = ready;
 	digests->context = context;
-	digests->queue_end = &digests->queue;
-	pthread_mutex_init(&digests->mutex, NULL);
-	pthread_cond_init(&digests->changed, NULL);
-	if (pthread_create(&digests->thread, NULL, run, digests) == 0)
+	digests->background = background_new(digest_zone, digests, NICE);
+	if (digests->background != NULL)
 		return digests;
 	free(digests);
 	return NULL;
@@ -323,20 +254,12 @@ digests_new(void (*ready)(void *context, struct zone *zone), void *context)
 void
 digests_stop(struct digests *digests)
 {
-	pthread_mutex_lock(&digests->mutex);
-	bool first = !digests->stopped;
-	digests->stopped = true;
-	pthread_cond_broadcast(&digests->changed);
-	pthread_mutex_unlock(&digests->mutex);
-	if (first)
-		pthread_join(digests->thread, NULL);
+	background_stop(digests->background);
 }
 
 void
 digests_free(struct digests *digests)
 {
-	digests_stop(digests);
-	pthread_mutex_destroy(&digests->mutex);
-	pthread_cond_destroy(&digests->changed);
+	background_free(digests->background);
 	free(digests);
 }

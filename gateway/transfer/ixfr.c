@@ -165,6 +165,18 @@ ixfr_published(struct ixfr *ixfr, struct zone *zone, const struct zone_version *
 	return !advance_locked(at, version);
 }
 
+/* True: `ready` will be called. */
+static bool
+read_history(struct ixfr_zone *at)
+{
+	pthread_mutex_lock(&at->mutex);
+	if (!at->reading)
+		at->reading = background_add(at->ixfr->background, &at->task);
+	bool reading = at->reading;
+	pthread_mutex_unlock(&at->mutex);
+	return reading;
+}
+
 bool
 ixfr_ready(struct ixfr *ixfr, struct zone *zone, const struct zone_version *version)
 {
@@ -175,7 +187,7 @@ ixfr_ready(struct ixfr *ixfr, struct zone *zone, const struct zone_version *vers
 	if (at == NULL)
 		return false;
 	advance_locked(at, version);
-	return version->version > 1 && ixfr_history_add(at);
+	return version->version > 1 && read_history(at);
 }
 
 void
@@ -185,7 +197,7 @@ ixfr_end_zone(struct ixfr *ixfr, struct zone *zone)
 
 	if (at == NULL)
 		return;
-	ixfr_history_forget(at);
+	background_end(at->ixfr->background, &at->task);
 	pthread_mutex_lock(&at->mutex);
 	at->ended = true;
 	clear(at);
@@ -544,4 +556,41 @@ ixfr_compose(struct compose *compose, struct zone *zone, const struct zone_versi
 	stat_add_shared(fits ? &at->ixfr->counters.incremental : &at->ixfr->counters.single, 1);
 	span_end(&span);
 	return fits;
+}
+
+/* ---- start and stop ---- */
+
+struct ixfr *
+ixfr_new(void (*ready)(void *context, struct zone *zone), void *context)
+{
+	struct ixfr *ixfr = calloc(1, sizeof *ixfr);
+
+	if (ixfr == NULL)
+		return NULL;
+	ixfr->ready = ready;
+	ixfr->context = context;
+	ixfr->background = background_new(ixfr_history_read, ixfr, 0);
+	if (ixfr->background != NULL)
+		return ixfr;
+	free(ixfr);
+	return NULL;
+}
+
+void
+ixfr_stop(struct ixfr *ixfr)
+{
+	background_stop(ixfr->background);
+}
+
+void
+ixfr_free(struct ixfr *ixfr)
+{
+	background_free(ixfr->background);
+	free(ixfr);
+}
+
+const struct ixfr_counters *
+ixfr_counters(const struct ixfr *ixfr)
+{
+	return &ixfr->counters;
 }

@@ -1,3 +1,4 @@
+/* A zone's log, read again after a start, as sequences. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
@@ -65,7 +66,7 @@ read_entry(void *context, const struct store_entry *entry)
 	struct sequence *sequence;
 	struct change change;
 
-	if (atomic_load(&at->cancelled))
+	if (atomic_load(&at->task.cancelled))
 		return stop_with(reading, STATUS_TIMEOUT);
 	if (entry->version != reading->draft.version->version + 1)
 		return stop_with(reading, STATUS_INVALID);
@@ -188,7 +189,7 @@ read_history(struct ixfr_zone *at)
 	if (used)
 		log_debug("history", "zone=%s changes=%zu seconds=%.3f", at->zone->text, count,
 			  (double)(clock_monotonic_ns() - start_ns) / 1e9);
-	else if (status != STATUS_OK && !atomic_load(&at->cancelled))
+	else if (status != STATUS_OK && !atomic_load(&at->task.cancelled))
 		log_warning("history", "earlier serials get whole zones zone=%s reason=%s", at->zone->text,
 			    status_text(status));
 	reading_drop(&reading);
@@ -196,126 +197,19 @@ read_history(struct ixfr_zone *at)
 	arena_free(&reading.arena);
 }
 
-static void *
-run(void *context)
+void
+ixfr_history_read(void *context, struct background_task *task)
 {
 	struct ixfr *ixfr = context;
+	struct ixfr_zone *at = (struct ixfr_zone *)task;
 
-	rcu_register_thread();
-	rcu_thread_offline();
-	pthread_mutex_lock(&ixfr->mutex);
-	while (!ixfr->stopped) {
-		struct ixfr_zone *at = ixfr->queue;
-		if (at == NULL) {
-			pthread_cond_wait(&ixfr->changed, &ixfr->mutex);
-			continue;
-		}
-		ixfr->queue = at->next;
-		if (ixfr->queue == NULL)
-			ixfr->queue_end = &ixfr->queue;
-		ixfr->current = at;
-		pthread_mutex_unlock(&ixfr->mutex);
-		read_history(at);
-		pthread_mutex_lock(&at->mutex);
-		at->reading = false;
-		pthread_mutex_unlock(&at->mutex);
-		if (!atomic_load(&at->cancelled)) {
-			rcu_thread_online();
-			ixfr->ready(ixfr->context, at->zone);
-			rcu_thread_offline();
-		}
-		pthread_mutex_lock(&ixfr->mutex);
-		ixfr->current = NULL;
-		pthread_cond_broadcast(&ixfr->changed);
-	}
-	pthread_mutex_unlock(&ixfr->mutex);
-	rcu_unregister_thread();
-	return NULL;
-}
-
-bool
-ixfr_history_add(struct ixfr_zone *at)
-{
-	struct ixfr *ixfr = at->ixfr;
-
-	pthread_mutex_lock(&ixfr->mutex);
+	read_history(at);
 	pthread_mutex_lock(&at->mutex);
-	bool queued = !ixfr->stopped && !at->ended;
-	bool waits = at->reading;
-	at->reading = queued;
+	at->reading = false;
 	pthread_mutex_unlock(&at->mutex);
-	if (queued && !waits) {
-		at->next = NULL;
-		*ixfr->queue_end = at;
-		ixfr->queue_end = &at->next;
-		pthread_cond_broadcast(&ixfr->changed);
-	}
-	pthread_mutex_unlock(&ixfr->mutex);
-	return queued;
-}
-
-void
-ixfr_history_forget(struct ixfr_zone *at)
-{
-	struct ixfr *ixfr = at->ixfr;
-
-	atomic_store(&at->cancelled, true);
-	pthread_mutex_lock(&ixfr->mutex);
-	for (struct ixfr_zone **link = &ixfr->queue; *link != NULL; link = &(*link)->next)
-		if (*link == at) {
-			*link = at->next;
-			if (*link == NULL)
-				ixfr->queue_end = link;
-			break;
-		}
-	while (ixfr->current == at)
-		pthread_cond_wait(&ixfr->changed, &ixfr->mutex);
-	pthread_mutex_unlock(&ixfr->mutex);
-}
-
-struct ixfr *
-ixfr_new(void (*ready)(void *context, struct zone *zone), void *context)
-{
-	struct ixfr *ixfr = calloc(1, sizeof *ixfr);
-
-	if (ixfr == NULL)
-		return NULL;
-	ixfr->ready = ready;
-	ixfr->context = context;
-	ixfr->queue_end = &ixfr->queue;
-	pthread_mutex_init(&ixfr->mutex, NULL);
-	pthread_cond_init(&ixfr->changed, NULL);
-	if (pthread_create(&ixfr->thread, NULL, run, ixfr) == 0)
-		return ixfr;
-	free(ixfr);
-	return NULL;
-}
-
-void
-ixfr_stop(struct ixfr *ixfr)
-{
-	pthread_mutex_lock(&ixfr->mutex);
-	bool first = !ixfr->stopped;
-	ixfr->stopped = true;
-	if (ixfr->current != NULL)
-		atomic_store(&ixfr->current->cancelled, true);
-	pthread_cond_broadcast(&ixfr->changed);
-	pthread_mutex_unlock(&ixfr->mutex);
-	if (first)
-		pthread_join(ixfr->thread, NULL);
-}
-
-void
-ixfr_free(struct ixfr *ixfr)
-{
-	ixfr_stop(ixfr);
-	pthread_mutex_destroy(&ixfr->mutex);
-	pthread_cond_destroy(&ixfr->changed);
-	free(ixfr);
-}
-
-const struct ixfr_counters *
-ixfr_counters(const struct ixfr *ixfr)
-{
-	return &ixfr->counters;
+	if (atomic_load(&task->cancelled))
+		return;
+	rcu_thread_online();
+	ixfr->ready(ixfr->context, at->zone);
+	rcu_thread_offline();
 }
