@@ -69,130 +69,101 @@ embedded_content_delete(struct kv_txn *txn, const struct embedded_record *record
 	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
-/*
- * Rows are gathered first and put into the draft in the order of the tree's hash, twelve bits of it, which is what its
- * first two levels look at: then what one name touches is still near for the next one.
- */
-#define ORDER_BITS 12
-#define ORDERS (1u << ORDER_BITS)
-
-struct row {
-	const uint8_t *relative, *value;
-	uint32_t value_size;
-	uint16_t order;
-	uint8_t relative_size;
-};
-
+/* Rows become nodes in the order of their keys, which is that of the file; the tree is made of them at once. */
 struct loading {
-	struct row *rows;
-	uint32_t *sorted; /* numbers of rows */
+	struct tree_item *items;
 	size_t count, room;
-	size_t starts[ORDERS + 1];
+	struct rrset *rrsets; /* of the row at hand */
+	size_t rrset_room;
+	size_t apex_size;
 	enum status status;
 };
 
-static uint16_t
-order_of(const uint8_t *relative, size_t size)
-{
-	uint64_t hash = tree_hash(relative, size);
-	return (uint16_t)((hash & 63) << 6 | (hash >> 6 & 63));
-}
-
+/* What embedded_content_put wrote; false: it did not. */
 static bool
-gather_row(void *context, struct kv_bytes key, struct kv_bytes value)
+read_rrset(const uint8_t **at, const uint8_t *end, struct rrset *rrset)
 {
-	struct loading *loading = context;
-
-	if (key.size < 8 || key.size > CONTENT_KEY_SIZE || value.size > UINT32_MAX) {
-		loading->status = STATUS_STOP;
+	if (end - *at < 12)
 		return false;
-	}
-	if (loading->count == loading->room) {
-		size_t room = loading->room ? loading->room * 2 : 64;
-		struct row *rows = realloc(loading->rows, room * sizeof *rows);
-		if (!rows) {
-			loading->status = STATUS_NO_MEMORY;
-			return false;
-		}
-		loading->rows = rows;
-		loading->room = room;
-	}
-	const uint8_t *relative = (const uint8_t *)key.bytes + 8;
-	uint16_t order = order_of(relative, key.size - 8);
-	loading->rows[loading->count++] =
-		(struct row){relative, value.bytes, (uint32_t)value.size, order, (uint8_t)(key.size - 8)};
-	loading->starts[order + 1]++;
-	return true;
-}
-
-static bool
-sort_rows(struct loading *loading)
-{
-	loading->sorted = malloc(loading->count * sizeof *loading->sorted + 1);
-	if (!loading->sorted)
+	memcpy(&rrset->type, *at, 2);
+	memcpy(&rrset->count, *at + 2, 2);
+	memcpy(&rrset->ttl_s, *at + 4, 4);
+	memcpy(&rrset->packed_size, *at + 8, 4);
+	rrset->packed = *at + 12;
+	if ((size_t)(end - rrset->packed) < rrset->packed_size)
 		return false;
-	for (size_t i = 0; i < ORDERS; i++)
-		loading->starts[i + 1] += loading->starts[i];
-	for (size_t i = 0; i < loading->count; i++)
-		loading->sorted[loading->starts[loading->rows[i].order]++] = (uint32_t)i;
-	return true;
+	*at = rrset->packed + rrset->packed_size;
+	return rrset->count > 0 && rrset_is_sorted(rrset);
 }
 
 static enum status
-put_row(struct draft *draft, const struct row *row)
+read_row(struct loading *loading, struct kv_bytes key, struct kv_bytes value, struct node **node)
 {
-	const uint8_t *at = row->value, *end = at + row->value_size;
-	size_t apex_size = draft->version->apex_size;
-	uint8_t owner[NAME_MAX_SIZE];
-	struct rrset rrset;
-	enum status status = STATUS_OK;
+	const uint8_t *at = value.bytes, *end = at + value.size;
+	size_t count = 0;
 
-	if (row->relative_size + apex_size > NAME_MAX_SIZE)
+	if (key.size < 8 || key.size - 8 + loading->apex_size > NAME_MAX_SIZE)
 		return STATUS_STOP;
-	memcpy(owner, row->relative, row->relative_size);
-	memcpy(owner + row->relative_size, draft->version->apex, apex_size);
-	while (at < end && !status) {
-		if (end - at < 12)
+	while (at < end) {
+		if (count == loading->rrset_room) {
+			size_t room = loading->rrset_room * 2 + 16;
+			struct rrset *rrsets = realloc(loading->rrsets, room * sizeof *rrsets);
+			if (!rrsets)
+				return STATUS_NO_MEMORY;
+			loading->rrsets = rrsets;
+			loading->rrset_room = room;
+		}
+		struct rrset *rrset = &loading->rrsets[count++];
+		if (!read_rrset(&at, end, rrset) || (count > 1 && rrset->type <= rrset[-1].type))
 			return STATUS_STOP;
-		memcpy(&rrset.type, at, 2);
-		memcpy(&rrset.count, at + 2, 2);
-		memcpy(&rrset.ttl_s, at + 4, 4);
-		memcpy(&rrset.packed_size, at + 8, 4);
-		rrset.packed = at + 12;
-		at += 12;
-		if ((size_t)(end - at) < rrset.packed_size)
-			return STATUS_STOP;
-		at += rrset.packed_size;
-		status = draft_set(draft, owner, &rrset);
 	}
-	return status;
+	*node = node_of((const uint8_t *)key.bytes + 8, key.size - 8, loading->rrsets, count);
+	return *node ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static bool
+load_row(void *context, struct kv_bytes key, struct kv_bytes value)
+{
+	struct loading *loading = context;
+	struct tree_item *item;
+
+	if (loading->count == loading->room) {
+		size_t room = loading->room * 2 + 64;
+		struct tree_item *items = realloc(loading->items, room * sizeof *items);
+		if (!items) {
+			loading->status = STATUS_NO_MEMORY;
+			return false;
+		}
+		loading->items = items;
+		loading->room = room;
+	}
+	item = &loading->items[loading->count];
+	loading->status = read_row(loading, key, value, &item->node);
+	if (loading->status)
+		return false;
+	item->hash = tree_hash(node_name(item->node), item->node->name_size);
+	loading->count++;
+	return true;
 }
 
 static enum status
 load_rows(struct kv_txn *txn, const struct embedded_record *record, struct draft *draft)
 {
 	uint8_t prefix[8];
-	struct loading *loading = calloc(1, sizeof *loading);
+	struct loading loading = {.apex_size = draft->version->apex_size};
 
-	if (!loading)
-		return STATUS_NO_MEMORY;
 	bytes_put_u32(prefix, record->number);
 	bytes_put_u32(prefix + 4, record->generation);
-	enum status status = kv_each(txn, KV_CONTENT, (struct kv_bytes){prefix, 8}, 8, gather_row, loading);
+	enum status status = kv_each(txn, KV_CONTENT, (struct kv_bytes){prefix, 8}, 8, load_row, &loading);
 	if (!status)
-		status = loading->status;
-	if (!status && !sort_rows(loading))
-		status = STATUS_NO_MEMORY;
-	for (size_t i = 0; i < loading->count && !status; i++) {
-		if (i + 8 < loading->count)
-			__builtin_prefetch(loading->rows[loading->sorted[i + 8]].relative);
-		if (i + 16 < loading->count)
-			__builtin_prefetch(&loading->rows[loading->sorted[i + 16]]);
-		status = put_row(draft, &loading->rows[loading->sorted[i]]);
-	}
-	free(loading->rows);
-	free(loading->sorted);
-	free(loading);
+		status = loading.status;
+	if (!status)
+		status = draft_fill(draft, loading.items, loading.count);
+	else
+		while (loading.count > 0)
+			free(loading.items[--loading.count].node);
+	free(loading.items);
+	free(loading.rrsets);
 	return status;
 }
 

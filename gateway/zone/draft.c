@@ -195,6 +195,15 @@ unlink_parent(struct draft *draft, const uint8_t *name, size_t size)
 	return status;
 }
 
+/* Does its parent know of it? The apex does not count names right below it, but for its wildcard. */
+static bool
+is_linked(const struct node *node)
+{
+	const uint8_t *name = node->data;
+
+	return node->name_size > 0 && (name[0] + 1u < node->name_size || is_star(name));
+}
+
 /* The node at the place, `node` (given) instead of what is there; an empty one goes unless names below need it. */
 static enum status
 replace(struct draft *draft, const struct place *place, struct node *node)
@@ -217,6 +226,32 @@ replace(struct draft *draft, const struct place *place, struct node *node)
 		status = link_parent(draft, place->name, place->size);
 	if (status == STATUS_OK && empty_apex)
 		status = unlink_parent(draft, place->name, 0);
+	return status;
+}
+
+enum status
+draft_fill(struct draft *draft, struct tree_item *items, size_t count)
+{
+	struct zone_version *version = draft->version;
+	bool linked = false;
+
+	for (size_t i = 0; i < count; i++) {
+		struct node *node = items[i].node;
+		count_node(version, node);
+		linked = linked || is_linked(node);
+		if (node->name_size == 0)
+			version->apex_node = node;
+		else if (version->deepest == 0)
+			version->deepest = 1;
+	}
+	enum status status = tree_build(&version->tree, items, count);
+	if (status != STATUS_OK)
+		version->apex_node = NULL;
+	else
+		status = apex_ensure(draft);
+	for (size_t i = 0; i < count && linked && status == STATUS_OK; i++)
+		if (is_linked(items[i].node))
+			status = link_parent(draft, items[i].node->data, items[i].node->name_size);
 	return status;
 }
 

@@ -39,6 +39,8 @@ draft_is_empty(const struct draft *draft)
 MUST_USE enum status draft_begin(struct draft *draft, const struct zone_version *base, const uint8_t *apex);
 
 /* All names: absolute, lower case, within the zone. RDATA: plain, checked. They may lie in the draft itself. */
+/* An empty draft gets all these nodes: see tree_build. */
+MUST_USE enum status draft_fill(struct draft *draft, struct tree_item *items, size_t count);
 /* One record; the RRset takes ttl_s. STATUS_EXISTS: it is there with that TTL already. */
 MUST_USE enum status draft_add(struct draft *draft, const uint8_t *name, uint16_t type, uint32_t ttl_s,
 			       const uint8_t *rdata, size_t size);

@@ -105,6 +105,27 @@ node_append(struct node *node, uint8_t *at, const struct rrset *rrset)
 }
 
 struct node *
+node_of(const uint8_t *name, size_t size, const struct rrset *rrsets, size_t count)
+{
+	size_t room = sizeof(struct node) + size + END_SIZE;
+
+	require(size < NAME_MAX_SIZE);
+	for (size_t i = 0; i < count; i++)
+		room += rrset_room(&rrsets[i]);
+	struct node *node = malloc(room);
+	if (node == NULL)
+		return NULL;
+	*node = (struct node){.name_size = (uint8_t)size};
+	if (size > 0)
+		memcpy(node->data, name, size);
+	uint8_t *at = node->data + size;
+	for (size_t i = 0; i < count; i++)
+		at = node_append(node, at, &rrsets[i]);
+	memset(at, 0, END_SIZE);
+	return node;
+}
+
+struct node *
 node_with(const struct node *old, const uint8_t *name, size_t size, const struct rrset *rrset)
 {
 	require(size < NAME_MAX_SIZE && rrset->type != 0);

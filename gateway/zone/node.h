@@ -126,6 +126,8 @@ int node_compare(const struct node *a, const struct node *b);
 struct node *node_new(const uint8_t *name, size_t size);
 /* As `old` (NULL: node_new) with this RRset instead of the one of its type; count 0: without it. Flags are set anew. */
 struct node *node_with(const struct node *old, const uint8_t *name, size_t size, const struct rrset *rrset);
+/* A node with these RRsets, by ascending TYPE, each of them sorted. */
+struct node *node_of(const uint8_t *name, size_t size, const struct rrset *rrsets, size_t count);
 struct node *node_copy(const struct node *node);
 /* In a node of the draft's own: the first RDATA of a type, to be changed in place; NULL: none. */
 uint8_t *node_rdata_mutable(struct node *node, uint16_t type, size_t *size);

@@ -330,6 +330,121 @@ out:
 	return status;
 }
 
+/* ---- many at once ---- */
+
+#define FEW 32 /* sorted without counting the groups */
+
+static inline unsigned
+group_of(const struct tree_item *item, unsigned level)
+{
+	return ~(unsigned)(item->hash >> (level * LEVEL_BITS)) & 63;
+}
+
+static void
+sort_few(struct tree_item *items, size_t count, unsigned level)
+{
+	for (size_t i = 1; i < count; i++) {
+		struct tree_item item = items[i];
+		size_t at = i;
+		for (; at > 0 && group_of(&items[at - 1], level) > group_of(&item, level); at--)
+			items[at] = items[at - 1];
+		items[at] = item;
+	}
+}
+
+/* In place: each item is swapped to where its group goes on. */
+static void
+sort_many(struct tree_item *items, size_t count, unsigned level)
+{
+	size_t next[64] = {0}, end[64], start = 0;
+
+	for (size_t i = 0; i < count; i++)
+		next[group_of(&items[i], level)]++;
+	for (unsigned group = 0; group < 64; group++) {
+		size_t size = next[group];
+		next[group] = start;
+		start += size;
+		end[group] = start;
+	}
+	for (unsigned group = 0; group < 64; group++)
+		while (next[group] < end[group]) {
+			struct tree_item *here = &items[next[group]], item = *here;
+			struct tree_item *there = &items[next[group_of(&item, level)]++];
+			*here = *there;
+			*there = item;
+		}
+}
+
+static uintptr_t
+build_refuse(const struct tree_item *items, size_t count, enum status why, enum status *status)
+{
+	for (size_t i = 0; i < count; i++)
+		free(items[i].node);
+	*status = why;
+	return 0;
+}
+
+/* Nodes of one hash. */
+static uintptr_t
+build_list(const struct tree_item *items, size_t count, enum status *status)
+{
+	struct tree_branch *branch;
+
+	if (count > 64)
+		return build_refuse(items, count, STATUS_LIMIT, status);
+	if ((branch = malloc(branch_size(room_for((unsigned)count)))) == NULL)
+		return build_refuse(items, count, STATUS_NO_MEMORY, status);
+	branch->map = UINT64_MAX >> (64 - count);
+	for (size_t i = 0; i < count; i++)
+		branch->slot[i] = (uintptr_t)items[i].node | TAG_NEW;
+	return (uintptr_t)branch | TAG_LIST | TAG_NEW;
+}
+
+/* The slot for these nodes; 0, which tree_free passes over: they are freed, *status says why. */
+static uintptr_t
+build_below(struct tree_item *items, size_t count, unsigned level, enum status *status)
+{
+	uint64_t map = 0;
+	struct tree_branch *branch;
+
+	if (count == 1)
+		return (uintptr_t)items->node | TAG_NEW;
+	if (level == LEVELS)
+		return build_list(items, count, status);
+	(count <= FEW ? sort_few : sort_many)(items, count, level);
+	for (size_t i = 0; i < count; i++)
+		map |= UINT64_C(1) << group_of(&items[i], level);
+	if ((branch = malloc(branch_size(room_for((unsigned)__builtin_popcountll(map))))) == NULL)
+		return build_refuse(items, count, STATUS_NO_MEMORY, status);
+	branch->map = map;
+	for (uintptr_t *slot = branch->slot; count > 0; slot++) {
+		size_t same = 1;
+		while (same < count && group_of(&items[same], level) == group_of(&items[0], level))
+			same++;
+		*slot = build_below(items, same, level + 1, status);
+		items += same;
+		count -= same;
+	}
+	return (uintptr_t)branch | TAG_BRANCH | TAG_NEW;
+}
+
+enum status
+tree_build(struct tree *tree, struct tree_item *items, size_t count)
+{
+	enum status status = STATUS_OK;
+
+	require(tree->root == 0);
+	if (count == 0)
+		return STATUS_OK;
+	tree->root = build_below(items, count, 0, &status);
+	tree->count = count;
+	if (status != STATUS_OK)
+		tree_free(tree);
+	return status;
+}
+
+/* ---- one ---- */
+
 /* The slots from the root to the node's, all made the edit's own; the node exists. */
 struct path {
 	uintptr_t *at[LEVELS + 2];

@@ -71,6 +71,12 @@ tree_share(const struct tree *tree)
  * STATUS_NO_MEMORY, STATUS_LIMIT: nothing changed, node freed.
  */
 MUST_USE enum status tree_put(struct tree_edit *edit, struct tree *tree, struct node *node, uint64_t hash);
+/*
+ * An empty tree gets all these nodes (given), each of another name, as by tree_put of each; `items` are put in another
+ * order.
+ */
+struct tree_item { uint64_t hash; struct node *node; };
+MUST_USE enum status tree_build(struct tree *tree, struct tree_item *items, size_t count);
 /* STATUS_NOT_FOUND */
 MUST_USE enum status tree_remove(struct tree_edit *edit, struct tree *tree, const uint8_t *name, size_t size,
 				 uint64_t hash);

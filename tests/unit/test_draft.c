@@ -347,6 +347,57 @@ random_edits_agree_with_a_model_and_pinned_versions_do_not_change(void **state)
 	table_free(table);
 }
 
+/* A new draft with copies of all that has RRsets in `from`. */
+static void
+fill_from(const struct draft *from, struct draft *draft)
+{
+	struct tree_item items[NAMES + 1];
+	struct tree_walk walk = {0};
+	const struct node *node;
+	size_t count = 0;
+
+	while ((node = tree_next(&from->version->tree, &walk)) != NULL) {
+		struct rrset rrsets[TYPES];
+		const uint8_t *at = NULL;
+		size_t sets = 0;
+		while (sets < TYPES && node_next(node, &at, &rrsets[sets]))
+			sets++;
+		if (sets == 0)
+			continue;
+		items[count].node = node_of(node_name(node), node->name_size, rrsets, sets);
+		assert_non_null(items[count].node);
+		items[count++].hash = tree_hash(node_name(node), node->name_size);
+	}
+	assert_int_equal(draft_begin(draft, NULL, apex), STATUS_OK);
+	assert_int_equal(draft_fill(draft, items, count), STATUS_OK);
+}
+
+static void
+a_draft_that_is_filled_at_once_is_as_one_that_was_edited(void **state)
+{
+	static struct model model;
+	struct draft edited, filled;
+
+	(void)state;
+	make_names();
+	for (int round = 0; round < 300; round++) {
+		assert_int_equal(draft_begin(&edited, NULL, apex), STATUS_OK);
+		memset(&model, 0, sizeof model);
+		for (unsigned i = below(100) + 1; i > 0; i--)
+			edit(&model, &edited);
+		/* The apex comes with the first name, with nothing at it too. */
+		for (int i = 0; edited.version->names == 0 && i < 1000; i++)
+			edit(&model, &edited);
+		fill_from(&edited, &filled);
+		check_model(&model, filled.version);
+		for (unsigned i = below(100); i > 0; i--)
+			edit(&model, &filled);
+		check_model(&model, filled.version);
+		draft_drop(&edited);
+		draft_drop(&filled);
+	}
+}
+
 static void
 add_text(struct draft *draft, const char *owner, uint16_t type, const uint8_t *rdata, size_t size)
 {
@@ -455,6 +506,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_edits_agree_with_a_model_and_pinned_versions_do_not_change),
+		cmocka_unit_test(a_draft_that_is_filled_at_once_is_as_one_that_was_edited),
 		cmocka_unit_test(finish_writes_the_serial_into_the_soa_and_leaves_the_base_alone),
 		cmocka_unit_test(a_row_of_unpublished_versions_is_published_in_order_or_discarded_newest_first),
 		cmocka_unit_test(an_rrset_takes_65535_records_and_no_more),

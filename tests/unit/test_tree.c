@@ -247,6 +247,72 @@ a_sixty_fifth_name_of_one_hash_is_refused_and_nothing_changes(void **state)
 	free(edit.garbage);
 }
 
+/* Of what two trees hold, and how; lists have no order. */
+static void
+check_same_shape(uintptr_t a, uintptr_t b)
+{
+	assert_int_equal(a & TAGS, b & TAGS);
+	if (!is_inner(a)) {
+		assert_int_equal(index_of_node(at_of(a)), index_of_node(at_of(b)));
+		return;
+	}
+	const struct tree_branch *x = at_of(a), *y = at_of(b);
+	assert_int_equal(x->map, y->map);
+	for (unsigned i = 0; i < count_of(x) && !(a & TAG_LIST); i++)
+		check_same_shape(x->slot[i], y->slot[i]);
+}
+
+static void
+check_build(uint64_t (*hash)(unsigned), unsigned most)
+{
+	static struct model model;
+
+	hash_of_index = hash;
+	memset(&model, 0, sizeof model);
+	for (unsigned count = 1; count <= most; count++) {
+		struct tree put = {0}, built = {0};
+		struct tree_edit edit = {0};
+		struct tree_item items[NAMES];
+		for (unsigned i = 0; i < count; i++) {
+			items[i] = (struct tree_item){hash(i), make_node(i, i)};
+			assert_int_equal(tree_put(&edit, &put, make_node(i, i), hash(i)), STATUS_OK);
+			model.value[i] = i + 1;
+		}
+		assert_int_equal(tree_build(&built, items, count), STATUS_OK);
+		check_tree(&built, &model);
+		check_same_shape(put.root, built.root);
+		tree_free(&put);
+		tree_free_new(&built); /* all of it is the edit's own */
+		free(edit.garbage);
+	}
+}
+
+static void
+a_tree_that_is_built_at_once_is_that_of_single_edits(void **state)
+{
+	(void)state;
+	check_build(spread, NAMES);
+	check_build(same_for_four, NAMES);
+	check_build(last_bits_only, NAMES);
+	check_build(first_level_full, NAMES);
+	check_build(deep, NAMES);
+	check_build(all_same, 64);
+}
+
+static void
+sixty_five_names_of_one_hash_are_not_built(void **state)
+{
+	struct tree tree = {0};
+	struct tree_item items[66];
+
+	(void)state;
+	for (unsigned i = 0; i < 66; i++)
+		items[i] = (struct tree_item){i == 7 ? 5 : 0, make_node(i, i)};
+	assert_int_equal(tree_build(&tree, items, 66), STATUS_LIMIT);
+	assert_int_equal(tree.root, 0);
+	assert_int_equal(tree.count, 0);
+}
+
 int
 main(void)
 {
@@ -258,6 +324,8 @@ main(void)
 		cmocka_unit_test(edits_agree_where_hashes_differ_only_far_down),
 		cmocka_unit_test(edits_agree_where_all_names_have_one_hash),
 		cmocka_unit_test(a_sixty_fifth_name_of_one_hash_is_refused_and_nothing_changes),
+		cmocka_unit_test(a_tree_that_is_built_at_once_is_that_of_single_edits),
+		cmocka_unit_test(sixty_five_names_of_one_hash_are_not_built),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
