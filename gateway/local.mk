@@ -158,7 +158,23 @@ libzonegate_a_SOURCES += \
 	gateway/serve/tls.c gateway/serve/tls.h \
 	gateway/serve/tls_client.c gateway/serve/tls_client.h \
 	gateway/serve/udp.c gateway/serve/udp.h \
-	gateway/serve/worker.c gateway/serve/worker.h
+	gateway/serve/worker.c gateway/serve/worker.h \
+	gateway/serve/xdp.h \
+	gateway/serve/xdp_filter.h \
+	gateway/serve/xdp_frame.c gateway/serve/xdp_frame.h \
+	gateway/serve/xdp_interface.h \
+	gateway/serve/xdp_socket.h
+
+# configure --enable-xdp
+if XDP
+libzonegate_a_SOURCES += \
+	gateway/serve/xdp.c \
+	gateway/serve/xdp_filter.c \
+	gateway/serve/xdp_interface.c \
+	gateway/serve/xdp_socket.c
+else
+libzonegate_a_SOURCES += gateway/serve/xdp_none.c
+endif
 
 # gateway/control/
 libzonegate_a_SOURCES += \

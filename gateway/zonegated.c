@@ -9,6 +9,7 @@
 #include "control/jobs.h"
 #include "control/libraries.h"
 #include "control/reload.h"
+#include "serve/xdp.h"
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
@@ -39,6 +40,7 @@ struct start {
 	uid_t uid;
 	gid_t gid;
 	struct listener_sockets *sockets;
+	struct xdp_sockets *xdp;
 	int control_fd, http_fd;
 	struct gateway gateway;
 	struct control *control;
@@ -154,6 +156,24 @@ make_state_dir(const struct start *start)
 }
 
 static bool
+open_xdp(struct start *start)
+{
+	const struct config_server *server = &start->config->server;
+	char why[LISTENER_REASON_SIZE] = "", reason[CONFIG_REASON_SIZE];
+
+	if (server->xdp.count == 0)
+		return true;
+	if (xdp_open(server->xdp.items, server->xdp.count, start->sockets, start->threads, &start->xdp, why) !=
+	    STATUS_OK) {
+		snprintf(reason, sizeof reason, "%s:%u: xdp: %s", start->config->path, server->xdp.line, why);
+		return fail(reason);
+	}
+	for (unsigned i = 0; i < start->threads; i++)
+		start->sockets[i].xdp = start->xdp;
+	return true;
+}
+
+static bool
 open_sockets(struct start *start)
 {
 	const struct config_server *server = &start->config->server;
@@ -169,7 +189,7 @@ open_sockets(struct start *start)
 		return fail(reason);
 	if (control_listen(server->control_socket, start->uid, start->gid, &start->control_fd, reason) != STATUS_OK)
 		return fail(reason);
-	return true;
+	return open_xdp(start);
 }
 
 static bool
@@ -244,6 +264,7 @@ stop_all(struct start *start)
 		config_free(start->config);
 	if (start->gateway.catalog)
 		catalog_free(start->gateway.catalog);
+	xdp_close(start->xdp);
 	listener_close(start->sockets, start->threads);
 }
 

@@ -62,6 +62,7 @@ UNIT_TESTS = \
 	tests/unit/test_update \
 	tests/unit/test_version \
 	tests/unit/test_warm \
+	tests/unit/test_xdp_frame \
 	tests/wire/test_wire
 
 FUZZ_TARGETS = \
@@ -78,7 +79,8 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_policy \
 	tests/fuzz/fuzz_present \
 	tests/fuzz/fuzz_tsig \
-	tests/fuzz/fuzz_update
+	tests/fuzz/fuzz_update \
+	tests/fuzz/fuzz_xdp_frame
 
 # The suite of all stores, and its helpers.
 STORE_SUITE = tests/store/suite.c tests/store/suite.h tests/store/suite_text.c

@@ -17,6 +17,7 @@
 #include "serve/cookie.h"
 #include "serve/listener.h"
 #include "serve/tls.h"
+#include "serve/xdp.h"
 #include "update/update.h"
 
 #define CONFIG_REASON_SIZE 1024
@@ -29,6 +30,7 @@
 
 struct config_list { const char **items; unsigned *lines; size_t count; };
 struct config_addresses { struct listener_address *items; size_t count; unsigned line; };
+struct config_xdp { struct xdp_interface *items; size_t count; unsigned line; };
 struct config_property { const char *name, *value; };
 
 struct config_tls {
@@ -106,6 +108,7 @@ struct config_zone {
 
 struct config_server {
 	struct config_addresses listen, listen_tls;
+	struct config_xdp xdp;
 	struct config_tls tls; unsigned tls_line;
 	uint64_t threads;                 /* 0: one per CPU */
 	const char *identity;             /* NULL: none */

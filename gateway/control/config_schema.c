@@ -2,6 +2,7 @@
 #include "control/config_zone.h"
 #include "serve/dnstap.h"
 #include "store/store.h"
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,9 +82,48 @@ static const struct config_field dnstap_fields[] = {
 };
 MAP(dnstap_map, dnstap_fields);
 
+/* As enum xdp_mode. */
+static const char *const xdp_modes[] = {"auto", "native", "generic", NULL};
+
+static const struct config_field xdp_fields[] = {
+	FIELD(xdp_interface, name, "interface", config_read_string, .max = IF_NAMESIZE - 1, .required = true),
+	FIELD(xdp_interface, mode, "mode", config_read_word, .detail = xdp_modes),
+};
+MAP(xdp_map, xdp_fields);
+
+/* A list; an item is the name of an interface, or a map. */
+static bool
+schema_read_xdp(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		void *target)
+{
+	static const struct config_field name = {.name = "xdp", .max = IF_NAMESIZE - 1};
+	struct config_xdp *xdp = target;
+
+	if (!config_read_is_sequence(in, field, node))
+		return false;
+	xdp->items = config_read_alloc(in, node->count, sizeof *xdp->items);
+	xdp->line = node->line;
+	for (; xdp->count < node->count; xdp->count++) {
+		const struct config_node *item = &node->items[xdp->count];
+		struct xdp_interface *interface = &xdp->items[xdp->count];
+		if (item->kind == CONFIG_MAP ? !config_read_map(in, item, "xdp", &xdp_map, interface)
+					     : !config_read_string(in, &name, item, &interface->name))
+			return false;
+		if (strpbrk(interface->name, "@/: ") != NULL)
+			return config_read_fail(in, item->line,
+						"xdp: \"%s\" is no interface; addresses and ports are those of listen",
+						interface->name);
+		for (size_t i = 0; i < xdp->count; i++)
+			if (strcmp(xdp->items[i].name, interface->name) == 0)
+				return config_read_fail(in, item->line, "xdp: %s is given twice", interface->name);
+	}
+	return true;
+}
+
 static const struct config_field server_fields[] = {
 	FIELD(config_server, listen, "listen", config_read_addresses, .min = DNS_PORT),
 	FIELD(config_server, listen_tls, "listen-tls", config_read_addresses, .min = DNS_TLS_PORT),
+	FIELD(config_server, xdp, "xdp", schema_read_xdp),
 	FIELD(config_server, tls, "tls", config_read_submap, .detail = &server_tls_map),
 	FIELD(config_server, threads, "threads", config_read_number, .max = 256),
 	FIELD(config_server, identity, "identity", config_read_string, .max = 255),
@@ -625,6 +665,9 @@ schema_check_server(struct config_reader *in, struct config *config)
 		return config_read_fail(in, server->listen_tls.line, "listen-tls: tls: {certificate, key} is missing");
 	if (server->tls.client_required && !server->tls.client_ca)
 		return config_read_fail(in, server->tls_line, "tls: client-required needs client-ca");
+	if (server->xdp.count > 0 && !xdp_built())
+		return config_read_fail(in, server->xdp.line,
+					"xdp: this build has no AF_XDP (configure --enable-xdp; libxdp and libbpf)");
 	if (!schema_check_dnstap(in, server))
 		return false;
 	if (server->listen.count == 0) {

@@ -42,6 +42,7 @@ static const struct {
 	{"curl", "curl_version", NULL},
 	{"jansson", NULL, jansson_version_str},
 	{"ldns", "ldns_version", NULL},
+	{"libbpf", "libbpf_version_string", NULL},
 	{"libmicrohttpd", "MHD_get_version", NULL},
 	{"librdkafka", "rd_kafka_version_str", NULL},
 	{"libyaml", "yaml_get_version_string", NULL},

@@ -143,6 +143,11 @@ metrics_connections(struct gateway *gateway, FILE *out)
 	} rows[] = {
 		{"dropped_total", "counter", "Messages that were given no answer.",
 		 offsetof(struct serve_counters, dropped)},
+		{"xdp_messages_total", "counter", "UDP messages that came by AF_XDP, those of other counters.",
+		 offsetof(struct serve_counters, xdp_messages)},
+		{"xdp_malformed_total", "counter",
+		 "Frames by AF_XDP with a wrong checksum or length, or a source that can be none.",
+		 offsetof(struct serve_counters, xdp_malformed)},
 		{"tcp_accepted_total", "counter", "TCP connections accepted.",
 		 offsetof(struct serve_counters, tcp_accepted)},
 		{"tcp_refused_total", "counter", "TCP connections over a limit.",

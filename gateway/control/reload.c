@@ -83,6 +83,17 @@ same_addresses(const struct config_addresses *a, const struct config_addresses *
 	return true;
 }
 
+static bool
+same_xdp(const struct config_xdp *a, const struct config_xdp *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->items[i].name, b->items[i].name) != 0 || a->items[i].mode != b->items[i].mode)
+			return false;
+	return true;
+}
+
 static void
 reload_warn_of_restart(const struct config_server *old, const struct config_server *new)
 {
@@ -92,6 +103,7 @@ reload_warn_of_restart(const struct config_server *old, const struct config_serv
 	} fixed[] = {
 		{"listen", same_addresses(&old->listen, &new->listen)},
 		{"listen-tls", same_addresses(&old->listen_tls, &new->listen_tls)},
+		{"xdp", same_xdp(&old->xdp, &new->xdp)},
 		{"threads", old->threads == new->threads},
 		{"state-dir", same_text(old->state_dir, new->state_dir)},
 		{"control-socket", same_text(old->control_socket, new->control_socket)},

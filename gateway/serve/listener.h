@@ -14,6 +14,8 @@
 
 #define LISTENER_REASON_SIZE 200
 
+struct xdp_sockets;
+
 struct listener_address { struct sockaddr_storage address; socklen_t size; };
 
 /*
@@ -27,6 +29,7 @@ struct listener_sockets {
 	struct listener_address *addresses; /* copies */
 	size_t tls_count;
 	int *tls;                           /* TCP sockets for DNS over TLS */
+	struct xdp_sockets *xdp;            /* of all workers (serve/xdp.h); NULL: none */
 };
 
 /* Sockets for `workers` workers: an array of that many; all or nothing. */

@@ -50,6 +50,7 @@ struct serve_counters {
 	stat_counter transfers; /* under way */
 	stat_counter tls_full, tls_resumed, tls_failed; /* handshakes */
 	stat_counter cookies[COOKIE_VERDICTS], limited[RATELIMIT_VERDICTS];
+	stat_counter xdp_messages, xdp_malformed; /* taken from the wire; frames that are no message to us */
 };
 
 /* What one worker takes on. */

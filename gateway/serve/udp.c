@@ -343,24 +343,31 @@ udp_answer(struct udp *udp, struct pending *list)
 	}
 }
 
+void
+udp_send(struct udp *udp, uint64_t index, const struct peer *peer, const uint8_t *bytes, size_t size)
+{
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
+	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+	union control control;
+
+	invariant(index < udp->socket_count);
+	put_header(&header, &control, peer);
+	if (sendmsg(udp->sockets[index].fd, &header, MSG_DONTWAIT) < 0)
+		stat_add_shared(&udp->dispatch->counters->dropped, 1);
+}
+
 /* Its ring of dnstap is the worker's. */
 bool
 udp_answer_here(struct udp *udp, struct pending *pending)
 {
 	_Atomic int *in_flight = udp->in_flight;
 	uint8_t bytes[UDP_OUT_SIZE];
-	union control control;
-	struct iovec iov = {.iov_base = bytes};
-	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+	size_t size;
 
 	if (dispatch_dnstap(udp->dispatch) != NULL)
 		return false;
-	invariant(pending->origin.serial < udp->socket_count);
-	if (dispatch_pending(udp->dispatch, pending, bytes, sizeof bytes, &iov.iov_len) == DISPATCH_ANSWER) {
-		put_header(&header, &control, &pending->peer);
-		if (sendmsg(udp->sockets[pending->origin.serial].fd, &header, MSG_DONTWAIT) < 0)
-			stat_add_shared(&udp->dispatch->counters->dropped, 1);
-	}
+	if (dispatch_pending(udp->dispatch, pending, bytes, sizeof bytes, &size) == DISPATCH_ANSWER)
+		udp_send(udp, pending->origin.serial, &pending->peer, bytes, size);
 	dispatch_pending_free(pending);
 	(*in_flight)--;
 	return true;

@@ -36,5 +36,7 @@ void udp_answer(struct udp *udp, struct pending *list);
  * gone when this returns.
  */
 bool udp_answer_here(struct udp *udp, struct pending *pending);
+/* One answer, out of the socket of that index; any thread. */
+void udp_send(struct udp *udp, uint64_t index, const struct peer *peer, const uint8_t *bytes, size_t size);
 
 #endif

@@ -6,6 +6,7 @@
 #include "serve/tcp.h"
 #include "serve/tls.h"
 #include "serve/udp.h"
+#include "serve/xdp.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ struct worker {
 	struct mailbox mailbox;
 	struct listener_sockets *sockets; /* given */
 	struct udp *udp;
+	struct xdp *xdp;                  /* NULL: none */
 	struct tcp *tcp;
 	unsigned number;
 	_Atomic int in_flight;            /* UPDATEs in the committer's hands; briefly less */
@@ -144,6 +146,8 @@ round_of_events(struct worker *worker, int wait_ms)
 		struct source *source = events[i].data.ptr;
 		source->ready(source, events[i].events);
 	}
+	if (worker->xdp != NULL)
+		xdp_tick(worker->xdp);
 	tcp_tick(worker->tcp, clock_monotonic_ms());
 }
 
@@ -155,6 +159,8 @@ drain(struct worker *worker)
 
 	for (size_t i = 0; i < worker->sockets->count; i++)
 		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, worker->sockets->udp[i], NULL);
+	if (worker->xdp != NULL)
+		xdp_unwatch(worker->xdp, worker->epoll_fd);
 	tcp_stop(worker->tcp);
 	while ((worker->in_flight > 0 || !tcp_is_idle(worker->tcp)) && now_ms < end_ms) {
 		round_of_events(worker, now_ms < cut_ms ? (int)(cut_ms - now_ms) : TICK_MS);
@@ -191,6 +197,17 @@ watch(struct worker *worker, int fd, struct source *source)
 }
 
 static enum status
+open_xdp(struct worker *worker)
+{
+	if (worker->sockets->xdp == NULL)
+		return STATUS_OK;
+	worker->xdp = xdp_new(&worker->dispatch, worker->sockets->xdp, worker->udp, &worker->in_flight);
+	if (worker->xdp == NULL)
+		return STATUS_NO_MEMORY;
+	return xdp_watch(worker->xdp, worker->epoll_fd) ? STATUS_OK : STATUS_IO;
+}
+
+static enum status
 worker_open(struct worker *worker, const struct worker_limits *limits)
 {
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -216,12 +233,13 @@ worker_open(struct worker *worker, const struct worker_limits *limits)
 		if (status != STATUS_OK)
 			return status;
 	}
-	return STATUS_OK;
+	return open_xdp(worker);
 }
 
 static void
 worker_free(struct worker *worker)
 {
+	xdp_free(worker->xdp);
 	udp_free(worker->udp);
 	tcp_free(worker->tcp);
 	ratelimit_free(worker->dispatch.ratelimit);

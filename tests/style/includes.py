@@ -35,6 +35,8 @@ LIBRARIES = [
 	("yaml.h", ["control/config*.c"]),
 	("microhttpd.h", ["control/http.c"]),
 	("fstrm.h", ["serve/dnstap.c"]),
+	("bpf/*", ["serve/xdp_filter.c"]),
+	("xdp/*", ["serve/xdp_socket.c"]),
 	("xxhash.h", ["base/hash.c", "zone/tree.c"]),
 ]
 
