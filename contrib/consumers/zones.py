@@ -133,6 +133,7 @@ class Zone:
 
     def write(self, directory):
         """A master file, replaced in one step."""
+        os.makedirs(directory, exist_ok=True)
         lines = []
         for (owner, rtype), (ttl, contents) in self.records.items():
             for c in contents:

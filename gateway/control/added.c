@@ -186,6 +186,7 @@ added_read_one(void *context, struct kv_bytes key, struct kv_bytes value)
 			    added->config.text);
 		added_free(added);
 	} else {
+		added->restored = true;
 		added_append(&reading->good, added);
 	}
 	return true;

@@ -20,6 +20,7 @@ struct added {
 	char *text;                      /* of zonegatectl add: as given */
 	const uint8_t *catalog;          /* of a member: the catalog zone's name; else NULL */
 	uint8_t label[ADDED_LABEL_SIZE]; /* of a member: its node's (RFC 9432 4.1) */
+	bool restored;                   /* of an earlier run: where the zone has ended since, it is not made again */
 };
 
 /* `text`: what an item of "zones" would be. STATUS_MALFORMED with reason (CONFIG_REASON_SIZE) */

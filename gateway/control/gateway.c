@@ -117,10 +117,28 @@ hook_barrier(void *context, uint64_t tag, enum status status)
 	committer_barrier(((struct gateway *)context)->committer, tag, status);
 }
 
+/* An absent zone that has versions was removed. */
+static bool
+was_removed(struct zone *zone)
+{
+	uint8_t id[VERSION_ID_SIZE];
+	uint64_t version;
+
+	return follower_base(zone, &version, id) && version > 0;
+}
+
 static void
 hook_absent(void *context, struct zone *zone)
 {
-	loader_add(((struct gateway *)context)->loader, zone);
+	const struct added *added = added_of(gateway_zone_config(zone));
+
+	if (!added || !added->restored || added->catalog || !was_removed(zone)) {
+		loader_add(((struct gateway *)context)->loader, zone);
+		return;
+	}
+	log_warning("zone_removed", "by another gateway zone=%s", zone->text);
+	table_set_state(zone, ZONE_REMOVED);
+	gateway_note(context, zone, "another gateway has removed the zone: remove it here too, or add it again");
 }
 
 /* Secondaries are told now, or by hook_transferable. */
@@ -510,17 +528,45 @@ gateway_wait_settled(struct gateway *gateway, struct zone *zone)
 	return (enum zone_state)atomic_load(&zone->state);
 }
 
+/* The lock is held for writing. */
+static enum status
+gateway_remove_locked(struct gateway *gateway, const uint8_t *name, char *reason)
+{
+	struct zone *zone = gateway_find_zone(gateway, name);
+	char text[NAME_TEXT_SIZE], why[JOBS_REASON_SIZE] = "";
+
+	if (!zone)
+		return say(reason, STATUS_NOT_FOUND, "no zone %s here", name_to_text(name, text));
+	struct added *added = added_of(gateway_zone_config(zone));
+	if (!added)
+		return say(reason, STATUS_REFUSED, "zone %s is in %s: take it out there and reload", zone->text,
+			   gateway->config->path);
+	if (added->catalog)
+		return say(reason, STATUS_REFUSED, "zone %s is in the catalog zone %s: take it out there", zone->text,
+			   name_to_text(added->catalog, text));
+	enum status status = jobs_remove(gateway->committer, zone, why);
+	if (status != STATUS_OK)
+		return say(reason, status, "%s", why);
+	status = added_forget(gateway->kv, &added, 1, reason);
+	if (status == STATUS_OK)
+		gateway_drop_zones(gateway, &zone, 1);
+	return status;
+}
+
 /* The lock is held for writing. `added` is given. */
 static enum status
 gateway_add_locked(struct gateway *gateway, struct added *added, char *reason)
 {
 	const struct config_zone *config = &added->config;
 	char unused[GATEWAY_REASON_SIZE];
-	enum status status;
+	struct zone *old = gateway_find_zone(gateway, config->name);
+	enum status status = STATUS_OK;
 
-	if (gateway_find_zone(gateway, config->name))
+	if (old && atomic_load(&old->state) == ZONE_REMOVED) /* by another gateway: it begins anew */
+		status = gateway_remove_locked(gateway, config->name, reason);
+	if (status == STATUS_OK && gateway_find_zone(gateway, config->name))
 		status = say(reason, STATUS_EXISTS, "zone %s is served already", config->text);
-	else
+	if (status == STATUS_OK)
 		status = added_keep(gateway->kv, &added, 1, reason);
 	if (status != STATUS_OK) {
 		added_free(added);
@@ -552,30 +598,6 @@ gateway_add(struct gateway *gateway, const char *text, char *reason)
 	if (status == STATUS_OK)
 		status = gateway_add_locked(gateway, added, reason);
 	pthread_rwlock_unlock(&gateway->lock);
-	return status;
-}
-
-static enum status
-gateway_remove_locked(struct gateway *gateway, const uint8_t *name, char *reason)
-{
-	struct zone *zone = gateway_find_zone(gateway, name);
-	char text[NAME_TEXT_SIZE], why[JOBS_REASON_SIZE] = "";
-
-	if (!zone)
-		return say(reason, STATUS_NOT_FOUND, "no zone %s here", name_to_text(name, text));
-	struct added *added = added_of(gateway_zone_config(zone));
-	if (!added)
-		return say(reason, STATUS_REFUSED, "zone %s is in %s: take it out there and reload", zone->text,
-			   gateway->config->path);
-	if (added->catalog)
-		return say(reason, STATUS_REFUSED, "zone %s is in the catalog zone %s: take it out there", zone->text,
-			   name_to_text(added->catalog, text));
-	enum status status = jobs_remove(gateway->committer, zone, why);
-	if (status != STATUS_OK)
-		return say(reason, status, "%s", why);
-	status = added_forget(gateway->kv, &added, 1, reason);
-	if (status == STATUS_OK)
-		gateway_drop_zones(gateway, &zone, 1);
 	return status;
 }
 

@@ -351,8 +351,9 @@ static enum status
 evaluate_remove(struct committer_job *job, const struct zone_version *version, struct arena *arena,
 		struct change *change, char *reason)
 {
-	(void)job, (void)arena, (void)reason;
-	if (!version)
+	(void)arena, (void)reason;
+	/* Another gateway was quicker: what it left may still be in the table. */
+	if (!version || atomic_load(&job->zone->state) == ZONE_REMOVED)
 		return STATUS_EXISTS;
 	change->removed = true;
 	return STATUS_OK;

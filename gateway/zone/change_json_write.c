@@ -282,7 +282,7 @@ put_origin(struct text *out, const struct change_origin *origin)
 }
 
 static void
-put_reads_and_ops(struct text *out, const struct change *change, size_t zone_size)
+put_reads(struct text *out, const struct change *change, size_t zone_size)
 {
 	PUT(out, ",\"reads\":[");
 	for (size_t i = 0; i < change->read_count; i++) {
@@ -290,7 +290,13 @@ put_reads_and_ops(struct text *out, const struct change *change, size_t zone_siz
 			PUT(out, ",");
 		put_owner(out, change->reads[i], name_size(change->reads[i]) - zone_size, change->zone);
 	}
-	PUT(out, "],\"ops\":[");
+	PUT(out, "]");
+}
+
+static void
+put_ops(struct text *out, const struct change *change, size_t zone_size)
+{
+	PUT(out, ",\"ops\":[");
 	for (size_t i = 0; i < change->op_count; i++) {
 		if (i)
 			PUT(out, ",");
@@ -367,10 +373,10 @@ change_json_encode(const struct change *change, struct arena *arena, const uint8
 {
 	struct text out = {.arena = arena};
 	size_t zone_size = name_size(change->zone);
-	bool content = change->op_count > 0;
+	int kinds = (change->op_count > 0) + (change->snapshot != NULL) + (change->frozen >= 0) + change->removed;
 	char zone[NAME_TEXT_SIZE];
 
-	require((int)content + (change->snapshot != NULL) + (change->frozen >= 0) + change->removed == 1);
+	require(kinds == 1);
 	if (!text_room(&out, guess_size(change)))
 		return STATUS_LIMIT;
 	PUT(&out, "{\"zone\":");
@@ -382,8 +388,9 @@ change_json_encode(const struct change *change, struct arena *arena, const uint8
 	PUT(&out, "\",\"time\":");
 	put_time(&out, change->time_us);
 	put_origin(&out, &change->origin);
-	if (content)
-		put_reads_and_ops(&out, change, zone_size);
+	put_reads(&out, change, zone_size);
+	if (!change->snapshot) /* which stands in their place */
+		put_ops(&out, change, zone_size);
 	put_optional(&out, change);
 	PUT(&out, "}");
 	if (out.failed || out.at - out.base > CHANGE_MAX_SIZE)
