@@ -4,6 +4,7 @@ libzonegate_a_SOURCES += \
 	gateway/base/arena.c gateway/base/arena.h \
 	gateway/base/background.c gateway/base/background.h \
 	gateway/base/bytes.c gateway/base/bytes.h \
+	gateway/base/chains.c gateway/base/chains.h \
 	gateway/base/clock.c gateway/base/clock.h \
 	gateway/base/digest.c gateway/base/digest.h \
 	gateway/base/hash.c gateway/base/hash.h \

@@ -12,6 +12,7 @@ UNIT_TESTS = \
 	tests/unit/test_bytes \
 	tests/unit/test_change \
 	tests/unit/test_change_json \
+	tests/unit/test_chains \
 	tests/unit/test_check \
 	tests/unit/test_clock \
 	tests/unit/test_committer \

@@ -22,28 +22,33 @@ struct lease { struct etcd_zone *at; struct etcd *etcd; uint64_t id; bool listin
 
 static void finish_list(struct etcd_zone *at);
 
+/* The end of a key: known now, or later than it was. */
+static void
+note_end(struct etcd_mirror *mirror, struct etcd_entry *entry, uint64_t expires_ms)
+{
+	bool longer = entry->expires_ms && expires_ms > entry->expires_ms + 1000;
+
+	mirror->fading += entry->expires_ms == 0;
+	entry->expires_ms = expires_ms;
+	entry->owner->fades = true;
+	for (const uint8_t *name = entry->owner->name; *name; name += 1 + *name) {
+		struct etcd_owner *owner = etcd_mirror_owner(mirror, name);
+		if (!owner)
+			break;
+		owner->fades = true;
+		if (longer)
+			etcd_mirror_touch(mirror, owner);
+	}
+}
+
 static void
 note_lease(struct etcd *etcd, uint64_t id, uint64_t expires_ms)
 {
 	for (struct etcd_zone *at = etcd->zones; at; at = at->next) {
-		struct etcd_mirror *mirror = at->mirror;
-		for (size_t i = 0; mirror && i < mirror->entry_size; i++)
-			for (struct etcd_entry *entry = mirror->entry_buckets[i]; entry; entry = entry->next) {
-				if (entry->lease != id)
-					continue;
-				bool longer = entry->expires_ms && expires_ms > entry->expires_ms + 1000;
-				mirror->fading += entry->expires_ms == 0;
-				entry->expires_ms = expires_ms;
-				entry->owner->fades = true;
-				for (const uint8_t *name = entry->owner->name; *name; name += 1 + *name) {
-					struct etcd_owner *owner = etcd_mirror_owner(mirror, name);
-					if (!owner)
-						break;
-					owner->fades = true;
-					if (longer)
-						etcd_mirror_touch(mirror, owner);
-				}
-			}
+		struct chains_walk walk = {0};
+		for (struct etcd_entry *entry; at->mirror && (entry = etcd_mirror_next_entry(at->mirror, &walk));)
+			if (entry->lease == id)
+				note_end(at->mirror, entry, expires_ms);
 	}
 	for (struct etcd_group *group = etcd->groups; group; group = group->next)
 		for (size_t i = 0; i < group->count; i++)
@@ -97,13 +102,13 @@ void
 etcd_foreign_ask_leases(struct etcd_zone *at, uint64_t before_ms)
 {
 	struct etcd_mirror *mirror = at->mirror;
-	uint64_t *ids = malloc((mirror->entry_count + 1) * sizeof *ids);
+	uint64_t *ids = malloc((mirror->entries.count + 1) * sizeof *ids);
+	struct chains_walk walk = {0};
 	size_t count = 0;
 
-	for (size_t i = 0; ids && i < mirror->entry_size; i++)
-		for (const struct etcd_entry *entry = mirror->entry_buckets[i]; entry; entry = entry->next)
-			if (entry->lease && (before_ms ? entry->expires_ms <= before_ms : entry->expires_ms == 0))
-				ids[count++] = entry->lease;
+	for (const struct etcd_entry *entry; ids && (entry = etcd_mirror_next_entry(mirror, &walk));)
+		if (entry->lease && (before_ms ? entry->expires_ms <= before_ms : entry->expires_ms == 0))
+			ids[count++] = entry->lease;
 	if (count)
 		qsort(ids, count, sizeof *ids, compare_ids);
 	for (size_t i = 0; i < count; i++)
@@ -133,8 +138,8 @@ list_done(struct etcd_zone *at)
 	at->revision = at->list.revision;
 	at->state = ETCD_ZONE_LIVE;
 	log_info("zone read from etcd", "zone=%s keys=%zu serial=%u revision=%llu", at->zone->text,
-		 at->mirror->entry_count, at->place.serial, (unsigned long long)at->revision);
-	if (at->mirror->entry_count == 0)
+		 at->mirror->entries.count, at->place.serial, (unsigned long long)at->revision);
+	if (at->mirror->entries.count == 0)
 		log_warning("zone has no keys in etcd",
 			    "zone=%s prefix=%s reason=check layout and prefix, unless it is to be filled yet",
 			    at->zone->text, etcd->settings.prefix);

@@ -6,6 +6,7 @@
 #ifndef ZONEGATE_STORE_ETCD_INTERNAL_H
 #define ZONEGATE_STORE_ETCD_INTERNAL_H
 
+#include "base/chains.h"
 #include "store/etcd_client.h"
 #include "store/etcd_layout.h"
 #include "store/etcd_warm.h"
@@ -49,8 +50,8 @@ struct etcd_item {
 struct etcd_place { uint64_t version, revision; uint8_t id[VERSION_ID_SIZE]; uint32_t serial; };
 
 /* A name that etcd holds, or held until not long ago. */
-struct etcd_name { struct etcd_name *next; uint64_t revision; bool deleted; uint8_t size; uint8_t name[]; };
-struct etcd_names { struct etcd_name **buckets; size_t bucket_count, count, deleted; };
+struct etcd_name { struct chain chain; uint64_t revision; bool deleted; uint8_t size; uint8_t name[]; };
+struct etcd_names { struct chains table; size_t deleted; };
 
 struct etcd_journal {
 	uint64_t revision;             /* of its key; 0: there is none */

@@ -33,91 +33,55 @@ etcd_mirror_free(struct etcd_mirror *mirror)
 {
 	if (!mirror)
 		return;
-	for (size_t i = 0; i < mirror->entry_size; i++)
-		for (struct etcd_entry *entry = mirror->entry_buckets[i], *next; entry; entry = next) {
-			next = entry->next;
-			free_entry(entry);
-		}
-	for (size_t i = 0; i < mirror->owner_size; i++)
-		for (struct etcd_owner *owner = mirror->owner_buckets[i], *next; owner; owner = next) {
-			next = owner->next;
-			etcd_records_free(&owner->served);
-			free(owner->entries);
-			free(owner);
-		}
-	free(mirror->entry_buckets);
-	free(mirror->owner_buckets);
+	struct chains_walk entries = {0}, owners = {0};
+	for (struct etcd_entry *entry; (entry = etcd_mirror_next_entry(mirror, &entries));)
+		free_entry(entry);
+	for (struct etcd_owner *owner; (owner = etcd_mirror_next_owner(mirror, &owners));) {
+		etcd_records_free(&owner->served);
+		free(owner->entries);
+		free(owner);
+	}
+	chains_free(&mirror->entries);
+	chains_free(&mirror->owners);
 	free(mirror);
 }
 
 /* ---- tables ---- */
 
-static size_t
-entry_slot(const struct etcd_entry *entry, size_t size)
+static uint64_t
+entry_hash(const struct chain *entry)
 {
-	return hash_bytes(entry->key, strlen(entry->key)) & (size - 1);
+	const char *key = ((const struct etcd_entry *)entry)->key;
+
+	return hash_bytes(key, strlen(key));
 }
 
-static void
-grow_entries(struct etcd_mirror *mirror)
+static uint64_t
+owner_hash(const struct chain *entry)
 {
-	size_t size = mirror->entry_size ? mirror->entry_size * 2 : 64;
-	struct etcd_entry **buckets = calloc(size, sizeof *buckets);
+	const uint8_t *name = ((const struct etcd_owner *)entry)->name;
 
-	invariant(buckets);
-	for (size_t i = 0; i < mirror->entry_size; i++)
-		for (struct etcd_entry *entry = mirror->entry_buckets[i], *next; entry; entry = next) {
-			next = entry->next;
-			size_t slot = entry_slot(entry, size);
-			entry->next = buckets[slot];
-			buckets[slot] = entry;
-		}
-	free(mirror->entry_buckets);
-	mirror->entry_buckets = buckets;
-	mirror->entry_size = size;
-}
-
-static void
-grow_owners(struct etcd_mirror *mirror)
-{
-	size_t size = mirror->owner_size ? mirror->owner_size * 2 : 64;
-	struct etcd_owner **buckets = calloc(size, sizeof *buckets);
-
-	invariant(buckets);
-	for (size_t i = 0; i < mirror->owner_size; i++)
-		for (struct etcd_owner *owner = mirror->owner_buckets[i], *next; owner; owner = next) {
-			next = owner->next;
-			size_t slot = hash_bytes(owner->name, name_size(owner->name)) & (size - 1);
-			owner->next = buckets[slot];
-			buckets[slot] = owner;
-		}
-	free(mirror->owner_buckets);
-	mirror->owner_buckets = buckets;
-	mirror->owner_size = size;
+	return hash_bytes(name, name_size(name));
 }
 
 struct etcd_entry *
 etcd_mirror_entry(struct etcd_mirror *mirror, const char *key)
 {
-	struct etcd_entry *entry =
-		mirror->entry_size ? mirror->entry_buckets[hash_bytes(key, strlen(key)) & (mirror->entry_size - 1)]
-				   : NULL;
+	struct chain *at = chains_first(&mirror->entries, hash_bytes(key, strlen(key)));
 
-	while (entry && strcmp(entry->key, key) != 0)
-		entry = entry->next;
-	return entry;
+	while (at && strcmp(((struct etcd_entry *)at)->key, key) != 0)
+		at = at->next;
+	return (struct etcd_entry *)at;
 }
 
 struct etcd_owner *
 etcd_mirror_owner(struct etcd_mirror *mirror, const uint8_t *name)
 {
-	struct etcd_owner *owner = NULL;
+	struct chain *at = chains_first(&mirror->owners, hash_bytes(name, name_size(name)));
 
-	if (mirror->owner_size)
-		owner = mirror->owner_buckets[hash_bytes(name, name_size(name)) & (mirror->owner_size - 1)];
-	while (owner && !name_equal(owner->name, name))
-		owner = owner->next;
-	return owner;
+	while (at && !name_equal(((struct etcd_owner *)at)->name, name))
+		at = at->next;
+	return (struct etcd_owner *)at;
 }
 
 static struct etcd_owner *
@@ -128,14 +92,11 @@ make_owner(struct etcd_mirror *mirror, const uint8_t *name)
 
 	if (owner)
 		return owner;
-	if (mirror->owner_count++ >= mirror->owner_size)
-		grow_owners(mirror);
 	owner = calloc(1, sizeof *owner + size);
 	invariant(owner);
 	memcpy(owner->name, name, size);
-	size_t slot = hash_bytes(name, size) & (mirror->owner_size - 1);
-	owner->next = mirror->owner_buckets[slot];
-	mirror->owner_buckets[slot] = owner;
+	bool added = chains_add(&mirror->owners, &owner->chain, owner_hash);
+	invariant(added);
 	return owner;
 }
 
@@ -164,7 +125,7 @@ owner_add(struct etcd_owner *owner, struct etcd_entry *entry)
 }
 
 static void
-owner_remove(struct etcd_owner *owner, const struct etcd_entry *entry)
+owner_remove(struct etcd_owner *owner, struct etcd_entry *entry)
 {
 	for (size_t i = 0; i < owner->entry_count; i++)
 		if (owner->entries[i] == entry) {
@@ -191,18 +152,6 @@ each_owner(struct etcd_mirror *mirror, struct etcd_entry *entry, uint64_t revisi
 		if (!up || !*name || name_equal(name, mirror->at->name))
 			return;
 	}
-}
-
-static void
-add_to_owner(struct etcd_owner *owner, struct etcd_entry *entry)
-{
-	owner_add(owner, entry);
-}
-
-static void
-remove_from_owner(struct etcd_owner *owner, struct etcd_entry *entry)
-{
-	owner_remove(owner, entry);
 }
 
 static void
@@ -253,15 +202,10 @@ note_soa(struct etcd_mirror *mirror, const struct etcd_entry *entry, bool delete
 static void
 remove_entry(struct etcd_mirror *mirror, struct etcd_entry *entry, uint64_t revision)
 {
-	struct etcd_entry **link = &mirror->entry_buckets[entry_slot(entry, mirror->entry_size)];
-
-	while (*link != entry)
-		link = &(*link)->next;
-	*link = entry->next;
-	mirror->entry_count--;
+	chains_remove(&mirror->entries, &entry->chain, entry_hash);
 	mirror->fading -= entry->expires_ms != 0;
 	note_soa(mirror, entry, true);
-	each_owner(mirror, entry, revision, remove_from_owner);
+	each_owner(mirror, entry, revision, owner_remove);
 	etcd_forget_bad(mirror->at, entry->key, NULL);
 	free_entry(entry);
 }
@@ -270,19 +214,19 @@ remove_entry(struct etcd_mirror *mirror, struct etcd_entry *entry, uint64_t revi
 static void
 take_directory(struct etcd_mirror *mirror, const struct etcd_kv *kv)
 {
-	for (size_t i = 0; i < mirror->entry_size; i++)
-		for (struct etcd_entry *entry = mirror->entry_buckets[i], *next; entry; entry = next) {
-			next = entry->next;
-			if (strncmp(entry->key, kv->key, kv->key_size) != 0 || entry->key[kv->key_size] != '/')
-				continue;
-			if (kv->deleted) {
-				remove_entry(mirror, entry, kv->revision);
-			} else if (kv->expires_ms && (!entry->expires_ms || entry->expires_ms > kv->expires_ms)) {
-				mirror->fading += entry->expires_ms == 0;
-				entry->expires_ms = kv->expires_ms;
-				each_owner(mirror, entry, kv->revision, NULL);
-			}
+	struct chains_walk walk = {0};
+
+	for (struct etcd_entry *entry; (entry = etcd_mirror_next_entry(mirror, &walk));) {
+		if (strncmp(entry->key, kv->key, kv->key_size) != 0 || entry->key[kv->key_size] != '/')
+			continue;
+		if (kv->deleted) {
+			remove_entry(mirror, entry, kv->revision);
+		} else if (kv->expires_ms && (!entry->expires_ms || entry->expires_ms > kv->expires_ms)) {
+			mirror->fading += entry->expires_ms == 0;
+			entry->expires_ms = kv->expires_ms;
+			each_owner(mirror, entry, kv->revision, NULL);
 		}
+	}
 }
 
 /* The name (and type) of a new key; NULL: it is none, which has been noted. */
@@ -316,12 +260,9 @@ make_entry(struct etcd_mirror *mirror, const struct etcd_kv *kv)
 	invariant(entry->key);
 	entry->type = type;
 	entry->owner = make_owner(mirror, name);
-	if (mirror->entry_count++ >= mirror->entry_size)
-		grow_entries(mirror);
-	size_t slot = entry_slot(entry, mirror->entry_size);
-	entry->next = mirror->entry_buckets[slot];
-	mirror->entry_buckets[slot] = entry;
-	each_owner(mirror, entry, kv->revision, add_to_owner);
+	bool added = chains_add(&mirror->entries, &entry->chain, entry_hash);
+	invariant(added);
+	each_owner(mirror, entry, kv->revision, owner_add);
 	return entry;
 }
 
@@ -577,9 +518,9 @@ etcd_mirror_fill(struct etcd_mirror *mirror, struct draft *draft)
 	}
 	mirror->touched = NULL;
 	mirror->touched_end = &mirror->touched;
-	for (size_t i = 0; i < mirror->owner_size && !status; i++)
-		for (struct etcd_owner *owner = mirror->owner_buckets[i]; owner && !status; owner = owner->next)
-			status = etcd_records_into(draft, owner->name, &owner->served);
+	struct chains_walk walk = {0};
+	for (struct etcd_owner *owner; !status && (owner = etcd_mirror_next_owner(mirror, &walk));)
+		status = etcd_records_into(draft, owner->name, &owner->served);
 	return status;
 }
 
@@ -607,15 +548,16 @@ etcd_mirror_same(struct etcd_mirror *mirror, struct arena *arena, struct change_
 void
 etcd_mirror_take_served(struct etcd_mirror *mirror, struct etcd_mirror *before)
 {
-	for (size_t i = 0; i < before->owner_size; i++)
-		for (struct etcd_owner *owner = before->owner_buckets[i]; owner; owner = owner->next) {
-			if (!owner->served.size)
-				continue;
-			struct etcd_owner *now = make_owner(mirror, owner->name);
-			now->served = owner->served;
-			owner->served = (struct etcd_records){0};
-			etcd_mirror_touch(mirror, now);
-		}
+	struct chains_walk walk = {0};
+
+	for (struct etcd_owner *owner; (owner = etcd_mirror_next_owner(before, &walk));) {
+		if (!owner->served.size)
+			continue;
+		struct etcd_owner *now = make_owner(mirror, owner->name);
+		now->served = owner->served;
+		owner->served = (struct etcd_records){0};
+		etcd_mirror_touch(mirror, now);
+	}
 	etcd_mirror_touch(mirror, make_owner(mirror, mirror->at->name));
 }
 
@@ -648,27 +590,34 @@ etcd_mirror_serve(struct etcd_mirror *mirror, const struct zone_version *version
 	return status;
 }
 
+/* Does a key end before a TTL that is served? */
+static bool
+has_faded(const struct etcd_owner *owner, uint64_t now_ms)
+{
+	struct etcd_record record;
+
+	for (size_t at = 0; etcd_records_next(&owner->served, &at, &record);)
+		for (size_t i = 0; i < owner->entry_count; i++)
+			if (ttl_left(record.ttl_s, owner->entries[i]->expires_ms, now_ms) < record.ttl_s)
+				return true;
+	return false;
+}
+
 bool
 etcd_mirror_fade(struct etcd_mirror *mirror)
 {
 	uint64_t now_ms = clock_monotonic_ms();
+	struct chains_walk walk = {0};
 	bool any = false;
 
 	if (!mirror->fading || now_ms - mirror->faded_ms < 500)
 		return false;
 	mirror->faded_ms = now_ms;
-	for (size_t i = 0; i < mirror->owner_size; i++)
-		for (struct etcd_owner *owner = mirror->owner_buckets[i]; owner; owner = owner->next) {
-			struct etcd_record record;
-			if (!owner->fades || owner->touched)
-				continue;
-			for (size_t at = 0; !owner->touched && etcd_records_next(&owner->served, &at, &record);)
-				for (size_t k = 0; k < owner->entry_count && !owner->touched; k++)
-					if (ttl_left(record.ttl_s, owner->entries[k]->expires_ms, now_ms) <
-					    record.ttl_s) {
-						etcd_mirror_touch(mirror, owner);
-						any = true;
-					}
-		}
+	for (struct etcd_owner *owner; (owner = etcd_mirror_next_owner(mirror, &walk));) {
+		if (!owner->fades || owner->touched || !has_faded(owner, now_ms))
+			continue;
+		etcd_mirror_touch(mirror, owner);
+		any = true;
+	}
 	return any;
 }

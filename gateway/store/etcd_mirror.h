@@ -15,7 +15,7 @@ struct etcd_owner;
 
 /* A key. */
 struct etcd_entry {
-	struct etcd_entry *next;      /* in its bucket */
+	struct chain chain;           /* first */
 	struct etcd_owner *owner;     /* of the name that the key is */
 	char *key, *value;
 	size_t value_size;
@@ -28,7 +28,8 @@ struct etcd_entry {
 
 /* A name, with the keys that make its records: helix its own; skydns those below it, else its own. */
 struct etcd_owner {
-	struct etcd_owner *next, *next_touched;
+	struct chain chain;           /* first */
+	struct etcd_owner *next_touched;
 	struct etcd_entry **entries; size_t entry_count, entry_room;
 	struct etcd_records served;   /* the serial of a SOA in it is 0 */
 	uint64_t changed;             /* revision */
@@ -38,14 +39,26 @@ struct etcd_owner {
 
 struct etcd_mirror {
 	struct etcd_zone *at;
-	struct etcd_entry **entry_buckets; size_t entry_count, entry_size;
-	struct etcd_owner **owner_buckets; size_t owner_count, owner_size;
+	struct chains entries, owners;
 	struct etcd_owner *touched, **touched_end;
 	uint64_t last;                /* revision of the last change of the zone's keys */
 	uint32_t soa_serial; uint64_t soa_revision;
 	uint64_t faded_ms;            /* when TTLs were last looked at */
 	size_t fading;                /* keys with an end */
 };
+
+/* The next of all keys, of all names; NULL: that was all. */
+static inline struct etcd_entry *
+etcd_mirror_next_entry(const struct etcd_mirror *mirror, struct chains_walk *walk)
+{
+	return (struct etcd_entry *)chains_next(&mirror->entries, walk);
+}
+
+static inline struct etcd_owner *
+etcd_mirror_next_owner(const struct etcd_mirror *mirror, struct chains_walk *walk)
+{
+	return (struct etcd_owner *)chains_next(&mirror->owners, walk);
+}
 
 struct etcd_mirror *etcd_mirror_new(struct etcd_zone *at);
 void etcd_mirror_free(struct etcd_mirror *mirror);
