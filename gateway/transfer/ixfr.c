@@ -222,7 +222,7 @@ ixfr_free_zone(struct zone *zone)
 struct span {
 	struct sequence **items; /* held; free() the array */
 	size_t count, bytes;
-	struct zone_version *newest; /* pinned */
+	struct zone_version *version; /* pinned: it has the apex, and `digest` lies in it */
 	/*
 	 * ZONEMD is no record of the zone: the client's goes with the first sequence, the newest comes with the last.
 	 */
@@ -249,8 +249,8 @@ span_end(struct span *span)
 	for (size_t i = 0; i < span->count; i++)
 		sequence_release(span->items[i]);
 	free(span->items);
-	if (span->newest != NULL)
-		version_unpin(span->newest);
+	if (span->version != NULL)
+		version_unpin(span->version);
 }
 
 /*
@@ -291,7 +291,7 @@ take_span(struct ixfr_zone *at, const struct zone_version *version, uint32_t ser
 		span->items[i] = sequence_hold(at->items[index + i]);
 		span->bytes += span->items[i]->size;
 	}
-	span->newest = version_pin(at->newest);
+	span->version = version_pin(version);
 	return STATUS_OK;
 }
 
@@ -426,7 +426,7 @@ put(struct ixfr_stream *ixfr, struct stream_message *message, const struct seque
 	ixfr->name = record->name;
 	ixfr->own = record->own;
 	return record_put(message, &ixfr->owner, record->name, record->own, record->type, record->ttl_s,
-			  record->rdata, ixfr->span.newest);
+			  record->rdata, ixfr->span.version);
 }
 
 static enum status
@@ -533,7 +533,7 @@ compose_all(struct compose *compose, const struct span *span)
 	struct walk walk = {0};
 
 	while (walk_next(span, &walk, &record))
-		if (!compose_one(compose, span->newest, &record))
+		if (!compose_one(compose, span->version, &record))
 			return false;
 	return true;
 }

@@ -2,8 +2,10 @@
 #include "tests/unit/cmocka.h"
 #include "base/rcu.h"
 #include "tests/unit/zone_text.h"
+#include "transfer/digests.h"
 #include "transfer/ixfr.h"
 #include "transfer/sequence.h"
+#include <unistd.h>
 
 static const uint8_t jain[] = "\4jain\2ad\2jp", com[] = "\7example\3com";
 static uint8_t buffer[65535];
@@ -138,22 +140,31 @@ add_records(const struct message *msg, char *text, size_t used, size_t room)
 	return used;
 }
 
-/* The whole answer over TCP as text, the caller frees; NULL: the serial is not known. */
-static char *
-transfer(struct fixture *fixture, const char *name, uint32_t serial, unsigned *messages)
+/* An answer over TCP; NULL: the serial is not known. */
+static struct stream *
+begin(struct fixture *fixture, const char *name, const struct zone_version *version, uint32_t serial)
 {
 	struct tsig tsig = {.verdict = TSIG_NONE};
 	struct message msg;
 	struct stream *stream;
 	uint8_t query[600];
-	size_t room = 1 << 22, used = 0, size;
 
 	ask(name, serial, query, &msg);
-	enum status status = ixfr_start(&msg, &tsig, fixture->zone, current(fixture), serial, &stream);
+	enum status status = ixfr_start(&msg, &tsig, fixture->zone, version, serial, &stream);
 	if (status == STATUS_NOT_FOUND)
 		return NULL;
 	assert_int_equal(status, STATUS_OK);
+	return stream;
+}
+
+/* All of it as text, the caller frees. */
+static char *
+pull(struct stream *stream, unsigned *messages)
+{
+	struct message msg;
+	size_t room = 1 << 22, used = 0, size;
 	char *text = malloc(room);
+
 	for (*messages = 0;; ++*messages) {
 		assert_int_equal(stream_next(stream, buffer, sizeof buffer, &size), STATUS_OK);
 		if (size == 0)
@@ -164,6 +175,14 @@ transfer(struct fixture *fixture, const char *name, uint32_t serial, unsigned *m
 	}
 	stream_free(stream);
 	return text;
+}
+
+static char *
+transfer(struct fixture *fixture, const char *name, uint32_t serial, unsigned *messages)
+{
+	struct stream *stream = begin(fixture, name, current(fixture), serial);
+
+	return stream != NULL ? pull(stream, messages) : NULL;
 }
 
 static void
@@ -490,6 +509,58 @@ a_sequence_over_the_limit_is_not_made(void **state)
 	draft_discard(from);
 }
 
+/* ---- with digests ---- */
+
+static void
+digest_current(struct fixture *fixture, struct digests *digests)
+{
+	bool there = false;
+
+	assert_false(digests_published(digests, fixture->zone, current(fixture), false));
+	for (unsigned tries = 0; !there; tries++) {
+		struct zone_version *newest = digests_newest(fixture->zone);
+		there = newest == current(fixture);
+		if (newest != NULL)
+			version_unpin(newest);
+		assert_true(tries < 10000);
+		usleep(1000);
+	}
+}
+
+static void
+a_digest_is_given_to_the_end_although_its_version_has_gone(void **state)
+{
+	struct fixture fixture = start(jain, JAIN);
+	struct digests *digests = digests_new(on_ready, NULL);
+	unsigned messages;
+
+	(void)state;
+	settings.zonemd = true;
+	table_set_state(fixture.zone, ZONE_READY);
+	digest_current(&fixture, digests);
+	change(&fixture, 2, "a 60 A 133.69.136.7\n");
+	digest_current(&fixture, digests);
+	char *expected = transfer(&fixture, "jain.ad.jp.", 1, &messages);
+	assert_non_null(strstr(expected, " ZONEMD 2 1 1 "));
+	struct zone_version *version = digests_newest(fixture.zone);
+	change(&fixture, 3, "b 60 A 133.69.136.8\n"); /* sequences lead further than the digest */
+	struct stream *stream = begin(&fixture, "jain.ad.jp.", version, 1);
+	version_unpin(version);
+	digest_current(&fixture, digests);
+	rcu_thread_offline();
+	usleep(20000 * RECLAIM_GATHER_MS);
+	rcu_thread_online();
+	char *text = pull(stream, &messages);
+	assert_string_equal(text, expected);
+	free(text);
+	free(expected);
+	digests_end_zone(fixture.zone);
+	digests_free_zone(fixture.zone);
+	digests_free(digests);
+	settings.zonemd = false;
+	end(&fixture);
+}
+
 int
 main(void)
 {
@@ -505,6 +576,7 @@ main(void)
 		cmocka_unit_test(a_long_answer_takes_several_messages_and_loses_nothing),
 		cmocka_unit_test(the_log_gives_the_same_differences_as_the_versions),
 		cmocka_unit_test(a_sequence_over_the_limit_is_not_made),
+		cmocka_unit_test(a_digest_is_given_to_the_end_although_its_version_has_gone),
 	};
 
 	rcu_register_thread();
