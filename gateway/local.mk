@@ -186,6 +186,7 @@ libzonegate_a_SOURCES += \
 	gateway/control/config_read.c gateway/control/config_read.h \
 	gateway/control/config_schema.c gateway/control/config_schema.h \
 	gateway/control/config_yaml.c \
+	gateway/control/config_rules.c gateway/control/config_rules.h \
 	gateway/control/config_zone.c gateway/control/config_zone.h \
 	gateway/control/control.c gateway/control/control.h \
 	gateway/control/added.c gateway/control/added.h \

@@ -228,7 +228,7 @@ take_over(struct following *following, struct zone *zone, struct added *added, c
 			added_member(following->catalog, member->name, member->label);
 		return true;
 	}
-	if (strcmp(added->config.store, following->catalog->members->store) != 0)
+	if (strcmp(added->config.rules->store, following->catalog->members->rules->store) != 0)
 		return false;
 	following->moving[following->moving_count++] = added;
 	return true;

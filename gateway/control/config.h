@@ -84,13 +84,9 @@ struct config_notify { struct listener_address address; const char *key; unsigne
 /* RFC 9432: what a zone is to the catalog zones here. */
 enum config_catalog { CONFIG_CATALOG_MEMBER, CONFIG_CATALOG_NONE, CONFIG_CATALOG_PRODUCE, CONFIG_CATALOG_CONSUME };
 
-struct config_zone {
-	const uint8_t *name;              /* wire, lower case */
-	const char *text;
-	unsigned line;
-	unsigned store_line;
+/* What zones can say alike: one for all that follow each other and say the same (config_rules.h). */
+struct config_rules {
 	const char *store;                /* a name in stores; never NULL once loaded */
-	const char *file; unsigned file_line;
 	int serial;                       /* enum serial_rule */
 	struct config_list update_policy, allow_update, allow_transfer, allow_query;
 	bool has_allow_query;             /* an empty list is nobody */
@@ -101,9 +97,17 @@ struct config_zone {
 	bool strict, zonemd;
 	uint64_t update_timeout_ms;
 	int on_failure_udp, on_failure_tcp; /* enum update_failure */
-	int catalog; unsigned catalog_line; /* enum config_catalog */
-	struct config_zone *members;      /* of a consumed catalog: settings of its members */
+};
+
+struct config_zone {
+	const uint8_t *name;              /* wire, lower case */
+	const char *text;
+	const char *file;
+	unsigned line, file_line;
+	const struct config_rules *rules;
+	int catalog;                      /* enum config_catalog */
 	bool added;                       /* the head of a struct added, control/added.h */
+	struct config_zone *members;      /* of a consumed catalog: settings of its members */
 };
 
 struct config_server {

@@ -10,6 +10,8 @@
 
 #include "control/config.h"
 
+#define CONFIG_ARENA_CAP (UINT64_C(4) << 30) /* the sizes that config.h allows do not come near it */
+
 enum config_kind { CONFIG_SCALAR, CONFIG_MAP, CONFIG_SEQUENCE };
 
 struct config_node {

@@ -7,8 +7,6 @@
 #include <sys/stat.h>
 #include <yaml.h>
 
-#define ARENA_CAP (UINT64_C(4) << 30)
-
 static const struct config_options default_options = {.no_files = false};
 
 /* ---- libyaml's document to nodes ---- */
@@ -121,7 +119,7 @@ config_read_document(struct config_reader *in, yaml_document_t *document, root_f
 
 	if (!yaml_document_get_root_node(document))
 		return config_read_fail(in, 1, "the configuration is empty");
-	arena_init(&nodes, ARENA_CAP);
+	arena_init(&nodes, CONFIG_ARENA_CAP);
 	bool fine = build_node(&builder, 1, 0, &root) && read(in, &root, main, config);
 	arena_free(&nodes);
 	return fine;
@@ -203,7 +201,7 @@ config_make(const char *text, size_t size, const char *path, const struct config
 
 	if (!config)
 		abort();
-	arena_init(&config->arena, ARENA_CAP);
+	arena_init(&config->arena, CONFIG_ARENA_CAP);
 	in.arena = &config->arena;
 	in.folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("");
 	config->path = arena_text(&config->arena, path);

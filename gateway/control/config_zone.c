@@ -1,10 +1,20 @@
 #include "control/config_zone.h"
+#include "base/must.h"
+#include "control/config_rules.h"
 #include "keys/policy.h"
 #include "zone/serial.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define DNS_PORT 53
+
+/* A zone while it is read; what stays of it is made by zone_keep. */
+struct zone_reading {
+	struct config_zone zone;
+	struct config_rules rules;
+	unsigned store_line, catalog_line;
+	struct zone_reading *members;
+};
 
 static const char *const serial_words[] = {
 	[SERIAL_INCREMENT] = "increment",
@@ -26,6 +36,12 @@ static const char *const failure_words[] = {[UPDATE_FAIL_DROP] = "drop", [UPDATE
 		.name = text, .read = reader, .offset = offsetof(struct type, member), __VA_ARGS__ \
 	}
 #define MAP(name, list) static const struct config_map name = {list, ARRAY_SIZE(list)}
+
+static struct zone_reading *
+zone_reading_of(const struct config_field *field, void *target)
+{
+	return (struct zone_reading *)((char *)target - field->offset);
+}
 
 /* An item of "notify": ADDRESS@PORT, or a map with a key. */
 static bool
@@ -52,14 +68,14 @@ static bool
 zone_read_notify(struct config_reader *in, const struct config_field *field, const struct config_node *node,
 		 void *target)
 {
-	struct config_zone *zone = (struct config_zone *)((char *)target - field->offset);
+	struct config_rules *rules = &zone_reading_of(field, target)->rules;
 
 	if (!config_read_is_sequence(in, field, node))
 		return false;
-	zone->notify = config_read_alloc(in, node->count, sizeof *zone->notify);
-	for (; zone->notify_count < node->count; zone->notify_count++) {
-		struct config_notify *notify = &zone->notify[zone->notify_count];
-		const struct config_node *item = &node->items[zone->notify_count];
+	rules->notify = config_read_alloc(in, node->count, sizeof *rules->notify);
+	for (; rules->notify_count < node->count; rules->notify_count++) {
+		struct config_notify *notify = &rules->notify[rules->notify_count];
+		const struct config_node *item = &node->items[rules->notify_count];
 		notify->line = item->line;
 		if (item->kind == CONFIG_MAP ? !config_read_map(in, item, "notify", &notify_map, notify)
 					     : !zone_read_notify_address(in, field, item, &notify->address))
@@ -72,13 +88,13 @@ static bool
 zone_read_names(struct config_reader *in, const struct config_field *field, const struct config_node *node,
 		void *target)
 {
-	struct config_zone *zone = (struct config_zone *)((char *)target - field->offset);
+	struct config_rules *rules = &zone_reading_of(field, target)->rules;
 
 	if (!config_read_is_sequence(in, field, node))
 		return false;
-	zone->ns = config_read_alloc(in, node->count, sizeof *zone->ns);
-	for (; zone->ns_count < node->count; zone->ns_count++)
-		if (!config_read_name(in, field, &node->items[zone->ns_count], &zone->ns[zone->ns_count]))
+	rules->ns = config_read_alloc(in, node->count, sizeof *rules->ns);
+	for (; rules->ns_count < node->count; rules->ns_count++)
+		if (!config_read_name(in, field, &node->items[rules->ns_count], &rules->ns[rules->ns_count]))
 			return false;
 	return true;
 }
@@ -87,7 +103,7 @@ static bool
 zone_read_policy(struct config_reader *in, const struct config_field *field, const struct config_node *node,
 		 void *target)
 {
-	((struct config_zone *)((char *)target - field->offset))->has_policy = true;
+	zone_reading_of(field, target)->rules.has_policy = true;
 	return config_read_strings(in, field, node, target);
 }
 
@@ -95,7 +111,7 @@ static bool
 zone_read_allow_update(struct config_reader *in, const struct config_field *field, const struct config_node *node,
 		       void *target)
 {
-	((struct config_zone *)((char *)target - field->offset))->has_allow_update = true;
+	zone_reading_of(field, target)->rules.has_allow_update = true;
 	return config_read_strings(in, field, node, target);
 }
 
@@ -103,7 +119,7 @@ static bool
 zone_read_allow_query(struct config_reader *in, const struct config_field *field, const struct config_node *node,
 		      void *target)
 {
-	((struct config_zone *)((char *)target - field->offset))->has_allow_query = true;
+	zone_reading_of(field, target)->rules.has_allow_query = true;
 	return config_read_strings(in, field, node, target);
 }
 
@@ -111,26 +127,26 @@ static bool
 zone_read_store(struct config_reader *in, const struct config_field *field, const struct config_node *node,
 		void *target)
 {
-	((struct config_zone *)((char *)target - field->offset))->store_line = node->line;
+	zone_reading_of(field, target)->store_line = node->line;
 	return config_read_string(in, field, node, target);
 }
 
 static bool
 zone_read_file(struct config_reader *in, const struct config_field *field, const struct config_node *node, void *target)
 {
-	((struct config_zone *)((char *)target - field->offset))->file_line = node->line;
+	zone_reading_of(field, target)->zone.file_line = node->line;
 	return config_read_path(in, field, node, target);
 }
 
 static const struct config_field soa_fields[] = {
-	FIELD(config_zone, soa_mname, "mname", config_read_name),
-	FIELD(config_zone, soa_rname, "rname", config_read_name),
+	FIELD(zone_reading, rules.soa_mname, "mname", config_read_name),
+	FIELD(zone_reading, rules.soa_rname, "rname", config_read_name),
 };
 MAP(soa_map, soa_fields);
 
 static const struct config_field failure_fields[] = {
-	FIELD(config_zone, on_failure_udp, "udp", config_read_word, .detail = failure_words),
-	FIELD(config_zone, on_failure_tcp, "tcp", config_read_word, .detail = failure_words),
+	FIELD(zone_reading, rules.on_failure_udp, "udp", config_read_word, .detail = failure_words),
+	FIELD(zone_reading, rules.on_failure_tcp, "tcp", config_read_word, .detail = failure_words),
 };
 MAP(failure_map, failure_fields);
 
@@ -143,58 +159,59 @@ zone_read_here(struct config_reader *in, const struct config_field *field, const
 
 /* What members of a catalog zone can be given too. */
 #define SHARED_FIELDS \
-	FIELD(config_zone, serial, "serial", config_read_word, .detail = serial_words), \
-	FIELD(config_zone, update_policy, "update-policy", zone_read_policy), \
-	FIELD(config_zone, allow_update, "allow-update", zone_read_allow_update), \
-	FIELD(config_zone, allow_transfer, "allow-transfer", config_read_strings), \
-	FIELD(config_zone, allow_query, "allow-query", zone_read_allow_query), \
-	FIELD(config_zone, notify, "notify", zone_read_notify), \
-	FIELD(config_zone, soa_mname, "soa", zone_read_here, .detail = &soa_map), \
-	FIELD(config_zone, ns, "ns", zone_read_names), \
-	FIELD(config_zone, strict, "strict", config_read_bool), \
-	FIELD(config_zone, zonemd, "zonemd", config_read_bool), \
-	FIELD(config_zone, update_timeout_ms, "update-timeout", config_read_duration, .min = 10, .max = 3600000), \
-	FIELD(config_zone, on_failure_udp, "on-store-failure", zone_read_here, .detail = &failure_map)
+	FIELD(zone_reading, rules.serial, "serial", config_read_word, .detail = serial_words), \
+	FIELD(zone_reading, rules.update_policy, "update-policy", zone_read_policy), \
+	FIELD(zone_reading, rules.allow_update, "allow-update", zone_read_allow_update), \
+	FIELD(zone_reading, rules.allow_transfer, "allow-transfer", config_read_strings), \
+	FIELD(zone_reading, rules.allow_query, "allow-query", zone_read_allow_query), \
+	FIELD(zone_reading, rules.notify, "notify", zone_read_notify), \
+	FIELD(zone_reading, rules.soa_mname, "soa", zone_read_here, .detail = &soa_map), \
+	FIELD(zone_reading, rules.ns, "ns", zone_read_names), \
+	FIELD(zone_reading, rules.strict, "strict", config_read_bool), \
+	FIELD(zone_reading, rules.zonemd, "zonemd", config_read_bool), \
+	FIELD(zone_reading, rules.update_timeout_ms, "update-timeout", config_read_duration, .min = 10, \
+	      .max = 3600000), \
+	FIELD(zone_reading, rules.on_failure_udp, "on-store-failure", zone_read_here, .detail = &failure_map)
 
 static const struct config_field member_fields[] = {
-	FIELD(config_zone, store, "store", zone_read_store), SHARED_FIELDS,
+	FIELD(zone_reading, rules.store, "store", zone_read_store), SHARED_FIELDS,
 };
 MAP(member_map, member_fields);
 
 static void
-zone_defaults(struct config_zone *zone, unsigned line)
+zone_defaults(struct zone_reading *reading, unsigned line)
 {
-	zone->line = line;
-	zone->update_timeout_ms = 2000;
-	zone->on_failure_udp = UPDATE_FAIL_DROP;
-	zone->on_failure_tcp = UPDATE_FAIL_SERVFAIL;
+	reading->zone.line = line;
+	reading->rules.update_timeout_ms = 2000;
+	reading->rules.on_failure_udp = UPDATE_FAIL_DROP;
+	reading->rules.on_failure_tcp = UPDATE_FAIL_SERVFAIL;
 }
 
 static bool
 zone_read_members(struct config_reader *in, const struct config_field *field, const struct config_node *node,
 		  void *target)
 {
-	struct config_zone *zone = (struct config_zone *)((char *)target - field->offset);
+	struct zone_reading *reading = zone_reading_of(field, target);
 
-	zone->members = config_read_alloc(in, 1, sizeof *zone->members);
-	zone_defaults(zone->members, node->line);
-	return config_read_map(in, node, field->name, &member_map, zone->members);
+	reading->members = config_read_alloc(in, 1, sizeof *reading->members);
+	zone_defaults(reading->members, node->line);
+	return config_read_map(in, node, field->name, &member_map, reading->members);
 }
 
 static bool
 zone_read_catalog(struct config_reader *in, const struct config_field *field, const struct config_node *node,
 		  void *target)
 {
-	((struct config_zone *)((char *)target - field->offset))->catalog_line = node->line;
+	zone_reading_of(field, target)->catalog_line = node->line;
 	return config_read_word(in, field, node, target);
 }
 
 static const struct config_field zone_fields[] = {
-	FIELD(config_zone, name, "name", config_read_name, .required = true),
-	FIELD(config_zone, store, "store", zone_read_store),
-	FIELD(config_zone, file, "file", zone_read_file),
-	FIELD(config_zone, catalog, "catalog", zone_read_catalog, .detail = catalog_words),
-	FIELD(config_zone, members, "members", zone_read_members),
+	FIELD(zone_reading, zone.name, "name", config_read_name, .required = true),
+	FIELD(zone_reading, rules.store, "store", zone_read_store),
+	FIELD(zone_reading, zone.file, "file", zone_read_file),
+	FIELD(zone_reading, zone.catalog, "catalog", zone_read_catalog, .detail = catalog_words),
+	FIELD(zone_reading, members, "members", zone_read_members),
 	SHARED_FIELDS,
 };
 MAP(zone_map, zone_fields);
@@ -222,16 +239,17 @@ zone_check_cert(struct config_reader *in, const struct config *main, unsigned li
 }
 
 static bool
-zone_check_policy(struct config_reader *in, const struct config *main, const struct config_zone *zone)
+zone_check_policy(struct config_reader *in, const struct config *main, const struct zone_reading *reading)
 {
-	struct policy *policy = policy_new(zone->name);
+	const struct config_list *rules = &reading->rules.update_policy;
+	struct policy *policy = policy_new(reading->zone.name);
 	char reason[POLICY_REASON_SIZE] = "";
 	size_t checked = 0;
 	const uint8_t *key;
 
-	for (size_t i = 0; i < zone->update_policy.count && !in->failed; i++) {
-		unsigned line = zone->update_policy.lines[i];
-		if (policy_add_rule(policy, zone->update_policy.items[i], reason) != STATUS_OK)
+	for (size_t i = 0; i < rules->count && !in->failed; i++) {
+		unsigned line = rules->lines[i];
+		if (policy_add_rule(policy, rules->items[i], reason) != STATUS_OK)
 			config_read_fail(in, line, "update-policy: %s", reason);
 		for (; !in->failed && (key = policy_key(policy, checked)); checked++)
 			zone_check_key(in, main, line, key);
@@ -261,13 +279,13 @@ zone_check_acl(struct config_reader *in, const struct config *main, const char *
 }
 
 static bool
-zone_check_notify(struct config_reader *in, const struct config *main, const struct config_zone *zone)
+zone_check_notify(struct config_reader *in, const struct config *main, const struct zone_reading *reading)
 {
 	static const uint8_t root[] = {0};
 	uint8_t key[NAME_MAX_SIZE];
 
-	for (size_t i = 0; i < zone->notify_count; i++) {
-		const struct config_notify *notify = &zone->notify[i];
+	for (size_t i = 0; i < reading->rules.notify_count; i++) {
+		const struct config_notify *notify = &reading->rules.notify[i];
 		if (!notify->key)
 			continue;
 		if (name_from_text(notify->key, strlen(notify->key), root, key) != STATUS_OK)
@@ -280,76 +298,81 @@ zone_check_notify(struct config_reader *in, const struct config *main, const str
 }
 
 static bool
-zone_check_store(struct config_reader *in, const struct config *main, struct config_zone *zone)
+zone_check_store(struct config_reader *in, const struct config *main, struct zone_reading *reading)
 {
-	if (!zone->store) {
+	const struct config_zone *zone = &reading->zone;
+	const char **store = &reading->rules.store;
+
+	if (!*store) {
 		if (main->store_count != 1)
 			return config_read_fail(in, zone->line, "zone %s: store is missing, and there are %zu",
 						zone->text, main->store_count);
-		zone->store = arena_text(in->arena, main->stores[0].name);
-		invariant(zone->store);
+		*store = main->stores[0].name;
 		return true;
 	}
-	if (!config_find_store(main, zone->store))
-		return config_read_fail(in, zone->store_line, "zone %s: store %s is not in stores", zone->text,
-					zone->store);
+	if (!config_find_store(main, *store))
+		return config_read_fail(in, reading->store_line, "zone %s: store %s is not in stores", zone->text,
+					*store);
 	return true;
 }
 
 /* A member takes the catalog's store, and where it says nothing of transfer, the catalog's targets. */
 static void
-zone_fill_members(const struct config_zone *zone)
+zone_fill_members(const struct config_rules *rules, struct config_rules *members)
 {
-	struct config_zone *members = zone->members;
-
 	if (!members->store)
-		members->store = zone->store;
+		members->store = rules->store;
 	if (members->allow_transfer.count == 0)
-		members->allow_transfer = zone->allow_transfer;
+		members->allow_transfer = rules->allow_transfer;
 	if (members->notify_count == 0) {
-		members->notify = zone->notify;
-		members->notify_count = zone->notify_count;
+		members->notify = rules->notify;
+		members->notify_count = rules->notify_count;
 	}
 }
 
-static bool zone_check(struct config_reader *in, const struct config *main, struct config_zone *zone);
+static bool zone_check(struct config_reader *in, const struct config *main, struct zone_reading *reading);
 
 static bool
-zone_check_catalog(struct config_reader *in, const struct config *main, struct config_zone *zone)
+zone_check_catalog(struct config_reader *in, const struct config *main, struct zone_reading *reading)
 {
 	/* For rules of update-policy: one that names a place is of no use to every member. */
 	static const uint8_t member[] = "\15catalogmember";
+	const struct config_zone *zone = &reading->zone;
+	const struct config_rules *rules = &reading->rules;
 
-	if (zone->catalog == CONFIG_CATALOG_PRODUCE && (zone->has_policy || zone->has_allow_update || zone->file))
-		return config_read_fail(in, zone->catalog_line,
+	if (zone->catalog == CONFIG_CATALOG_PRODUCE && (rules->has_policy || rules->has_allow_update || zone->file))
+		return config_read_fail(in, reading->catalog_line,
 					"zone %s: the gateway alone fills a catalog that it produces: no file, "
 					"update-policy or allow-update", zone->text);
-	if (zone->members && zone->catalog != CONFIG_CATALOG_CONSUME)
-		return config_read_fail(in, zone->members->line, "zone %s: members is for catalog: consume",
+	if (reading->members && zone->catalog != CONFIG_CATALOG_CONSUME)
+		return config_read_fail(in, reading->members->zone.line, "zone %s: members is for catalog: consume",
 					zone->text);
 	if (zone->catalog != CONFIG_CATALOG_CONSUME)
 		return true;
-	if (!zone->members) {
-		zone->members = config_read_alloc(in, 1, sizeof *zone->members);
-		zone_defaults(zone->members, zone->line);
+	if (!reading->members) {
+		reading->members = config_read_alloc(in, 1, sizeof *reading->members);
+		zone_defaults(reading->members, zone->line);
 	}
-	zone_fill_members(zone);
-	zone->members->name = member;
-	zone->members->text = zone->text;
-	return zone_check(in, main, zone->members);
+	zone_fill_members(rules, &reading->members->rules);
+	reading->members->zone.name = member;
+	reading->members->zone.text = zone->text;
+	return zone_check(in, main, reading->members);
 }
 
 static bool
-zone_check(struct config_reader *in, const struct config *main, struct config_zone *zone)
+zone_check(struct config_reader *in, const struct config *main, struct zone_reading *reading)
 {
-	if (zone->has_policy && zone->has_allow_update)
-		return config_read_fail(in, zone->line, "zone %s: update-policy and allow-update exclude each other",
-					zone->text);
-	return zone_check_store(in, main, zone) && zone_check_policy(in, main, zone) &&
-	       zone_check_acl(in, main, "allow-update", &zone->allow_update) &&
-	       zone_check_acl(in, main, "allow-transfer", &zone->allow_transfer) &&
-	       zone_check_acl(in, main, "allow-query", &zone->allow_query) &&
-	       zone_check_notify(in, main, zone) && zone_check_catalog(in, main, zone);
+	const struct config_rules *rules = &reading->rules;
+
+	if (rules->has_policy && rules->has_allow_update)
+		return config_read_fail(in, reading->zone.line,
+					"zone %s: update-policy and allow-update exclude each other",
+					reading->zone.text);
+	return zone_check_store(in, main, reading) && zone_check_policy(in, main, reading) &&
+	       zone_check_acl(in, main, "allow-update", &rules->allow_update) &&
+	       zone_check_acl(in, main, "allow-transfer", &rules->allow_transfer) &&
+	       zone_check_acl(in, main, "allow-query", &rules->allow_query) &&
+	       zone_check_notify(in, main, reading) && zone_check_catalog(in, main, reading);
 }
 
 static int
@@ -377,23 +400,53 @@ zone_sort(struct config_reader *in, struct config *config)
 	return true;
 }
 
+/* What was read into an arena that goes, into the configuration's. */
+static void
+zone_keep(const struct zone_reading *reading, struct config_rules_recent *recent, struct arena *arena,
+	  struct config_zone *zone)
+{
+	*zone = reading->zone;
+	zone->name = must(arena_copy(arena, zone->name, name_size(zone->name)));
+	zone->text = must(arena_text(arena, zone->text));
+	zone->file = zone->file ? must(arena_text(arena, zone->file)) : NULL;
+	zone->rules = config_rules_keep(recent, &reading->rules, arena);
+	if (!reading->members)
+		return;
+	zone->members = must(arena_alloc(arena, sizeof *zone->members));
+	zone_keep(reading->members, recent, arena, zone->members);
+}
+
+static bool
+zone_read(struct config_reader *in, const struct config_node *node, const struct config *main,
+	  struct zone_reading *reading)
+{
+	char text[NAME_TEXT_SIZE];
+
+	zone_defaults(reading, node->line);
+	if (!config_read_map(in, node, "zones", &zone_map, reading))
+		return false;
+	reading->zone.text = must(arena_text(in->arena, name_to_text(reading->zone.name, text)));
+	return zone_check(in, main, reading);
+}
+
 bool
 config_zone_read_all(struct config_reader *in, const struct config_node *node, const struct config *main,
 		     struct config *config)
 {
-	char text[NAME_TEXT_SIZE];
+	struct config_rules_recent recent = {0};
+	struct arena *kept = in->arena, read;
+	bool fine = true;
 
 	config->zones = config_read_alloc(in, node->count, sizeof *config->zones);
-	for (size_t i = 0; i < node->count; i++) {
-		struct config_zone *zone = &config->zones[i];
-		zone_defaults(zone, node->items[i].line);
-		if (!config_read_map(in, &node->items[i], "zones", &zone_map, zone))
-			return false;
-		zone->text = arena_text(in->arena, name_to_text(zone->name, text));
-		invariant(zone->text);
-		config->zone_count = i + 1;
-		if (!zone_check(in, main, zone))
-			return false;
+	arena_init(&read, CONFIG_ARENA_CAP);
+	in->arena = &read;
+	for (; config->zone_count < node->count && fine; arena_reset(&read)) {
+		struct zone_reading reading = {0};
+		fine = zone_read(in, &node->items[config->zone_count], main, &reading);
+		if (fine)
+			zone_keep(&reading, &recent, kept, &config->zones[config->zone_count++]);
 	}
-	return zone_sort(in, config);
+	arena_free(&read);
+	in->arena = kept;
+	return fine && zone_sort(in, config);
 }

@@ -273,11 +273,12 @@ gateway_each_zone(struct gateway *gateway, bool (*each)(void *context, struct zo
 static struct transfer_settings *
 gateway_transfer(const struct config *main, const struct config_zone *config, struct settings_before *before)
 {
-	if (config->catalog == CONFIG_CATALOG_MEMBER && config->allow_transfer.count == 0 && config->notify_count == 0)
+	if (config->catalog == CONFIG_CATALOG_MEMBER && config->rules->allow_transfer.count == 0 &&
+	    config->rules->notify_count == 0)
 		for (size_t i = 0; i < main->zone_count; i++)
 			if (main->zones[i].catalog == CONFIG_CATALOG_PRODUCE)
-				return settings_transfer(&main->zones[i], config, before);
-	return settings_transfer(config, config, before);
+				return settings_transfer(main->zones[i].rules, config->rules, before);
+	return settings_transfer(config->rules, config->rules, before);
 }
 
 /* Returns what it had before. */
@@ -303,7 +304,7 @@ static struct zone *
 gateway_make_zone(struct gateway *gateway, const struct config_zone *config, struct settings_before *before)
 {
 	struct zone *zone = must(table_zone_new(config->name));
-	struct gateway_store *at = gateway_find_store(gateway, config->store);
+	struct gateway_store *at = gateway_find_store(gateway, config->rules->store);
 
 	invariant(at);
 	zone->control = (void *)config;
@@ -335,7 +336,7 @@ gateway_add_zones(struct gateway *gateway, const struct config_zone *const *conf
 	/* Names were checked before: only memory is left to fail. */
 	invariant(status == STATUS_OK);
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-		status = follower_add(gateway_find_store(gateway, configs[i]->store)->follower, zones[i]);
+		status = follower_add(gateway_find_store(gateway, configs[i]->rules->store)->follower, zones[i]);
 		if (status != STATUS_OK)
 			say(reason, status, "zone %s: %s", zones[i]->text, status_text(status));
 	}

@@ -89,6 +89,7 @@ jobs_smallest_zone(const struct config_zone *config, struct draft *draft)
 	/* serial, refresh, retry, expire, minimum */
 	static const uint32_t times[] = {1, 3600, 600, 604800, 300}, catalog_times[] = {1, 3600, 600, 2147483646, 0};
 	static const uint8_t invalid[] = "\7invalid";
+	const struct config_rules *rules = config->rules;
 	bool catalog = config->catalog == CONFIG_CATALOG_PRODUCE || config->catalog == CONFIG_CATALOG_CONSUME;
 	uint8_t rdata[2 * NAME_MAX_SIZE + SERIAL_FROM_END], ns[NAME_MAX_SIZE], rname[NAME_MAX_SIZE];
 	struct writer out = writer_over(rdata, sizeof rdata);
@@ -96,16 +97,16 @@ jobs_smallest_zone(const struct config_zone *config, struct draft *draft)
 
 	jobs_name_below(config->name, "\2ns\3dns", ns);
 	jobs_name_below(config->name, "\12hostmaster", rname);
-	const uint8_t *mname = config->soa_mname ? config->soa_mname : config->ns_count > 0 ? config->ns[0]
+	const uint8_t *mname = rules->soa_mname ? rules->soa_mname : rules->ns_count > 0 ? rules->ns[0]
 									: catalog ? invalid : ns;
-	const uint8_t *mailbox = config->soa_rname ? config->soa_rname : catalog ? invalid : rname;
+	const uint8_t *mailbox = rules->soa_rname ? rules->soa_rname : catalog ? invalid : rname;
 	writer_bytes(&out, mname, name_size(mname));
 	writer_bytes(&out, mailbox, name_size(mailbox));
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
 		writer_u32(&out, catalog ? catalog_times[i] : times[i]);
 	enum status status = draft_add(draft, config->name, TYPE_SOA, ttl_s, rdata, writer_size(&out));
-	for (size_t i = 0; status == STATUS_OK && i < (config->ns_count > 0 ? config->ns_count : 1); i++) {
-		const uint8_t *server = config->ns_count > 0 ? config->ns[i] : catalog ? invalid : mname;
+	for (size_t i = 0; status == STATUS_OK && i < (rules->ns_count > 0 ? rules->ns_count : 1); i++) {
+		const uint8_t *server = rules->ns_count > 0 ? rules->ns[i] : catalog ? invalid : mname;
 		status = draft_add(draft, config->name, TYPE_NS, ttl_s, server, name_size(server));
 	}
 	if (catalog && (status == STATUS_OK || status == STATUS_EXISTS))

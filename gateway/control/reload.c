@@ -32,7 +32,7 @@ reload_check_stores(struct gateway *gateway, const struct config *config, char *
 	for (size_t i = 0; i < config->zone_count; i++) {
 		const struct config_zone *zone = &config->zones[i];
 		struct zone *served = gateway_find_zone(gateway, zone->name);
-		if (served && strcmp(((struct store *)served->store)->name, zone->store) != 0) {
+		if (served && strcmp(((struct store *)served->store)->name, zone->rules->store) != 0) {
 			snprintf(reason, GATEWAY_REASON_SIZE, "%s:%u: zone %s: another store needs a restart",
 				 config->path, zone->line, zone->text);
 			return STATUS_REFUSED;

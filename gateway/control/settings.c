@@ -1,5 +1,6 @@
 #include "control/settings.h"
 #include "base/must.h"
+#include "control/config_rules.h"
 #include "serve/dnstap.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,54 +26,36 @@ settings_policy(const struct config_zone *zone)
 	struct policy *policy = must(policy_new(zone->name));
 	char reason[POLICY_REASON_SIZE];
 
-	for (size_t i = 0; i < zone->update_policy.count; i++) {
+	for (size_t i = 0; i < zone->rules->update_policy.count; i++) {
 		/* Checked, but for a member of a catalog: a rule that can never match there is passed over. */
-		enum status status = policy_add_rule(policy, zone->update_policy.items[i], reason);
+		enum status status = policy_add_rule(policy, zone->rules->update_policy.items[i], reason);
 		invariant(status == STATUS_OK || zone->added);
 	}
 	return policy;
 }
 
-static bool
-settings_same_list(const struct config_list *a, const struct config_list *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count && a->items != b->items; i++)
-		if (strcmp(a->items[i], b->items[i]) != 0)
-			return false;
-	return true;
-}
-
-/* A policy is the zone's own: its rules speak of it. */
-static bool
-settings_same_update(const struct config_zone *a, const struct config_zone *b)
-{
-	return !a->has_policy && !b->has_policy && a->has_allow_update == b->has_allow_update &&
-	       settings_same_list(&a->allow_update, &b->allow_update) && a->serial == b->serial &&
-	       a->strict == b->strict && a->zonemd == b->zonemd && a->update_timeout_ms == b->update_timeout_ms &&
-	       a->on_failure_udp == b->on_failure_udp && a->on_failure_tcp == b->on_failure_tcp;
-}
-
 struct update_settings *
 settings_update(const struct config_zone *zone, struct settings_before *before)
 {
-	if (before->update && settings_same_update(before->update_zone, zone)) {
+	const struct config_rules *rules = zone->rules;
+
+	/* A policy is the zone's own: its rules speak of it. */
+	if (before->update && !rules->has_policy && config_rules_same_update(before->update_rules, rules)) {
 		atomic_fetch_add(&before->update->others, 1);
 		return before->update;
 	}
 	struct update_settings *settings = must(calloc(1, sizeof *settings));
 
-	settings->policy = zone->has_policy ? settings_policy(zone) : NULL;
-	settings->allow_update = zone->has_allow_update ? settings_acl(&zone->allow_update) : NULL;
-	settings->serial = (enum serial_rule)zone->serial;
-	settings->strict = zone->strict;
-	settings->zonemd = zone->zonemd;
-	settings->timeout_ms = (unsigned)zone->update_timeout_ms;
-	settings->on_failure_udp = (enum update_failure)zone->on_failure_udp;
-	settings->on_failure_tcp = (enum update_failure)zone->on_failure_tcp;
+	settings->policy = rules->has_policy ? settings_policy(zone) : NULL;
+	settings->allow_update = rules->has_allow_update ? settings_acl(&rules->allow_update) : NULL;
+	settings->serial = (enum serial_rule)rules->serial;
+	settings->strict = rules->strict;
+	settings->zonemd = rules->zonemd;
+	settings->timeout_ms = (unsigned)rules->update_timeout_ms;
+	settings->on_failure_udp = (enum update_failure)rules->on_failure_udp;
+	settings->on_failure_tcp = (enum update_failure)rules->on_failure_tcp;
 	before->update = settings;
-	before->update_zone = zone;
+	before->update_rules = rules;
 	return settings;
 }
 
@@ -88,46 +71,31 @@ settings_key_name(const char *text)
 	return memcpy(must(malloc(size)), name, size);
 }
 
-static bool
-settings_same_notify(const struct config_zone *a, const struct config_zone *b)
-{
-	if (a->notify_count != b->notify_count)
-		return false;
-	for (size_t i = 0; i < a->notify_count && a->notify != b->notify; i++) {
-		const struct config_notify *x = &a->notify[i], *y = &b->notify[i];
-		if (x->address.size != y->address.size ||
-		    memcmp(&x->address.address, &y->address.address, x->address.size) != 0 || !x->key != !y->key ||
-		    (x->key && strcmp(x->key, y->key) != 0))
-			return false;
-	}
-	return true;
-}
-
 struct transfer_settings *
-settings_transfer(const struct config_zone *zone, const struct config_zone *queries, struct settings_before *before)
+settings_transfer(const struct config_rules *rules, const struct config_rules *queries, struct settings_before *before)
 {
-	if (before->transfer && settings_same_notify(before->transfer_zone, zone) &&
-	    settings_same_list(&before->transfer_zone->allow_transfer, &zone->allow_transfer) &&
-	    before->queries_zone->has_allow_query == queries->has_allow_query &&
-	    before->queries_zone->zonemd == queries->zonemd &&
-	    settings_same_list(&before->queries_zone->allow_query, &queries->allow_query)) {
+	if (before->transfer && config_rules_same_notify(before->transfer_rules, rules) &&
+	    config_rules_same_list(&before->transfer_rules->allow_transfer, &rules->allow_transfer) &&
+	    before->queries_rules->has_allow_query == queries->has_allow_query &&
+	    before->queries_rules->zonemd == queries->zonemd &&
+	    config_rules_same_list(&before->queries_rules->allow_query, &queries->allow_query)) {
 		atomic_fetch_add(&before->transfer->others, 1);
 		return before->transfer;
 	}
 	struct transfer_settings *settings = must(calloc(1, sizeof *settings));
 
-	settings->allow_transfer = zone->allow_transfer.count > 0 ? settings_acl(&zone->allow_transfer) : NULL;
+	settings->allow_transfer = rules->allow_transfer.count > 0 ? settings_acl(&rules->allow_transfer) : NULL;
 	settings->allow_query = queries->has_allow_query ? settings_acl(&queries->allow_query) : NULL;
 	settings->zonemd = queries->zonemd;
-	settings->notify = must(calloc(zone->notify_count + 1, sizeof *settings->notify));
-	settings->notify_count = zone->notify_count;
-	for (size_t i = 0; i < zone->notify_count; i++) {
-		settings->notify[i].address = zone->notify[i].address.address;
-		settings->notify[i].key_name = zone->notify[i].key ? settings_key_name(zone->notify[i].key) : NULL;
+	settings->notify = must(calloc(rules->notify_count + 1, sizeof *settings->notify));
+	settings->notify_count = rules->notify_count;
+	for (size_t i = 0; i < rules->notify_count; i++) {
+		settings->notify[i].address = rules->notify[i].address.address;
+		settings->notify[i].key_name = rules->notify[i].key ? settings_key_name(rules->notify[i].key) : NULL;
 	}
 	before->transfer = settings;
-	before->transfer_zone = zone;
-	before->queries_zone = queries;
+	before->transfer_rules = rules;
+	before->queries_rules = queries;
 	return settings;
 }
 

@@ -18,14 +18,14 @@
  * Of the zone before: where many zones say the same, they share it. Zero it before the first; nothing in it is owned.
  */
 struct settings_before {
-	const struct config_zone *update_zone, *transfer_zone, *queries_zone;
+	const struct config_rules *update_rules, *transfer_rules, *queries_rules;
 	struct update_settings *update;
 	struct transfer_settings *transfer;
 };
 struct update_settings *settings_update(const struct config_zone *zone, struct settings_before *before);
-/* queries: the zone whose allow-query it is. */
-struct transfer_settings *settings_transfer(const struct config_zone *zone, const struct config_zone *queries,
-                                            struct settings_before *before);
+/* queries: those of the zone whose allow-query it is. */
+struct transfer_settings *settings_transfer(const struct config_rules *rules, const struct config_rules *queries,
+					    struct settings_before *before);
 /* old: those of before a reload, or NULL. */
 struct serve_settings *settings_serve(const struct config *config, const struct serve_settings *old);
 void settings_serve_free(struct serve_settings *settings);

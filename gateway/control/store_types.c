@@ -71,10 +71,10 @@ store_types_reconfigure_kafka(struct store *store, const struct config_store *co
 static void
 store_types_etcd_defaults(const struct zone *zone, struct etcd_defaults *out)
 {
-	const struct config_zone *config = zone->control;
+	const struct config_rules *rules = ((const struct config_zone *)zone->control)->rules;
 
 	*out = (struct etcd_defaults){
-		.mname = config->soa_mname, .rname = config->soa_rname, .ns = config->ns, .ns_count = config->ns_count};
+		.mname = rules->soa_mname, .rname = rules->soa_rname, .ns = rules->ns, .ns_count = rules->ns_count};
 }
 
 static enum status

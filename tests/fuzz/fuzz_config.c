@@ -22,7 +22,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	/* What was let in keeps its promises. */
 	for (size_t i = 0; i < config->zone_count; i++)
 		if (!config_find_zone(config, config->zones[i].name) ||
-		    !config_find_store(config, config->zones[i].store))
+		    !config_find_store(config, config->zones[i].rules->store))
 			abort();
 	if (config_parse_zone(config, (const char *)bytes, size, &fragment, reason) == STATUS_OK)
 		config_free(fragment);
