@@ -102,6 +102,7 @@ libzonegate_a_SOURCES += \
 	gateway/store/kv.c gateway/store/kv.h \
 	gateway/store/memory.c gateway/store/memory.h \
 	gateway/store/store.h \
+	gateway/store/trouble.c gateway/store/trouble.h \
 	gateway/store/warm.c gateway/store/warm.h
 
 # gateway/answer/

@@ -65,10 +65,8 @@ status_stores(struct gateway *gateway)
 		struct store_view view = {object, json_broker, json_partition};
 		char trouble[STORE_REASON_SIZE];
 		json_array_append_new(stores, object);
-		if (store->ops->trouble)
-			json_object_set_new(object, "trouble", store->ops->trouble(store, trouble)
-								       ? json_string(trouble)
-								       : json_null());
+		json_object_set_new(object, "trouble",
+				    store_trouble(store, trouble) ? json_string(trouble) : json_null());
 		if (!store->ops->describe)
 			continue;
 		json_object_set_new(object, "brokers", json_array());
@@ -128,7 +126,7 @@ run_status(struct call *call)
 			atomic_load(&store->position), atomic_load(&store->lag_records));
 		struct store_view view = {call->out, print_broker, print_partition};
 		char trouble[STORE_REASON_SIZE];
-		if (store->ops->trouble && store->ops->trouble(store, trouble))
+		if (store_trouble(store, trouble))
 			fprintf(call->out, "  %s\n", trouble);
 		if (store->ops->describe)
 			store->ops->describe(store, &view);
@@ -319,7 +317,7 @@ static bool
 store_reason(struct zone *zone, char *reason)
 {
 	struct store *store = zone->store;
-	return follower_reason(zone, reason) || (store->ops->trouble && store->ops->trouble(store, reason));
+	return follower_reason(zone, reason) || store_trouble(store, reason);
 }
 
 static enum status

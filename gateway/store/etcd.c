@@ -341,14 +341,12 @@ etcd_connected(struct etcd *etcd, const struct etcd_answer *answer)
 	bool there = answer->outcome == ETCD_DONE || answer->outcome == ETCD_COMPARE;
 	bool was = atomic_load(&etcd->store.connected);
 
+	bool say = trouble_note(&etcd->store.away, there ? NULL : answer->reason);
 	if (there && !was)
 		log_info("store connected", "store=%s endpoint=%s", etcd->store.name,
 			 etcd_client_endpoint(etcd->client));
-	else if (!there && (was || strcmp(etcd->why, answer->reason) != 0)) /* once for each reason */
-		log_limited(LOG_LEVEL_ERROR, "store not connected", "store=%s reason=%s", etcd->store.name,
-			    answer->reason);
-	if (!there)
-		snprintf(etcd->why, sizeof etcd->why, "%s", answer->reason);
+	else if (!there && say)
+		log_error("store not connected", "store=%s reason=%s", etcd->store.name, answer->reason);
 	atomic_store(&etcd->store.connected, there);
 }
 

@@ -172,7 +172,6 @@ struct etcd {
 	uint64_t probe_ms;
 	bool probing;
 	unsigned probes_failed;
-	char why[ETCD_REASON_SIZE];    /* not connected, as last said */
 	/* The lease of log records. */
 	uint64_t lease, lease_ms;
 	bool leasing;

@@ -429,9 +429,12 @@ commit(struct follower *follower, char *reason)
 	enum status status = store->ops->commit(store, follower->fates, follower->fate_count, reason);
 	stat_observe(&store->commit_seconds, clock_monotonic_ns() - begun);
 	stat_observe_count(&store->batch_size, follower->fate_count);
-	if (status)
-		log_limited(LOG_LEVEL_ERROR, "commit failed", "store=%s changes=%zu status=%s reason=%s", store->name,
-		            follower->fate_count, status_text(status), reason);
+	bool say = trouble_note(&store->uncommitted, status ? reason : NULL);
+	if (say && status)
+		log_error("commit failed", "store=%s changes=%zu status=%s reason=%s", store->name, follower->fate_count,
+			  status_text(status), reason);
+	else if (say)
+		log_info("commit works again", "store=%s", store->name);
 	return status;
 }
 

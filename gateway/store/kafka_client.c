@@ -106,8 +106,8 @@ on_error(rd_kafka_t *client, int code, const char *text, void *opaque)
 		hint = " (the ACLs of contrib/kafka/README.md are wanted)";
 	snprintf(said, sizeof said, "%.*s%s", end ? (int)(end - text) : (int)strlen(text), text, hint);
 	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) /* the others say why */
-		(void)!kafka_describe_note(kafka, &kafka->brokers_failed, said);
-	if (!kafka_describe_note(kafka, &kafka->errors[(unsigned)code % KAFKA_ERRORS], said))
+		(void)!trouble_note(&kafka->store.away, said);
+	if (!trouble_note(&kafka->errors[(unsigned)code % KAFKA_ERRORS], said))
 		return;
 	log_limited(code == RD_KAFKA_RESP_ERR__AUTHENTICATION ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "broker",
 		    "store=%s error=%s reason=%s", kafka->store.name, rd_kafka_err2name((rd_kafka_resp_err_t)code),
@@ -376,7 +376,7 @@ on_background(rd_kafka_t *client, rd_kafka_event_t *event, void *opaque)
 	case RD_KAFKA_EVENT_ERROR:
 		if (rd_kafka_event_error_is_fatal(event)) {
 			rd_kafka_fatal_error(client, text, sizeof text);
-			if (kafka_describe_note(kafka, &kafka->producer_failed, text))
+			if (trouble_note(&kafka->producer_failed, text))
 				log_error("producer failed, another one takes its place", "store=%s reason=%s",
 					  kafka->store.name, text);
 			atomic_store(&kafka->producer_broken, true);

@@ -82,24 +82,8 @@ kafka_describe(struct store *store, const struct store_view *view)
 
 /* ---- what is wrong ---- */
 
-#define AGAIN_MS 60000
 #define SILENT_TEXT_SIZE 60
 #define FAILED_MS 10000 /* a producer that has failed for good is not heard of more often */
-
-bool
-kafka_describe_note(struct kafka *kafka, struct kafka_trouble *trouble, const char *text)
-{
-	uint64_t now_ms = clock_monotonic_ms();
-
-	pthread_mutex_lock(&kafka->mutex);
-	bool say = text && (strcmp(trouble->text, text) != 0 || now_ms - trouble->said_ms >= AGAIN_MS);
-	if (say)
-		trouble->said_ms = now_ms;
-	trouble->heard_ms = now_ms;
-	snprintf(trouble->text, sizeof trouble->text, "%s", text ? text : "");
-	pthread_mutex_unlock(&kafka->mutex);
-	return say;
-}
 
 /* "1 of 12 partitions do not answer"; empty: all do, or (as is said elsewhere) none. Under the mutex. */
 static void
@@ -113,24 +97,16 @@ silent_text(const struct kafka *kafka, char text[SILENT_TEXT_SIZE])
 			 (int)kafka->partition_count);
 }
 
-bool
+void
 kafka_describe_trouble(struct store *store, char *reason)
 {
 	struct kafka *kafka = kafka_of(store);
 	char silent[SILENT_TEXT_SIZE];
-	size_t size = 0;
 
-	reason[0] = '\0';
 	pthread_mutex_lock(&kafka->mutex);
 	silent_text(kafka, silent);
-	const char *broker = kafka->brokers_failed.text;
-	if (!broker[0] && clock_monotonic_ms() - kafka->producer_failed.heard_ms < FAILED_MS)
-		broker = kafka->producer_failed.text;
-	const char *parts[] = {silent, kafka->opening.text, broker};
-	for (size_t i = 0; i < 3 && size < STORE_REASON_SIZE; i++)
-		if (parts[i][0])
-			size += (size_t)snprintf(reason + size, STORE_REASON_SIZE - size, "%s%s",
-						 size > 0 ? "; " : "", parts[i]);
 	pthread_mutex_unlock(&kafka->mutex);
-	return reason[0];
+	trouble_add_text(silent, reason);
+	trouble_add(&kafka->opening, reason);
+	trouble_add_recent(&kafka->producer_failed, FAILED_MS, reason);
 }

@@ -183,12 +183,6 @@ struct kafka_barrier {
 	char text[]; /* the zone's; not of a doubt */
 };
 
-/* What is wrong, as status says it. */
-struct kafka_trouble {
-	char text[STORE_REASON_SIZE]; /* empty: nothing */
-	uint64_t said_ms, heard_ms;
-};
-
 struct kafka_producer {
 	struct rd_kafka_s *client;
 	struct rd_kafka_topic_s *updates;
@@ -248,8 +242,8 @@ struct kafka {
 	_Atomic bool lost_any;                             /* a flight is LOST */
 	int32_t partition_count, snapshot_partition_count; /* 0: not known yet */
 	bool topics_checked;
-	struct kafka_trouble opening, brokers_failed; /* zones wait; a client's last error, until the brokers answer */
-	struct kafka_trouble producer_failed, errors[KAFKA_ERRORS]; /* what was said of late, by its code */
+	struct trouble opening;        /* why zones wait; store.away: a client's last error, until the brokers answer */
+	struct trouble producer_failed, errors[KAFKA_ERRORS]; /* what was said of late, by its code */
 	struct kafka_partition *partitions;
 	int32_t partition_room; /* grown under the mutex, written by the follower only */
 	/* the follower's: */
@@ -419,9 +413,7 @@ void kafka_fetch_drop(struct kafka_zone *at);
 
 /* ---- kafka_describe.c ---- */
 void kafka_describe(struct store *store, const struct store_view *view);
-bool kafka_describe_trouble(struct store *store, char *reason);
-/* text NULL: it is over. True if it is to be said: another one, or as before for a minute. */
-bool kafka_describe_note(struct kafka *kafka, struct kafka_trouble *trouble, const char *text);
+void kafka_describe_trouble(struct store *store, char *reason);
 
 /* ---- kafka_write.c ---- */
 /* Chunks, manifest, then tombstones for what it replaces. */

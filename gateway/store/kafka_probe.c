@@ -156,7 +156,7 @@ look(struct probe *probe)
 	if (found != FOUND_NONE)
 		atomic_store(&kafka->store.lag_records, lag);
 	if (found == FOUND_ALL)
-		(void)!kafka_describe_note(kafka, &kafka->brokers_failed, NULL);
+		(void)!trouble_note(&kafka->store.away, NULL);
 }
 
 void *

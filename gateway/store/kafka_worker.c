@@ -388,7 +388,7 @@ open_zones(struct kafka *kafka)
 		status = open_one(kafka, at, reason);
 		let_go(kafka);
 	}
-	if (kafka_describe_note(kafka, &kafka->opening, status ? reason : NULL) && !atomic_load(&kafka->stop))
+	if (trouble_note(&kafka->opening, status ? reason : NULL) && status && !atomic_load(&kafka->stop))
 		log_write(status == STATUS_RETRY ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "zones not opened",
 			  "store=%s reason=%s", kafka->store.name, reason);
 	return !status;

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /*
@@ -18,6 +19,7 @@
 #define MAP_MOST (64ull << 30)
 #define MAP_LEAST (64ull << 20)
 #define MODE 0600
+#define FULL_BYTES 65536 /* less is left on a full disk */
 
 struct kv {
 	MDB_env *env;
@@ -53,7 +55,8 @@ result(int code, const char *what)
 		return STATUS_OK;
 	if (code == MDB_NOTFOUND)
 		return STATUS_NOT_FOUND;
-	snprintf(last_reason, sizeof last_reason, "%s: %s", what, mdb_strerror(code));
+	snprintf(last_reason, sizeof last_reason, "%s: %s%s", what, mdb_strerror(code),
+		 code == MDB_PANIC ? "; see what is wrong with the disk, then restart zonegated" : "");
 	switch (code) {
 	case MDB_KEYEXIST:
 		return STATUS_EXISTS;
@@ -260,16 +263,28 @@ kv_begin_read(struct kv *kv, struct kv_txn **txn)
 	return begin(kv, MDB_RDONLY, txn);
 }
 
+/* A write that was cut short on a full disk is EIO to LMDB. */
+static int
+full_or(const struct kv *kv, int code)
+{
+	struct statvfs disk;
+	int fd;
+
+	if (code != EIO || mdb_env_get_fd(kv->env, &fd) != 0 || fstatvfs(fd, &disk) != 0)
+		return code;
+	return disk.f_bavail * disk.f_frsize < FULL_BYTES ? ENOSPC : code;
+}
+
 enum status
 kv_commit(struct kv_txn *txn)
 {
-	enum status status = result(mdb_txn_commit(txn->txn), "commit");
+	int code = mdb_txn_commit(txn->txn);
+	enum status status = result(full_or(txn->kv, code), "commit");
 
 	free(txn);
 	/*
-	 * A short write on a full disk is EIO to LMDB. Nothing was committed then, and the pages that may have been
-	 * lost are written again by the next one, so trying again is right; LMDB itself stops (MDB_PANIC) where it is
-	 * not.
+	 * Nothing was committed where it failed, and the pages that may have been lost are written again by the next
+	 * one, so trying again is right; LMDB itself stops (MDB_PANIC) where it is not.
 	 */
 	return status == STATUS_IO ? STATUS_RETRY : status;
 }

@@ -17,12 +17,13 @@
 #ifndef ZONEGATE_STORE_STORE_H
 #define ZONEGATE_STORE_STORE_H
 
+#include "store/trouble.h"
 #include "wire/name.h"
 #include "zone/change.h"
 #include "zone/replay.h"
 #include "zone/table.h"
 
-#define STORE_REASON_SIZE 300
+#define STORE_REASON_SIZE TROUBLE_SIZE
 
 struct store;
 
@@ -173,11 +174,8 @@ struct store_ops {
 	 * zonegatectl status. Any thread; may ask its servers and wait a second or two. NULL: there is no more to say.
 	 */
 	void (*describe)(struct store *store, const struct store_view *view);
-	/*
-	 * Why the store is not connected, or zones wait for it, in words; false: nothing is wrong. Any thread. NULL: it
-	 * never says.
-	 */
-	bool (*trouble)(struct store *store, char *reason);
+	/* What is wrong besides the store's `away` and `uncommitted`: see trouble_add. Any thread. NULL: nothing ever. */
+	void (*trouble)(struct store *store, char *reason);
 	/* Wait until all is durable, then free. The follower has ended. */
 	void (*close)(struct store *store);
 };
@@ -195,7 +193,21 @@ struct store {
 	struct stat_histogram batch_size; /* of counts */
 	struct stat_histogram propagation_seconds;
 	stat_counter skipped, unusable_records;
+	struct trouble away;              /* why it is not connected */
+	struct trouble uncommitted;       /* the follower's: why its last commit failed */
 };
+
+/* What is wrong with it, for people; false: nothing. Any thread. */
+static inline bool
+store_trouble(struct store *store, char reason[STORE_REASON_SIZE])
+{
+	reason[0] = '\0';
+	if (store->ops->trouble)
+		store->ops->trouble(store, reason);
+	trouble_add(&store->away, reason);
+	trouble_add(&store->uncommitted, reason);
+	return reason[0];
+}
 
 static inline enum status MUST_USE
 store_append(struct store *store, const struct store_append *append)
