@@ -431,8 +431,8 @@ commit(struct follower *follower, char *reason)
 	stat_observe_count(&store->batch_size, follower->fate_count);
 	bool say = trouble_note(&store->uncommitted, status ? reason : NULL);
 	if (say && status)
-		log_error("commit failed", "store=%s changes=%zu status=%s reason=%s", store->name, follower->fate_count,
-			  status_text(status), reason);
+		log_error("commit failed", "store=%s changes=%zu status=%s reason=%s", store->name,
+			  follower->fate_count, status_text(status), reason);
 	else if (say)
 		log_info("commit works again", "store=%s", store->name);
 	return status;

@@ -174,7 +174,7 @@ struct store_ops {
 	 * zonegatectl status. Any thread; may ask its servers and wait a second or two. NULL: there is no more to say.
 	 */
 	void (*describe)(struct store *store, const struct store_view *view);
-	/* What is wrong besides the store's `away` and `uncommitted`: see trouble_add. Any thread. NULL: nothing ever. */
+	/* Adds what is wrong besides `away` and `uncommitted` below. Any thread. NULL: nothing ever. */
 	void (*trouble)(struct store *store, char *reason);
 	/* Wait until all is durable, then free. The follower has ended. */
 	void (*close)(struct store *store);
