@@ -544,10 +544,10 @@ bool
 master_piece_next(const struct master_piece *piece, size_t *at, struct master_entry *entry)
 {
 	struct entry_head head;
-	const uint8_t *from = piece->batch + *at;
 
 	if (*at >= piece->batch_used)
 		return false;
+	const uint8_t *from = piece->batch + *at;
 	memcpy(&head, from, sizeof head);
 	entry->at = head.at;
 	entry->owner = from + sizeof head;

@@ -147,7 +147,7 @@ tree_leaf(const struct tree *tree, uint64_t hash)
 
 	/* A node of one or two RRsets lies in two lines. */
 	__builtin_prefetch(at_of(leaf));
-	__builtin_prefetch((const char *)at_of(leaf) + 64);
+	__builtin_prefetch((const void *)((uintptr_t)at_of(leaf) + 64)); /* which may be none */
 	return leaf;
 }
 
