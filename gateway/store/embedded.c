@@ -66,7 +66,7 @@ embedded_drop_zone(struct store *store, struct zone *zone)
 
 	pthread_mutex_lock(&embedded->mutex);
 	struct embedded_zone *at = intake_map_get(&embedded->zones, zone);
-	if (at && at->record.number)
+	if (at && at->number)
 		embedded_keep_wait(embedded, at);
 	if (at) {
 		*at->link = at->next;
@@ -82,84 +82,117 @@ embedded_drop_zone(struct store *store, struct zone *zone)
 
 /* ---- what poll hands out ---- */
 
-/* The number of a zone that has none; more zones of the same poll share the transaction. */
+/* The record of a zone that has none. */
 static enum status
-new_record(struct embedded *embedded, struct kv_txn **txn, struct embedded_zone *at)
+new_record(struct kv_txn *txn, struct embedded_zone *at)
 {
 	static const char next_key[] = "next zone";
 	struct kv_bytes key = {next_key, sizeof next_key - 1}, value;
+	struct embedded_record record = {.number = 1};
 	uint8_t number[4];
-	uint32_t next = 1;
-	enum status status = *txn ? STATUS_OK : kv_begin_write(embedded->kv, txn);
+	enum status status = kv_get(txn, KV_META, key, &value);
 
-	if (status)
-		return status;
-	status = embedded_data_get(*txn, at->name, &at->record);
-	if (status != STATUS_NOT_FOUND)
-		return status;
-	status = kv_get(*txn, KV_META, key, &value);
 	if (status == STATUS_OK && value.size == 4)
-		next = bytes_get_u32(value.bytes);
+		record.number = bytes_get_u32(value.bytes);
 	else if (status != STATUS_NOT_FOUND)
 		return status ? status : STATUS_STOP;
-	at->record = (struct embedded_record){.number = next};
-	bytes_put_u32(number, next + 1);
-	status = kv_put(*txn, KV_META, key, (struct kv_bytes){number, 4});
-	return status ? status : embedded_data_put(*txn, at->name, &at->record);
+	bytes_put_u32(number, record.number + 1);
+	status = kv_put(txn, KV_META, key, (struct kv_bytes){number, 4});
+	if (!status)
+		status = embedded_data_put(txn, at->name, &record);
+	if (!status)
+		embedded_data_note(at, &record);
+	return status;
 }
 
-static enum status
-read_record(struct embedded *embedded, struct embedded_zone *at)
+/* The zone that the item of the last poll adds; NULL: it adds none, or it is gone again. */
+static struct embedded_zone *
+added_zone(struct embedded *embedded, size_t item)
 {
+	const struct intake_item *at = embedded->items[item];
+
+	return at->kind == INTAKE_ZONE ? zone_of(embedded, at->append.zone) : NULL;
+}
+
+/* What is in memory of the records there are. */
+static enum status
+note_records(struct embedded *embedded, size_t *missing)
+{
+	struct embedded_record record;
 	struct kv_txn *txn;
 	enum status status = kv_begin_read(embedded->kv, &txn);
 
 	if (status)
 		return status;
-	status = embedded_data_get(txn, at->name, &at->record);
+	for (size_t i = 0; i < embedded->item_count && !status; i++) {
+		struct embedded_zone *at = added_zone(embedded, i);
+		if (!at)
+			continue;
+		status = embedded_data_get(txn, at->name, &record);
+		if (!status)
+			embedded_data_note(at, &record);
+		if (status != STATUS_NOT_FOUND)
+			continue;
+		++*missing;
+		status = STATUS_OK;
+	}
 	kv_abort(txn);
 	return status;
 }
 
-/* Records of the zones that this poll adds; a zone whose record cannot be had keeps number 0. */
+static enum status
+make_records(struct embedded *embedded)
+{
+	struct kv_txn *txn;
+	enum status status = kv_begin_write(embedded->kv, &txn);
+
+	if (status)
+		return status;
+	for (size_t i = 0; i < embedded->item_count && !status; i++) {
+		struct embedded_zone *at = added_zone(embedded, i);
+		if (at && !at->number)
+			status = new_record(txn, at);
+	}
+	if (!status)
+		return kv_commit(txn);
+	kv_abort(txn);
+	return status;
+}
+
+/* Records of the zones that this poll adds; where they cannot be had, the zones' number is 0. */
 static void
 prepare_zones(struct embedded *embedded)
 {
-	struct kv_txn *txn = NULL;
-	enum status status = STATUS_OK;
+	size_t missing = 0;
+	enum status status = note_records(embedded, &missing);
 
-	for (size_t i = 0; i < embedded->item_count && !status; i++) {
-		struct intake_item *item = embedded->items[i];
-		struct embedded_zone *at = item->kind == INTAKE_ZONE ? zone_of(embedded, item->append.zone) : NULL;
-		if (at && !txn)
-			status = read_record(embedded, at);
-		if (at && (txn || status == STATUS_NOT_FOUND))
-			status = new_record(embedded, &txn, at);
-	}
-	if (txn && !status)
-		status = kv_commit(txn);
-	else if (txn)
-		kv_abort(txn);
+	if (!status && missing > 0)
+		status = make_records(embedded);
 	for (size_t i = 0; status && i < embedded->item_count; i++) {
-		struct intake_item *item = embedded->items[i];
-		struct embedded_zone *at = item->kind == INTAKE_ZONE ? zone_of(embedded, item->append.zone) : NULL;
+		struct embedded_zone *at = added_zone(embedded, i);
 		if (at)
-			at->record.number = 0;
+			at->number = 0;
 	}
 }
 
-/* Where the zone is: its last log entry, or the base where there is none. */
+/* Its record, and where the zone is: its last log entry, or the base where there is none. */
 static enum status
-find_head(struct embedded *embedded, const struct embedded_record *record, struct embedded_place *head)
+find_head(struct embedded *embedded, const struct embedded_zone *at, struct embedded_record *record,
+	  struct embedded_place *head)
 {
 	uint8_t number[4];
 	struct kv_bytes key, value;
 	struct embedded_entry entry;
 	struct kv_txn *txn;
-	enum status status = kv_begin_read(embedded->kv, &txn);
+	enum status status = at->number ? kv_begin_read(embedded->kv, &txn) : STATUS_IO;
 
 	if (status)
 		return status;
+	status = embedded_data_get(txn, at->name, record);
+	if (status) {
+		kv_abort(txn);
+		return status;
+	}
 	bytes_put_u32(number, record->number);
 	*head = record->base;
 	status = kv_last(txn, KV_LOG, (struct kv_bytes){number, 4}, &key, &value);
@@ -200,8 +233,8 @@ load_zone(struct embedded *embedded, struct embedded_zone *at, const struct embe
 		snprintf(reason, STORE_REASON_SIZE, "no memory");
 		return STATUS_NO_MEMORY;
 	}
-	enum status status = at->record.removed ? load_removed(head, &draft, replay)
-	                                        : embedded_content_load(embedded, at, &draft, replay, reason);
+	enum status status = at->removed ? load_removed(head, &draft, replay)
+	                                 : embedded_content_load(embedded, at, &draft, replay, reason);
 	if (!status && draft.version->version != head->version) {
 		snprintf(reason, STORE_REASON_SIZE, "the log has gaps");
 		status = STATUS_STOP;
@@ -220,13 +253,14 @@ static void
 hand_out_zone(struct embedded *embedded, struct embedded_zone *at, const struct store_sink *sink)
 {
 	char reason[STORE_REASON_SIZE] = "";
+	struct embedded_record record;
 	struct embedded_place head;
-	enum status status = at->record.number ? find_head(embedded, &at->record, &head) : STATUS_IO;
+	enum status status = find_head(embedded, at, &record, &head);
 
 	if (status)
 		snprintf(reason, sizeof reason, "%s", kv_reason(embedded->kv));
 	if (!status)
-		embedded_content_orphans(embedded, at, &at->record);
+		embedded_content_orphans(embedded, at, &record);
 	if (!status && head.version)
 		status = load_zone(embedded, at, &head, sink, reason);
 	else if (!status)
@@ -235,7 +269,7 @@ hand_out_zone(struct embedded *embedded, struct embedded_zone *at, const struct 
 	at->busy = false; /* a zone that cannot be used can be dropped, or begun anew (embedded_begin_at) */
 	if (!status) {
 		at->head = head.version;
-		at->trim = true;
+		at->trim = embedded_keep_can_trim(at);
 		embedded_keep_queue(embedded, at);
 	}
 	pthread_cond_broadcast(&embedded->done);
@@ -298,12 +332,11 @@ change_life(struct kv_txn *txn, struct embedded_zone *at, struct embedded_record
 	return embedded_data_put(txn, at->name, record);
 }
 
-/* The keeper writes the record as a whole. */
 static uint32_t
 zone_number(struct embedded *embedded, const struct embedded_zone *at)
 {
 	pthread_mutex_lock(&embedded->mutex);
-	uint32_t number = at->record.number;
+	uint32_t number = at->number;
 	pthread_mutex_unlock(&embedded->mutex);
 	return number;
 }
@@ -336,7 +369,7 @@ take_lives(struct embedded *embedded, const struct store_fate *fates, size_t cou
 		if (fates[i].fate != REPLAY_APPLIED)
 			continue;
 		pthread_mutex_lock(&embedded->mutex);
-		if (fates[i].record->change->removed || at->record.removed) {
+		if (fates[i].record->change->removed || at->removed) {
 			while (at->busy && !at->altered)
 				pthread_cond_wait(&embedded->done, &embedded->mutex);
 			at->busy = at->altered = true;
@@ -345,14 +378,20 @@ take_lives(struct embedded *embedded, const struct store_fate *fates, size_t cou
 	}
 }
 
-static struct embedded_record *
-embedded_record_copy(const struct embedded_record *record)
+/* Its record, which the commit changes: read for the first time, kept for the next. */
+static enum status
+alter(struct kv_txn *txn, struct embedded_zone *at, const struct store_fate *fate)
 {
-	struct embedded_record *copy = malloc(sizeof *copy);
-
-	if (copy)
-		*copy = *record;
-	return copy;
+	if (!at->altered_record) {
+		struct embedded_record *record = malloc(sizeof *record);
+		enum status status = record ? embedded_data_get(txn, at->name, record) : STATUS_NO_MEMORY;
+		if (status) {
+			free(record);
+			return status;
+		}
+		at->altered_record = record;
+	}
+	return change_life(txn, at, at->altered_record, fate);
 }
 
 static enum status
@@ -365,12 +404,8 @@ put_all(struct embedded *embedded, struct kv_txn *txn, const struct store_fate *
 			continue;
 		struct embedded_zone *at = zone_of(embedded, fates[i].record->zone);
 		status = put_entry(txn, zone_number(embedded, at), &fates[i]);
-		if (!status && at->altered) {
-			if (!at->altered_record)
-				at->altered_record = embedded_record_copy(&at->record);
-			status = at->altered_record ? change_life(txn, at, at->altered_record, &fates[i])
-						    : STATUS_NO_MEMORY;
-		}
+		if (!status && at->altered)
+			status = alter(txn, at, &fates[i]);
 	}
 	return status;
 }
@@ -390,8 +425,8 @@ after_commit(struct embedded *embedded, const struct store_fate *fates, size_t c
 		if (!at->altered)
 			continue;
 		if (done && at->altered_record) {
-			at->record = *at->altered_record;
-			at->tidy = at->tidy || at->record.removed;
+			embedded_data_note(at, at->altered_record);
+			at->tidy = at->tidy || at->removed;
 			at->handed = 0;
 		}
 		free(at->altered_record);
@@ -444,8 +479,8 @@ embedded_checkpoint(struct store *store, struct zone *zone, const struct zone_ve
 
 	pthread_mutex_lock(&embedded->mutex);
 	struct embedded_zone *at = intake_map_get(&embedded->zones, zone);
-	uint64_t since = at ? (at->handed > at->record.content.version ? at->handed : at->record.content.version) : 0;
-	bool wanted = at && !at->record.removed && version->version > since &&
+	uint64_t since = at ? (at->handed > at->content_version ? at->handed : at->content_version) : 0;
+	bool wanted = at && !at->removed && version->version > since &&
 		      (idle || version->version - since >= KEEP_EVERY);
 	if (at)
 		at->records = version->records;

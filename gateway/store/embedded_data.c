@@ -107,6 +107,16 @@ embedded_data_get(struct kv_txn *txn, const uint8_t *name, struct embedded_recor
 	return in.failed ? STATUS_STOP : STATUS_OK;
 }
 
+void
+embedded_data_note(struct embedded_zone *at, const struct embedded_record *record)
+{
+	at->number = record->number;
+	at->generation = record->generation;
+	at->content_version = record->content.version;
+	at->base_version = record->base.version;
+	at->removed = record->removed;
+}
+
 /* ---- the window ---- */
 
 struct window {

@@ -47,7 +47,11 @@ struct embedded_zone {
 	struct embedded_zone *next, **link; /* of all; link: what points here */
 	struct zone *zone;
 	const uint8_t *name;           /* wire form, lower case; the zone's */
-	struct embedded_record record; /* as in KV_ZONES; changed by the keeper, and by the follower for removed */
+	/* Of its record in KV_ZONES, which the keeper changes, and the follower for `removed`: */
+	uint32_t number;               /* 0: there is none, or it cannot be read */
+	uint32_t generation;
+	uint64_t content_version, base_version;
+	bool removed;
 	uint64_t head;                 /* version of the last log entry */
 	uint64_t handed;               /* version last handed to the keeper */
 	uint64_t records;
@@ -58,7 +62,7 @@ struct embedded_zone {
 	struct zone_version *version;  /* pinned */
 	uint8_t *window;
 	size_t window_size;
-	bool busy;                     /* the keeper is at it, or the follower alters its record */
+	bool busy;                     /* the keeper is at it, or the follower: its record is theirs */
 	bool tidy;                     /* rows of an older life are to be deleted */
 	bool altered;                  /* the commit under way changes its record, to *altered_record; the follower's */
 	struct embedded_record *altered_record; /* NULL: not changed yet */
@@ -110,6 +114,8 @@ size_t embedded_data_chunk_key(uint32_t number, const char *snapshot, uint32_t c
 			       uint8_t out[4 + EMBEDDED_SNAPSHOT_ID + 4]);
 MUST_USE enum status embedded_data_get(struct kv_txn *txn, const uint8_t *name, struct embedded_record *record);
 MUST_USE enum status embedded_data_put(struct kv_txn *txn, const uint8_t *name, const struct embedded_record *record);
+/* The record of a zone is this one now: what is in memory of it. */
+void embedded_data_note(struct embedded_zone *at, const struct embedded_record *record);
 /* The window of a replay as bytes; given. NULL without memory. */
 uint8_t *embedded_data_window(const struct replay *replay, size_t *size);
 MUST_USE enum status embedded_data_restore(struct replay *replay, const uint8_t *window, size_t size);
@@ -144,6 +150,8 @@ void embedded_keep_stop(struct embedded *embedded);
 void embedded_keep_queue(struct embedded *embedded, struct embedded_zone *at);
 /* All rows whose key begins so, a piece a transaction. */
 MUST_USE enum status embedded_keep_delete(struct embedded *embedded, enum kv_table table, struct kv_bytes prefix);
+/* Is there so much history that could go that a new base is worth its making? The mutex is held. */
+bool embedded_keep_can_trim(const struct embedded_zone *at);
 /* It is going: out of the queue. The mutex is held. */
 void embedded_keep_unqueue(struct embedded *embedded, struct embedded_zone *at);
 /* Wait until nothing of the zone waits. The mutex is held. */

@@ -290,6 +290,19 @@ move_base(struct embedded *embedded, struct embedded_zone *at, struct embedded_r
 	return put_record(embedded, at, record);
 }
 
+/* The last entry says where the zone is, and content must not be older than the base. */
+static uint64_t
+last_to_trim(uint64_t content_version, uint64_t head)
+{
+	return content_version < head || head == 0 ? content_version : head - 1;
+}
+
+bool
+embedded_keep_can_trim(const struct embedded_zone *at)
+{
+	return at->base_version + 1 + at->records / 10 <= last_to_trim(at->content_version, at->head);
+}
+
 /*
  * History that is older than it has to be. The new base costs as much as the zone is large, so it is made when what can
  * go is worth it: a tenth of the zone's records.
@@ -305,10 +318,7 @@ trim(struct embedded *embedded, struct embedded_zone *at, struct embedded_record
 
 	if (keep_s == 0 || keep_s * 1000000 > now_us || record->removed || !record->generation)
 		return STATUS_OK;
-	if (head - record->base.version < 1 + records / 10)
-		return STATUS_OK;
-	/* The last entry says where the zone is, and content must not be older than the base. */
-	trimming.last = record->content.version < head ? record->content.version : head - 1;
+	trimming.last = last_to_trim(record->content.version, head);
 	embedded_data_log_key(record->number, record->base.version + 1, key);
 	enum status status = kv_begin_read(embedded->kv, &txn);
 	if (status)
@@ -424,15 +434,15 @@ keep_small(struct keeping *keeping)
 static bool
 is_small(const struct embedded_zone *at)
 {
-	return at->version && !at->tidy && !at->record.removed && at->version->tree.count <= SMALL_NODES;
+	return at->version && !at->tidy && !at->removed && at->version->tree.count <= SMALL_NODES;
 }
 
 /* What waits of a zone, taken out of it; it is busy from now on. The mutex is held. */
 static struct keeping
 take_over(struct embedded *embedded, struct embedded_zone *at)
 {
-	struct keeping keeping = {.embedded = embedded, .at = at, .record = at->record, .version = at->version,
-	                          .window = at->window, .window_size = at->window_size};
+	struct keeping keeping = {.embedded = embedded, .at = at, .version = at->version, .window = at->window,
+				  .window_size = at->window_size};
 
 	at->version = NULL;
 	at->window = NULL;
@@ -446,9 +456,9 @@ give_back(struct embedded *embedded, struct keeping *keeping, enum status status
 {
 	struct embedded_zone *at = keeping->at;
 
-	if (!status && at->record.removed == keeping->record.removed)
-		at->record = keeping->record;
-	if (status)
+	if (!status)
+		embedded_data_note(at, &keeping->record);
+	else
 		at->handed = 0; /* the next checkpoint brings it again */
 	at->busy = false;
 	embedded_keep_queue(embedded, at);
@@ -474,7 +484,9 @@ keep_group(struct embedded *embedded, struct embedded_zone *first)
 	bool begun = !status;
 	for (size_t i = 0; i < count && !status; i++) {
 		group[i].txn = txn;
-		status = keep_small(&group[i]);
+		status = embedded_data_get(txn, group[i].at->name, &group[i].record);
+		if (!status)
+			status = keep_small(&group[i]);
 	}
 	if (!status)
 		status = kv_commit(txn);
@@ -495,19 +507,32 @@ keep_group(struct embedded *embedded, struct embedded_zone *first)
 
 /* ---- the thread ---- */
 
+static enum status
+read_record(struct keeping *keeping)
+{
+	struct kv_txn *txn;
+	enum status status = kv_begin_read(keeping->embedded->kv, &txn);
+
+	if (status)
+		return status;
+	status = embedded_data_get(txn, keeping->at->name, &keeping->record);
+	kv_abort(txn);
+	return status;
+}
+
 static void
 keep(struct embedded *embedded, struct embedded_zone *at)
 {
 	uint64_t head = at->head, records = at->records;
 	bool to_tidy = at->tidy, to_trim = at->trim && !embedded->stop;
 	struct keeping keeping = take_over(embedded, at);
-	enum status status = STATUS_OK;
 
 	at->tidy = at->trim = false;
 	pthread_mutex_unlock(&embedded->mutex);
-	if (to_tidy)
+	enum status status = read_record(&keeping);
+	if (to_tidy && !status)
 		status = tidy(embedded, at, &keeping.record);
-	if (keeping.version && !keeping.record.removed && !status && !keep_difference(&keeping, &status))
+	if (keeping.version && !status && !keeping.record.removed && !keep_difference(&keeping, &status))
 		status = keep_generation(&keeping);
 	if (to_trim && !status)
 		status = trim(embedded, at, &keeping.record, head, records);
@@ -520,9 +545,6 @@ keep(struct embedded *embedded, struct embedded_zone *at)
 	}
 	free(keeping.window);
 	pthread_mutex_lock(&embedded->mutex);
-	/* What was done before something failed is done. */
-	if (at->record.removed == keeping.record.removed)
-		at->record = keeping.record;
 	give_back(embedded, &keeping, status);
 }
 
@@ -536,7 +558,7 @@ look_for_history(struct embedded *embedded)
 		return;
 	embedded->trimmed_ms = now_ms;
 	for (struct embedded_zone *at = embedded->list; at; at = at->next) {
-		at->trim = true;
+		at->trim = at->trim || embedded_keep_can_trim(at);
 		embedded_keep_queue(embedded, at);
 	}
 }

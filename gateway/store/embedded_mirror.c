@@ -10,7 +10,7 @@ take_zone(struct embedded *embedded, const struct zone *zone)
 {
 	pthread_mutex_lock(&embedded->mutex);
 	struct embedded_zone *at = intake_map_get(&embedded->zones, zone);
-	if (at && at->record.number) {
+	if (at && at->number) {
 		embedded_keep_wait(embedded, at);
 		at->busy = true;
 	} else {
@@ -34,7 +34,7 @@ give_back(struct embedded *embedded, struct embedded_zone *at)
 static enum status
 put_base(struct embedded *embedded, struct embedded_zone *at, const struct zone_version *version, char *reason)
 {
-	struct embedded_record record = {.number = at->record.number};
+	struct embedded_record record = {.number = at->number};
 	struct change_snapshot chunks = {0};
 	struct kv_txn *txn;
 
@@ -59,7 +59,7 @@ put_base(struct embedded *embedded, struct embedded_zone *at, const struct zone_
 	if (status)
 		return status;
 	pthread_mutex_lock(&embedded->mutex);
-	at->record = record;
+	embedded_data_note(at, &record);
 	at->head = record.base.version;
 	at->handed = 0;
 	pthread_mutex_unlock(&embedded->mutex);
@@ -76,7 +76,7 @@ embedded_begin_at(struct store *store, struct zone *zone, const struct zone_vers
 	uint8_t number[4];
 
 	reason[0] = '\0';
-	bytes_put_u32(number, at ? at->record.number : 0);
+	bytes_put_u32(number, at ? at->number : 0);
 	for (size_t i = 0; i < ARRAY_SIZE(tables) && !status; i++)
 		status = embedded_keep_delete(embedded, tables[i], (struct kv_bytes){number, sizeof number});
 	if (!status)
@@ -101,7 +101,7 @@ embedded_load(struct store *store, struct zone *zone, struct draft *draft, struc
 	 * The window is kept beside the content; without it, it follows from the log where that reaches back to
 	 * nothing.
 	 */
-	if ((at->record.generation || at->record.base.version == 0) && at->head && !at->record.removed)
+	if ((at->generation || at->base_version == 0) && at->head && !at->removed)
 		status = embedded_content_load(embedded, at, draft, replay, reason);
 	if (!status && draft->version->version != at->head)
 		status = STATUS_STOP;
@@ -119,7 +119,7 @@ embedded_put_chunk(struct store *store, struct zone *zone, const char *snapshot,
 
 	pthread_mutex_lock(&embedded->mutex);
 	struct embedded_zone *at = intake_map_get(&embedded->zones, zone);
-	uint32_t zone_number = at ? at->record.number : 0;
+	uint32_t zone_number = at ? at->number : 0;
 	if (at && number == 0) {
 		atomic_fetch_add(&at->saves, 1);
 		atomic_fetch_add(&at->unreferenced, 1);

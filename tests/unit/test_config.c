@@ -303,7 +303,8 @@ zones_that_say_the_same_share_what_they_say(void **state)
 	struct config *config = read_good(text);
 	for (size_t i = 0; i < 1000; i++)
 		for (size_t j = 0; j < ARRAY_SIZE(kinds); j++)
-			assert_int_equal(config->zones[i].rules == config->zones[j].rules, i % ARRAY_SIZE(kinds) == j);
+			assert_int_equal(config->zones[i].rules == config->zones[j].rules,
+					 i % ARRAY_SIZE(kinds) == j);
 	assert_string_equal(config->zones[999].file, "conf/z999");
 	assert_string_equal(config->zones[999].text, "z999.test.");
 	assert_int_equal(config->zones[999].line, 1002);
