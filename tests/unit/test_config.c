@@ -289,7 +289,8 @@ zones_that_say_the_same_share_what_they_say(void **state)
 	static const char *const kinds[] = {
 		"allow-transfer: [any, 10.0.0.0/8]", "allow-transfer: [any]", "strict: true, allow-transfer: [any]",
 		"allow-update: [key k.]", "update-policy: [grant k. zonesub A]", "update-policy: [grant k. zonesub ANY]",
-		"notify: [127.0.0.1@5300]", "notify: [127.0.0.1@5301]", "notify: [{address: 127.0.0.1@5300, key: k.}]",
+		"notify: [127.0.0.1@5300]", "notify: [127.0.0.1@5301]",
+		"notify: [{address: 127.0.0.1@5300, key: k.}]",
 		"soa: {mname: a.test}", "soa: {mname: b.test}", "ns: [a.test, b.test]", "ns: [a.test]",
 		"serial: date", "update-timeout: 1s", "allow-query: [10.0.0.0/8]",
 	};
