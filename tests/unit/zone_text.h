@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static inline void
+_Noreturn static inline void
 zone_text_fail(const char *what, const char *line, const char *reason)
 {
 	fprintf(stderr, "%s: %s: %s\n", what, line, reason);
