@@ -1,4 +1,5 @@
 #include "control/config.h"
+#include "base/must.h"
 #include "control/config_schema.h"
 #include <errno.h>
 #include <stdio.h>
@@ -9,152 +10,232 @@
 
 static const struct config_options default_options = {.no_files = false};
 
-/* ---- libyaml's document to nodes ---- */
+/* ---- libyaml's events to nodes ---- */
 
-struct builder {
-	yaml_document_t *document;
-	struct config_reader *in;
-	struct arena *nodes;
-	size_t node_count;
+/* What an alias may stand for. */
+struct anchor {
+	struct anchor *next;
+	const char *name;
+	struct config_node node;
+	size_t values;  /* of it, and below */
+	unsigned levels;
+	bool open;      /* its end is yet to come */
 };
 
-static bool build_node(struct builder *builder, int index, unsigned depth, struct config_node *out);
+/* Not by way of libyaml's documents, which take as much memory again and leave the heap full of holes. */
+struct builder {
+	yaml_parser_t parser;
+	struct config_reader *in;
+	struct arena nodes;               /* until the configuration has been read; 10,000 zones are 7 MB */
+	struct anchor *anchors;
+	size_t values;
+};
 
 static bool
-build_scalar(struct builder *builder, const yaml_node_t *node, struct config_node *out)
+build_failed(struct builder *builder)
 {
-	out->kind = CONFIG_SCALAR;
-	out->text = (const char *)node->data.scalar.value;
-	out->length = node->data.scalar.length;
-	out->plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-	if (memchr(out->text, '\0', out->length))
-		return config_read_fail(builder->in, out->line, "a NUL character in a value");
-	return true;
-}
-
-/* The nodes are needed until the configuration has been read; 10,000 zones are 7 MB of them. */
-static struct config_node *
-build_items(struct builder *builder, size_t count)
-{
-	struct config_node *items = arena_alloc(builder->nodes, count * sizeof *items);
-
-	if (!items)
-		abort();
-	return memset(items, 0, count * sizeof *items);
-}
-
-static bool
-build_sequence(struct builder *builder, const yaml_node_t *node, unsigned depth, struct config_node *out)
-{
-	out->kind = CONFIG_SEQUENCE;
-	out->count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-	out->items = build_items(builder, out->count);
-	for (size_t i = 0; i < out->count; i++)
-		if (!build_node(builder, node->data.sequence.items.start[i], depth, &out->items[i]))
-			return false;
-	return true;
-}
-
-static bool
-build_map(struct builder *builder, const yaml_node_t *node, unsigned depth, struct config_node *out)
-{
-	size_t pairs = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
-
-	out->kind = CONFIG_MAP;
-	out->count = 2 * pairs;
-	out->items = build_items(builder, out->count);
-	for (size_t i = 0; i < pairs; i++)
-		if (!build_node(builder, node->data.mapping.pairs.start[i].key, depth, &out->items[2 * i]) ||
-		    !build_node(builder, node->data.mapping.pairs.start[i].value, depth, &out->items[2 * i + 1]))
-			return false;
-	return true;
-}
-
-/* Aliases are expanded here, so depth and count are what stops one that holds itself, or a billion laughs. */
-static bool
-build_node(struct builder *builder, int index, unsigned depth, struct config_node *out)
-{
-	const yaml_node_t *node = yaml_document_get_node(builder->document, index);
-
-	out->line = (unsigned)node->start_mark.line + 1;
-	if (depth == CONFIG_MAX_DEPTH)
-		return config_read_fail(builder->in, out->line, "more than %d levels", CONFIG_MAX_DEPTH);
-	if (++builder->node_count > CONFIG_MAX_NODES)
-		return config_read_fail(builder->in, out->line, "more than %d values", CONFIG_MAX_NODES);
-	switch (node->type) {
-	case YAML_SCALAR_NODE:
-		return build_scalar(builder, node, out);
-	case YAML_SEQUENCE_NODE:
-		return build_sequence(builder, node, depth + 1, out);
-	case YAML_MAPPING_NODE:
-		return build_map(builder, node, depth + 1, out);
-	default:
-		return config_read_fail(builder->in, out->line, "not a value");
-	}
-}
-
-static bool
-config_yaml_failed(struct config_reader *in, const yaml_parser_t *parser)
-{
+	const yaml_parser_t *parser = &builder->parser;
 	unsigned line = (unsigned)parser->problem_mark.line + 1;
 
 	if (parser->error == YAML_READER_ERROR)
 		line = (unsigned)parser->mark.line + 1;
 	if (parser->error == YAML_MEMORY_ERROR || !parser->problem)
-		return config_read_fail(in, line, "YAML: no memory");
-	return config_read_fail(in, line, "YAML: %s%s%s", parser->problem, parser->context ? " " : "",
+		return config_read_fail(builder->in, line, "YAML: no memory");
+	return config_read_fail(builder->in, line, "YAML: %s%s%s", parser->problem, parser->context ? " " : "",
 				parser->context ? parser->context : "");
+}
+
+static bool
+build_next(struct builder *builder, yaml_event_t *event)
+{
+	return yaml_parser_parse(&builder->parser, event) || build_failed(builder);
+}
+
+/* Aliases are expanded, so levels and count are what stops one that holds itself, or a billion laughs. */
+static bool
+build_count(struct builder *builder, size_t values, size_t levels, unsigned line)
+{
+	if (levels > CONFIG_MAX_DEPTH)
+		return config_read_fail(builder->in, line, "more than %d levels", CONFIG_MAX_DEPTH);
+	builder->values += values;
+	if (builder->values > CONFIG_MAX_NODES)
+		return config_read_fail(builder->in, line, "more than %d values", CONFIG_MAX_NODES);
+	return true;
+}
+
+static struct anchor *
+build_find_anchor(const struct builder *builder, const yaml_char_t *name)
+{
+	struct anchor *anchor = builder->anchors;
+
+	while (anchor && strcmp(anchor->name, (const char *)name) != 0)
+		anchor = anchor->next;
+	return anchor;
+}
+
+static bool
+build_anchor(struct builder *builder, const yaml_char_t *name, unsigned line, struct anchor **out)
+{
+	if (build_find_anchor(builder, name))
+		return config_read_fail(builder->in, line, "&%s: there is such an anchor already", name);
+	struct anchor *anchor = must(arena_alloc(&builder->nodes, sizeof *anchor));
+	*anchor = (struct anchor){.next = builder->anchors, .open = true};
+	anchor->name = must(arena_text(&builder->nodes, (const char *)name));
+	builder->anchors = *out = anchor;
+	return true;
+}
+
+static bool
+build_alias(struct builder *builder, const yaml_char_t *name, unsigned depth, struct config_node *out, unsigned *levels)
+{
+	const struct anchor *anchor = build_find_anchor(builder, name);
+	unsigned line = out->line;
+
+	if (!anchor)
+		return config_read_fail(builder->in, line, "*%s: there is no such anchor before it", name);
+	*out = anchor->node;
+	*levels = anchor->levels;
+	return build_count(builder, anchor->values, anchor->open ? SIZE_MAX : depth + anchor->levels, line);
+}
+
+static bool
+build_scalar(struct builder *builder, const yaml_event_t *event, struct config_node *out)
+{
+	out->kind = CONFIG_SCALAR;
+	out->length = event->data.scalar.length;
+	out->text = must(arena_copy(&builder->nodes, event->data.scalar.value, out->length + 1));
+	out->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	if (memchr(out->text, '\0', out->length))
+		return config_read_fail(builder->in, out->line, "a NUL character in a value");
+	return true;
+}
+
+static bool build_node(struct builder *builder, const yaml_event_t *event, unsigned depth, struct config_node *out,
+		       unsigned *levels);
+
+/* What is in a sequence, or keys and values in turn, until it ends. */
+static bool
+build_items(struct builder *builder, enum config_kind kind, unsigned depth, struct config_node *out, unsigned *levels)
+{
+	yaml_event_type_t end = kind == CONFIG_MAP ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT;
+	struct config_node *items = NULL;
+	size_t room = 0;
+	yaml_event_t event;
+	bool fine, more = true;
+
+	out->kind = kind;
+	do {
+		unsigned below = 0;
+		fine = build_next(builder, &event);
+		more = fine && event.type != end;
+		if (more && out->count == room) {
+			room = room * 2 + 8;
+			items = must(realloc(items, room * sizeof *items));
+		}
+		fine = fine && (!more || build_node(builder, &event, depth + 1, &items[out->count++], &below));
+		if (*levels < below + 1)
+			*levels = below + 1;
+		yaml_event_delete(&event);
+	} while (fine && more);
+	out->items = must(arena_copy(&builder->nodes, items, out->count * sizeof *items));
+	free(items);
+	return fine;
+}
+
+static bool
+build_node(struct builder *builder, const yaml_event_t *event, unsigned depth, struct config_node *out,
+	   unsigned *levels)
+{
+	const yaml_char_t *name = event->type == YAML_SCALAR_EVENT           ? event->data.scalar.anchor
+				  : event->type == YAML_SEQUENCE_START_EVENT ? event->data.sequence_start.anchor
+				  : event->type == YAML_MAPPING_START_EVENT  ? event->data.mapping_start.anchor
+									     : NULL;
+	struct anchor *anchor = NULL;
+	size_t before = builder->values;
+	bool fine;
+
+	*out = (struct config_node){.line = (unsigned)event->start_mark.line + 1};
+	if (event->type == YAML_ALIAS_EVENT)
+		return build_alias(builder, event->data.alias.anchor, depth, out, levels);
+	*levels = 1;
+	if (!build_count(builder, 1, depth + 1, out->line) ||
+	    (name && !build_anchor(builder, name, out->line, &anchor)))
+		return false;
+	if (event->type == YAML_SCALAR_EVENT)
+		fine = build_scalar(builder, event, out);
+	else
+		fine = build_items(builder, event->type == YAML_MAPPING_START_EVENT ? CONFIG_MAP : CONFIG_SEQUENCE,
+				   depth, out, levels);
+	if (anchor) {
+		anchor->node = *out;
+		anchor->values = builder->values - before;
+		anchor->levels = *levels;
+		anchor->open = false;
+	}
+	return fine;
+}
+
+/* The next event, of which nothing but its kind matters. */
+static bool
+build_step(struct builder *builder, yaml_event_type_t *type, unsigned *line)
+{
+	yaml_event_t event;
+
+	if (!build_next(builder, &event))
+		return false;
+	*type = event.type;
+	*line = (unsigned)event.start_mark.line + 1;
+	yaml_event_delete(&event);
+	return true;
+}
+
+static bool
+build_root(struct builder *builder, struct config_node *root)
+{
+	yaml_event_type_t type;
+	yaml_event_t event;
+	unsigned line, levels;
+
+	if (!build_step(builder, &type, &line) || !build_step(builder, &type, &line))
+		return false;
+	if (type == YAML_STREAM_END_EVENT)
+		return config_read_fail(builder->in, 1, "the configuration is empty");
+	if (!build_next(builder, &event))
+		return false;
+	bool fine = build_node(builder, &event, 0, root, &levels);
+	yaml_event_delete(&event);
+	return fine && build_step(builder, &type, &line);
+}
+
+/* A second document would be passed over in silence. */
+static bool
+build_end(struct builder *builder)
+{
+	yaml_event_type_t type;
+	unsigned line;
+
+	if (!build_step(builder, &type, &line))
+		return false;
+	return type == YAML_STREAM_END_EVENT || config_read_fail(builder->in, line, "a second YAML document");
 }
 
 typedef bool root_fn(struct config_reader *in, const struct config_node *root, const struct config *main,
 		     struct config *config);
 
 static bool
-config_read_document(struct config_reader *in, yaml_document_t *document, root_fn *read, const struct config *main,
-		     struct config *config)
-{
-	struct arena nodes;
-	struct builder builder = {.document = document, .in = in, .nodes = &nodes};
-	struct config_node root;
-
-	if (!yaml_document_get_root_node(document))
-		return config_read_fail(in, 1, "the configuration is empty");
-	arena_init(&nodes, CONFIG_ARENA_CAP);
-	bool fine = build_node(&builder, 1, 0, &root) && read(in, &root, main, config);
-	arena_free(&nodes);
-	return fine;
-}
-
-/* A second document would be passed over in silence. */
-static bool
-config_is_last_document(struct config_reader *in, yaml_parser_t *parser)
-{
-	yaml_document_t document;
-
-	if (!yaml_parser_load(parser, &document))
-		return config_yaml_failed(in, parser);
-	bool last = !yaml_document_get_root_node(&document);
-	unsigned line = (unsigned)document.start_mark.line + 1;
-	yaml_document_delete(&document);
-	return last || config_read_fail(in, line, "a second YAML document");
-}
-
-static bool
 config_read_text(struct config_reader *in, const char *text, size_t size, root_fn *read, const struct config *main,
 		 struct config *config)
 {
-	yaml_parser_t parser;
-	yaml_document_t document;
+	struct builder builder = {.in = in};
+	struct config_node root;
 
-	if (!yaml_parser_initialize(&parser))
+	if (!yaml_parser_initialize(&builder.parser))
 		return config_read_fail(in, 1, "YAML: no memory");
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
-	bool fine = yaml_parser_load(&parser, &document) || config_yaml_failed(in, &parser);
-	if (fine) {
-		fine = config_read_document(in, &document, read, main, config) && config_is_last_document(in, &parser);
-		yaml_document_delete(&document);
-	}
-	yaml_parser_delete(&parser);
+	yaml_parser_set_input_string(&builder.parser, (const unsigned char *)text, size);
+	arena_init(&builder.nodes, CONFIG_ARENA_CAP);
+	bool fine = build_root(&builder, &root) && read(in, &root, main, config) && build_end(&builder);
+	arena_free(&builder.nodes);
+	yaml_parser_delete(&builder.parser);
 	return fine;
 }
 

@@ -206,6 +206,26 @@ a_store_that_is_not_built_in_is_said_so(void **state)
 	assert_string_equal(reason, "z:4: store type kafka is not built in");
 }
 
+static void
+an_alias_stands_for_what_its_anchor_is_at(void **state)
+{
+	struct config *config = read_good(
+		"keys: [{name: k., algorithm: &a hmac-sha256, secret: bWFkZQ==},\n"
+		"       {name: l., algorithm: *a, secret: eA==}]\n"
+		"zones:\n  - &z {name: &n z.test, ns: [*n, &m a.test], allow-transfer: &t [any, none]}\n"
+		"  - {name: y.test, allow-transfer: *t, allow-query: *t, ns: [*m, *n]}\n");
+	const struct config_rules *z = config->zones[0].rules, *y = config->zones[1].rules;
+
+	(void)state;
+	assert_int_equal(keyring_count(config->keys), 2);
+	assert_string_equal(z->allow_transfer.items[1], "none");
+	assert_string_equal(y->allow_transfer.items[1], "none");
+	assert_string_equal(y->allow_query.items[0], "any");
+	assert_true(name_equal(y->ns[0], z->ns[1]));
+	assert_true(name_equal(y->ns[1], config->zones[0].name));
+	config_free(config);
+}
+
 /* YAML aliases can make a small file endless, or billions of values. */
 static void
 aliases_do_not_blow_up(void **state)
@@ -214,6 +234,8 @@ aliases_do_not_blow_up(void **state)
 
 	(void)state;
 	assert_wrong("zones: &a [*a]\n", "z:1: more than 16 levels");
+	assert_wrong("zones: [*a]\n", "z:1: *a: there is no such anchor before it");
+	assert_wrong("log: &a {level: &a info}\n", "z:1: &a: there is such an anchor already");
 	for (int i = 1; i < 12; i++) {
 		size_t used = strlen(text);
 		snprintf(text + used, sizeof text - used, "k%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i,
@@ -288,7 +310,8 @@ zones_that_say_the_same_share_what_they_say(void **state)
 {
 	static const char *const kinds[] = {
 		"allow-transfer: [any, 10.0.0.0/8]", "allow-transfer: [any]", "strict: true, allow-transfer: [any]",
-		"allow-update: [key k.]", "update-policy: [grant k. zonesub A]", "update-policy: [grant k. zonesub ANY]",
+		"allow-update: [key k.]", "update-policy: [grant k. zonesub A]",
+		"update-policy: [grant k. zonesub ANY]",
 		"notify: [127.0.0.1@5300]", "notify: [127.0.0.1@5301]",
 		"notify: [{address: 127.0.0.1@5300, key: k.}]",
 		"soa: {mname: a.test}", "soa: {mname: b.test}", "ns: [a.test, b.test]", "ns: [a.test]",
@@ -327,6 +350,7 @@ main(void)
 		cmocka_unit_test(a_key_that_a_rule_names_must_be_there),
 		cmocka_unit_test(policy_and_allow_update_exclude_each_other),
 		cmocka_unit_test(a_store_that_is_not_built_in_is_said_so),
+		cmocka_unit_test(an_alias_stands_for_what_its_anchor_is_at),
 		cmocka_unit_test(aliases_do_not_blow_up),
 		cmocka_unit_test(a_zone_by_itself_is_checked_against_the_configuration),
 		cmocka_unit_test(what_excludes_being_a_catalog_is_said),
