@@ -8,9 +8,10 @@
 /*
  * KV_CATALOG: name in wire form to
  *   the JSON text of zonegatectl add, which begins with '{', or
- *   ADDED_MEMBER, the label of the member node, the name of the catalog zone
+ *   ADDED_MEMBER, the label of the member node, the name of the catalog zone, the name of the group if there is one
  */
 #define ADDED_MEMBER 1
+#define GROUP_MAX_SIZE 255
 
 struct added *
 added_of(const struct config_zone *config)
@@ -25,6 +26,7 @@ added_free(struct added *added)
 		return;
 	config_free(added->fragment);
 	free((char *)added->text);
+	free(added->group);
 	free(added);
 }
 
@@ -50,8 +52,10 @@ added_set_catalog(struct added *added, const struct config_zone *catalog)
 {
 	const uint8_t *name = added->config.name;
 	const char *text = added->config.text;
+	const struct config_group *group =
+		added->group ? config_find_group(catalog, added->group, strlen(added->group)) : NULL;
 
-	added->config = *catalog->members;
+	added->config = group ? *group->members : *catalog->members;
 	added->config.name = name;
 	added->config.text = text;
 	added->config.added = true;
@@ -59,8 +63,15 @@ added_set_catalog(struct added *added, const struct config_zone *catalog)
 	added->catalog = catalog->name;
 }
 
+void
+added_set_group(struct added *added, const char *group)
+{
+	free(added->group);
+	added->group = group ? must(strdup(group)) : NULL;
+}
+
 struct added *
-added_member(const struct config_zone *catalog, const uint8_t *name, const uint8_t *label)
+added_member(const struct config_zone *catalog, const uint8_t *name, const uint8_t *label, const char *group)
 {
 	char text[NAME_TEXT_SIZE];
 	size_t size = name_size(name), length = strlen(name_to_text(name, text)) + 1;
@@ -71,6 +82,7 @@ added_member(const struct config_zone *catalog, const uint8_t *name, const uint8
 	added->config.name = tail;
 	added->config.text = memcpy(tail + size, text, length);
 	memcpy(added->label, label, label[0] + 1u);
+	added_set_group(added, group);
 	added_set_catalog(added, catalog);
 	return added;
 }
@@ -86,14 +98,18 @@ added_key(const struct added *added)
 static enum status
 added_put(struct kv_txn *txn, const struct added *added)
 {
-	uint8_t value[1 + ADDED_LABEL_SIZE + NAME_MAX_SIZE] = {ADDED_MEMBER};
+	uint8_t value[1 + ADDED_LABEL_SIZE + NAME_MAX_SIZE + GROUP_MAX_SIZE] = {ADDED_MEMBER};
 
 	if (!added->catalog)
 		return kv_put(txn, KV_CATALOG, added_key(added), (struct kv_bytes){added->text, strlen(added->text)});
 	size_t label_size = added->label[0] + 1u, catalog_size = name_size(added->catalog);
+	size_t group_size = added->group ? strlen(added->group) : 0;
 	memcpy(value + 1, added->label, label_size);
 	memcpy(value + 1 + label_size, added->catalog, catalog_size);
-	return kv_put(txn, KV_CATALOG, added_key(added), (struct kv_bytes){value, 1 + label_size + catalog_size});
+	if (group_size > 0)
+		memcpy(value + 1 + label_size + catalog_size, added->group, group_size);
+	return kv_put(txn, KV_CATALOG, added_key(added),
+		      (struct kv_bytes){value, 1 + label_size + catalog_size + group_size});
 }
 
 static enum status
@@ -154,6 +170,7 @@ added_decode_member(const struct config *main, const uint8_t *name, const uint8_
 {
 	static const struct config_zone nothing;
 	struct config_zone gone = {.members = (struct config_zone *)&nothing};
+	char group[GROUP_MAX_SIZE + 1] = "";
 	size_t catalog_size;
 
 	if (size < 3 || value[1] >= ADDED_LABEL_SIZE || size < 3u + value[1] ||
@@ -161,7 +178,11 @@ added_decode_member(const struct config *main, const uint8_t *name, const uint8_
 		return NULL;
 	const struct config_zone *catalog = config_find_zone(main, value + 2 + value[1]);
 	*stale = !catalog || catalog->catalog != CONFIG_CATALOG_CONSUME;
-	return added_member(*stale ? &gone : catalog, name, value + 1);
+	size_t used = 2u + value[1] + catalog_size;
+	if (size - used > GROUP_MAX_SIZE)
+		return NULL;
+	memcpy(group, value + used, size - used);
+	return added_member(*stale ? &gone : catalog, name, value + 1, size > used ? group : NULL);
 }
 
 static bool

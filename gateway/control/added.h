@@ -19,6 +19,7 @@ struct added {
 	struct config *fragment;         /* of zonegatectl add: owns what config points to. NULL: a member */
 	char *text;                      /* of zonegatectl add: as given */
 	const uint8_t *catalog;          /* of a member: the catalog zone's name; else NULL */
+	char *group;                     /* of a member: the group whose settings it has; NULL: of none */
 	uint8_t label[ADDED_LABEL_SIZE]; /* of a member: its node's (RFC 9432 4.1) */
 	bool restored;                   /* of an earlier run: where the zone has ended since, it is not made again */
 };
@@ -26,9 +27,11 @@ struct added {
 /* `text`: what an item of "zones" would be. STATUS_MALFORMED with reason (CONFIG_REASON_SIZE) */
 MUST_USE enum status added_parse(const struct config *main, const char *text, size_t size, struct added **added,
 				 char *reason);
-/* catalog: a zone with catalog: consume. */
-struct added *added_member(const struct config_zone *catalog, const uint8_t *name, const uint8_t *label);
-/* After a reload. */
+/* catalog: a zone with catalog: consume. group: a name in its groups, or NULL. */
+struct added *added_member(const struct config_zone *catalog, const uint8_t *name, const uint8_t *label,
+			   const char *group);
+void added_set_group(struct added *added, const char *group);
+/* After a reload, or another group; one that is not known any more has the settings of members. */
 void added_set_catalog(struct added *added, const struct config_zone *catalog);
 void added_free(struct added *added);
 /* NULL: it is of the configuration file. */

@@ -9,7 +9,7 @@
 
 #define ARENA_CAP (1ull << 30)
 
-static const uint8_t zones[] = "\5zones", coo[] = "\3coo";
+static const uint8_t zones[] = "\5zones", coo[] = "\3coo", group_label[] = "\5group";
 #define ZONES_SIZE (sizeof zones - 1)
 #define COO_SIZE (sizeof coo - 1)
 
@@ -153,8 +153,9 @@ struct following {
 	const struct zone_version *version;
 	struct zone **current, **leaving;
 	struct added **coming, **moving; /* moving: another catalog's until now, which gives them away as they are */
+	struct added **regrouped;        /* of another group from now on */
 	const struct config_zone **configs;
-	size_t current_count, leaving_count, coming_count, moving_count, clashes;
+	size_t current_count, leaving_count, coming_count, moving_count, regrouped_count, clashes;
 };
 
 static bool
@@ -184,18 +185,58 @@ leave(struct following *following, struct zone *zone)
 	following->leaving[following->leaving_count++] = zone;
 }
 
+/* The owner PREFIX.LABEL.zones.CATALOG of a property of a member node; prefix: one label. */
+static bool
+property_owner(const struct zone_version *version, const uint8_t *prefix, const uint8_t *label, uint8_t *owner)
+{
+	uint8_t begin[ADDED_LABEL_SIZE + ADDED_LABEL_SIZE + ZONES_SIZE];
+	size_t size = prefix[0] + 1u, label_size = label[0] + 1u;
+
+	memcpy(begin, prefix, size);
+	memcpy(begin + size, label, label_size);
+	memcpy(begin + size + label_size, zones, ZONES_SIZE);
+	return name_join(begin, size + label_size + ZONES_SIZE, version->apex, owner) == STATUS_OK;
+}
+
+/* The group of a member: the first that is in `groups`; others are not for us (RFC 9432 4.3.2). NULL: none. */
+static const char *
+group_of(const struct following *following, const struct member *member)
+{
+	uint8_t owner[NAME_MAX_SIZE];
+	struct rrset rrset;
+
+	if (!following->catalog->groups ||
+	    !property_owner(following->version, group_label, member->label, owner) ||
+	    !version_rrset(following->version, owner, TYPE_TXT, &rrset))
+		return NULL;
+	const uint8_t *at = rrset.packed;
+	for (unsigned i = 0; i < rrset.count; i++) {
+		const struct config_group *group = NULL;
+		struct rdata rdata = rrset_next(&at);
+		if (rdata.size == rdata.bytes[0] + 1u)
+			group = config_find_group(following->catalog, (const char *)rdata.bytes + 1, rdata.bytes[0]);
+		if (group)
+			return group->name;
+	}
+	return NULL;
+}
+
+static const char *
+store_of(const struct following *following, const char *group)
+{
+	const struct config_zone *catalog = following->catalog;
+
+	return (group ? config_find_group(catalog, group, strlen(group))->members : catalog->members)->rules->store;
+}
+
 /* Does this version of a catalog give the member with that node to that other catalog (RFC 9432 4.3.1)? */
 static bool
 gives_away(const struct zone_version *version, const uint8_t *label, const uint8_t *catalog)
 {
-	uint8_t prefix[COO_SIZE + ADDED_LABEL_SIZE + ZONES_SIZE], owner[NAME_MAX_SIZE], target[NAME_MAX_SIZE];
-	size_t label_size = label[0] + 1u;
+	uint8_t owner[NAME_MAX_SIZE], target[NAME_MAX_SIZE];
 	struct rrset rrset;
 
-	memcpy(prefix, coo, COO_SIZE);
-	memcpy(prefix + COO_SIZE, label, label_size);
-	memcpy(prefix + COO_SIZE + label_size, zones, ZONES_SIZE);
-	if (name_join(prefix, COO_SIZE + label_size + ZONES_SIZE, version->apex, owner) != STATUS_OK ||
+	if (!property_owner(version, coo, label, owner) ||
 	    !version_rrset(version, owner, TYPE_PTR, &rrset) || rrset.count != 1)
 		return false;
 	name_lower(rrset_first(&rrset).bytes, target);
@@ -219,17 +260,20 @@ owner_gives_away(const struct following *following, const struct added *added)
 static bool
 take_over(struct following *following, struct zone *zone, struct added *added, const struct member *member)
 {
+	const char *group = group_of(following, member);
+
 	if (!owner_gives_away(following, added))
 		return false;
 	/* RFC 9432 4.3.1: its content comes with it where its node has the same name. */
 	if (memcmp(added->label, member->label, member->label[0] + 1u) != 0) {
 		leave(following, zone);
 		following->coming[following->coming_count++] =
-			added_member(following->catalog, member->name, member->label);
+			added_member(following->catalog, member->name, member->label, group);
 		return true;
 	}
-	if (strcmp(added->config.rules->store, following->catalog->members->rules->store) != 0)
+	if (strcmp(added->config.rules->store, store_of(following, group)) != 0)
 		return false;
+	added_set_group(added, group);
 	following->moving[following->moving_count++] = added;
 	return true;
 }
@@ -253,7 +297,25 @@ come(struct following *following, const struct member *member, bool known)
 			    following->catalog->text, name_to_text(member->name, text));
 		return;
 	}
-	following->coming[following->coming_count++] = added_member(following->catalog, member->name, member->label);
+	following->coming[following->coming_count++] =
+		added_member(following->catalog, member->name, member->label, group_of(following, member));
+}
+
+/* A member that stays: of the same group? Its content stays where it is, so one with another store changes nothing. */
+static void
+regroup(struct following *following, struct added *added, const struct member *member)
+{
+	const char *group = group_of(following, member);
+
+	if (!group == !added->group && (!group || strcmp(group, added->group) == 0))
+		return;
+	if (strcmp(added->config.rules->store, store_of(following, group)) != 0) {
+		log_limited(LOG_LEVEL_WARNING, "catalog", "a member's new group has another store zone=%s member=%s",
+			    following->catalog->text, added->config.text);
+		return;
+	}
+	added_set_group(added, group);
+	following->regrouped[following->regrouped_count++] = added;
 }
 
 /* Both in canonical order. A member with another node is to begin anew (RFC 9432 5.4). */
@@ -266,10 +328,12 @@ compare(struct following *following, const struct listing *listing)
 		struct zone *zone = i < following->current_count ? following->current[i] : NULL;
 		const struct member *member = k < listing->count ? &listing->members[k] : NULL;
 		int order = !zone ? 1 : !member ? -1 : name_compare(zone->name, member->name);
-		if (order == 0 &&
-		    memcmp(added_of(gateway_zone_config(zone))->label, member->label, member->label[0] + 1u) != 0) {
+		struct added *added = zone ? added_of(gateway_zone_config(zone)) : NULL;
+		if (order == 0 && memcmp(added->label, member->label, member->label[0] + 1u) != 0) {
 			leave(following, zone);
 			come(following, member, true);
+		} else if (order == 0) {
+			regroup(following, added, member);
 		} else if (order < 0) {
 			leave(following, zone);
 		} else if (order > 0) {
@@ -315,17 +379,19 @@ add_members(struct following *following, char *reason)
 	return status;
 }
 
-/* They are this catalog's from now on, with its settings. */
+/* They are this catalog's, and of their group, from now on, with its settings. */
 static enum status
 move_members(struct following *following, char *reason)
 {
 	struct gateway *gateway = following->gateway;
 
-	if (following->moving_count == 0)
+	if (following->moving_count + following->regrouped_count == 0)
 		return STATUS_OK;
 	for (size_t i = 0; i < following->moving_count; i++)
 		following->moving[i]->catalog = following->catalog->name;
 	enum status status = added_keep(gateway->kv, following->moving, following->moving_count, reason);
+	if (status == STATUS_OK)
+		status = added_keep(gateway->kv, following->regrouped, following->regrouped_count, reason);
 	pthread_rwlock_wrlock(&gateway->loads);
 	gateway_set_zones(gateway, gateway->config);
 	pthread_rwlock_unlock(&gateway->loads);
@@ -342,6 +408,7 @@ follow(struct following *following, struct zone *zone, const struct listing *lis
 	following->leaving = allocate(most, sizeof *following->leaving);
 	following->coming = allocate(listing->count, sizeof *following->coming);
 	following->moving = allocate(listing->count, sizeof *following->moving);
+	following->regrouped = allocate(most, sizeof *following->regrouped);
 	following->configs = allocate(listing->count, sizeof *following->configs);
 	gateway_each_zone(following->gateway, collect_member, following);
 	compare(following, listing);
@@ -355,13 +422,16 @@ follow(struct following *following, struct zone *zone, const struct listing *lis
 		added_free(following->coming[i]);
 	if (status != STATUS_OK)
 		log_error("catalog", "not followed zone=%s reason=%s", zone->text, reason);
-	else if (added > 0 || removed > 0 || following->moving_count > 0)
-		log_info("catalog", "zone=%s members=%zu added=%zu removed=%zu taken_over=%zu clashes=%zu", zone->text,
-			 listing->count, added, removed, following->moving_count, following->clashes);
+	else if (added > 0 || removed > 0 || following->moving_count > 0 || following->regrouped_count > 0)
+		log_info("catalog",
+			 "zone=%s members=%zu added=%zu removed=%zu taken_over=%zu regrouped=%zu clashes=%zu",
+			 zone->text, listing->count, added, removed, following->moving_count,
+			 following->regrouped_count, following->clashes);
 	free(following->current);
 	free(following->leaving);
 	free(following->coming);
 	free(following->moving);
+	free(following->regrouped);
 	free(following->configs);
 	return status == STATUS_OK;
 }

@@ -20,6 +20,17 @@ struct producing {
 	bool failed, more;
 };
 
+/* Where the group of a member is (RFC 9432 4.3.2). */
+static bool
+group_owner(const uint8_t *catalog, const uint8_t *node, uint8_t *out)
+{
+	uint8_t prefix[6 + NAME_MAX_SIZE] = "\5group";
+	size_t size = name_size(node) - name_size(catalog);
+
+	memcpy(prefix + 6, node, size);
+	return name_join(prefix, 6 + size, catalog, out) == STATUS_OK;
+}
+
 /*
  * The node of a zone (RFC 9432 4.1: any label that no other member has). Made from the name, so that gateways which
  * share a store write the same.
@@ -39,32 +50,56 @@ member_node(const uint8_t *catalog, const uint8_t *zone, uint8_t *out)
 	return name_join(prefix, sizeof prefix, catalog, out) == STATUS_OK;
 }
 
-static void
-add_op(struct producing *producing, enum change_kind kind, const uint8_t *owner, const uint8_t *target)
+/* Room for a member and its group, which come and go together? */
+static bool
+has_room(struct producing *producing)
 {
-	struct rrset rrset = {.type = TYPE_PTR};
+	producing->more = producing->more || producing->count + 2 > OPS_IN_ONE;
+	return !producing->more;
+}
 
-	if (producing->count == OPS_IN_ONE) {
-		producing->more = true;
-		return;
-	}
-	if (kind == CHANGE_ADD) {
-		uint8_t packed[2 + NAME_MAX_SIZE];
-		size_t size = name_size(target);
-		bytes_put_u16(packed, 0);
+/* CHANGE_DEL: size is 0. */
+static void
+add_op(struct producing *producing, enum change_kind kind, const uint8_t *owner, uint16_t type, const uint8_t *rdata,
+       size_t size)
+{
+	struct rrset rrset = {.type = type};
+
+	if (size > 0) {
+		uint8_t packed[2 + 1 + 255];
 		uint16_t length = (uint16_t)size;
 		memcpy(packed, &length, 2);
-		memcpy(packed + 2, target, size);
+		memcpy(packed + 2, rdata, size);
 		rrset.count = 1;
 		rrset.packed_size = (uint32_t)(2 + size);
 		rrset.packed = arena_copy(producing->arena, packed, 2 + size);
 	}
 	uint8_t *name = arena_copy(producing->arena, owner, name_size(owner));
-	if (!name || (kind == CHANGE_ADD && !rrset.packed)) {
+	if (!name || (size > 0 && !rrset.packed)) {
 		producing->failed = true;
 		return;
 	}
 	producing->ops[producing->count++] = (struct change_op){.kind = kind, .owner = name, .rrset = rrset};
+}
+
+/* NULL: the zone has none, or there is no zone. */
+static void
+compare_group(struct producing *producing, const uint8_t *node, const char *group)
+{
+	uint8_t owner[NAME_MAX_SIZE], wanted[1 + 255];
+	size_t size = group ? strlen(group) : 0;
+	struct rrset rrset;
+
+	if (!group_owner(producing->version->apex, node, owner))
+		return;
+	wanted[0] = (uint8_t)size;
+	memcpy(wanted + 1, group ? group : "", size);
+	bool there = version_rrset(producing->version, owner, TYPE_TXT, &rrset);
+	if (there && !group)
+		add_op(producing, CHANGE_DEL, owner, TYPE_TXT, NULL, 0);
+	else if (group && (!there || rrset.count != 1 || rrset_first(&rrset).size != 1 + size ||
+			   memcmp(rrset_first(&rrset).bytes, wanted, 1 + size) != 0))
+		add_op(producing, there ? CHANGE_SET : CHANGE_ADD, owner, TYPE_TXT, wanted, 1 + size);
 }
 
 /* Listed once it is served, until it is gone: what fails in between stays with its secondaries. */
@@ -74,13 +109,16 @@ compare_name(struct producing *producing, const uint8_t *name, const struct zone
 	uint8_t node[NAME_MAX_SIZE];
 	struct rrset rrset;
 
-	if (!member_node(producing->version->apex, name, node))
+	if (!has_room(producing) || !member_node(producing->version->apex, name, node))
 		return;
 	bool listed = version_rrset(producing->version, node, TYPE_PTR, &rrset);
 	if (!zone && listed)
-		add_op(producing, CHANGE_DEL, node, NULL);
+		add_op(producing, CHANGE_DEL, node, TYPE_PTR, NULL, 0);
 	else if (zone && !listed && atomic_load(&zone->state) == ZONE_READY)
-		add_op(producing, CHANGE_ADD, node, name);
+		add_op(producing, CHANGE_ADD, node, TYPE_PTR, name, name_size(name));
+	else if (!listed)
+		return;
+	compare_group(producing, node, zone ? gateway_zone_config(zone)->rules->catalog_group : NULL);
 }
 
 static bool
@@ -113,9 +151,10 @@ compare_node(void *context, const struct node *node)
 	    memcmp(node_name(node) + label, zones, sizeof zones - 1) != 0 || !node_rrset(node, TYPE_PTR, &rrset))
 		return true;
 	size_t size = name_lower(rrset_first(&rrset).bytes, target);
-	if (!is_member(table_exact(producing->gateway->table, target, size))) {
+	if (!is_member(table_exact(producing->gateway->table, target, size)) && has_room(producing)) {
 		node_owner(node, producing->version->apex, owner);
-		add_op(producing, CHANGE_DEL, owner, NULL);
+		add_op(producing, CHANGE_DEL, owner, TYPE_PTR, NULL, 0);
+		compare_group(producing, owner, NULL);
 	}
 	return !producing->failed && !producing->more;
 }

@@ -36,3 +36,12 @@ config_find_zone(const struct config *config, const uint8_t *name)
 								       sizeof *config->zones_by_name, config_compare);
 	return found ? *found : NULL;
 }
+
+const struct config_group *
+config_find_group(const struct config_zone *catalog, const char *name, size_t size)
+{
+	for (const struct config_group *group = catalog->groups; group && group->name; group++)
+		if (strlen(group->name) == size && memcmp(group->name, name, size) == 0)
+			return group;
+	return NULL;
+}

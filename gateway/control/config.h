@@ -97,7 +97,11 @@ struct config_rules {
 	bool strict, zonemd;
 	uint64_t update_timeout_ms;
 	int on_failure_udp, on_failure_tcp; /* enum update_failure */
+	const char *catalog_group;        /* what produced catalogs say of it; NULL: nothing */
 };
+
+/* Of a consumed catalog: what members of a group get (RFC 9432 4.3.2). */
+struct config_group { const char *name; struct config_zone *members; };
 
 struct config_zone {
 	const uint8_t *name;              /* wire, lower case */
@@ -108,6 +112,7 @@ struct config_zone {
 	int catalog;                      /* enum config_catalog */
 	bool added;                       /* the head of a struct added, control/added.h */
 	struct config_zone *members;      /* of a consumed catalog: settings of its members */
+	struct config_group *groups;      /* and those of groups, in their place; the last has no name. NULL: none */
 };
 
 struct config_server {
@@ -168,6 +173,8 @@ MUST_USE enum status config_socket(const char *file, char **path, char *reason);
 void config_free(struct config *config);
 
 const struct config_store *config_find_store(const struct config *config, const char *name);
+/* Of a consumed catalog; size: octets of the name. NULL: not known. */
+const struct config_group *config_find_group(const struct config_zone *catalog, const char *name, size_t size);
 /* name: lower-case wire name. */
 const struct config_zone *config_find_zone(const struct config *config, const uint8_t *name);
 

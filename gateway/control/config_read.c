@@ -191,7 +191,7 @@ config_read_path(struct config_reader *in, const struct config_field *field, con
 
 bool
 config_read_readable(struct config_reader *in, const struct config_field *field, const struct config_node *node,
-		 void *target)
+		     void *target)
 {
 	if (!config_read_path(in, field, node, target) || in->options->no_files)
 		return !in->failed;

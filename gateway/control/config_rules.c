@@ -71,7 +71,8 @@ rules_same(const struct config_rules *a, const struct config_rules *b)
 	       config_rules_same_list(&a->allow_transfer, &b->allow_transfer) &&
 	       a->has_allow_query == b->has_allow_query && config_rules_same_list(&a->allow_query, &b->allow_query) &&
 	       config_rules_same_notify(a, b) && rules_same_name(a->soa_mname, b->soa_mname) &&
-	       rules_same_name(a->soa_rname, b->soa_rname) && rules_same_ns(a, b);
+	       rules_same_name(a->soa_rname, b->soa_rname) && rules_same_ns(a, b) &&
+	       rules_same_text(a->catalog_group, b->catalog_group);
 }
 
 /* ---- copying ---- */
@@ -110,6 +111,8 @@ rules_copy(const struct config_rules *rules, struct arena *arena)
 	copy->ns = must(arena_copy(arena, rules->ns, rules->ns_count * sizeof *rules->ns));
 	for (size_t i = 0; i < rules->ns_count; i++)
 		copy->ns[i] = rules_copy_name(rules->ns[i], arena);
+	if (rules->catalog_group)
+		copy->catalog_group = must(arena_text(arena, rules->catalog_group));
 	return copy;
 }
 

@@ -13,7 +13,9 @@ struct zone_reading {
 	struct config_zone zone;
 	struct config_rules rules;
 	unsigned store_line, catalog_line;
-	struct zone_reading *members;
+	struct zone_reading *members, *groups; /* groups have names */
+	size_t group_count;
+	const char *group;
 };
 
 static const char *const serial_words[] = {
@@ -198,6 +200,46 @@ zone_read_members(struct config_reader *in, const struct config_field *field, co
 	return config_read_map(in, node, field->name, &member_map, reading->members);
 }
 
+/* A group's name is one character-string of a TXT record; plain, so that many fit into one change. */
+static bool
+zone_read_group_name(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		     void *target)
+{
+	if (!config_read_string(in, field, node, target))
+		return false;
+	for (const char *at = *(const char **)target; *at; at++)
+		if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')
+			return config_read_fail(in, node->line, "%s: only printable ASCII without \" and \\",
+						field->name);
+	return true;
+}
+
+static bool
+zone_read_groups(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+		 void *target)
+{
+	static const struct config_field name = {.name = "the name of a group", .max = 255};
+	struct zone_reading *reading = zone_reading_of(field, target);
+
+	if (node->kind != CONFIG_MAP)
+		return config_read_fail(in, node->line, "groups: a map is expected");
+	reading->groups = config_read_alloc(in, node->count / 2, sizeof *reading->groups);
+	for (size_t i = 0; i < node->count; i += 2) {
+		struct zone_reading *group = &reading->groups[reading->group_count];
+		if (!zone_read_group_name(in, &name, &node->items[i], &group->group))
+			return false;
+		for (size_t k = 0; k < reading->group_count; k++)
+			if (strcmp(reading->groups[k].group, group->group) == 0)
+				return config_read_fail(in, node->items[i].line, "%s is given twice in groups",
+							group->group);
+		zone_defaults(group, node->items[i].line);
+		if (!config_read_map(in, &node->items[i + 1], "groups", &member_map, group))
+			return false;
+		reading->group_count++;
+	}
+	return true;
+}
+
 static bool
 zone_read_catalog(struct config_reader *in, const struct config_field *field, const struct config_node *node,
 		  void *target)
@@ -211,7 +253,9 @@ static const struct config_field zone_fields[] = {
 	FIELD(zone_reading, rules.store, "store", zone_read_store),
 	FIELD(zone_reading, zone.file, "file", zone_read_file),
 	FIELD(zone_reading, zone.catalog, "catalog", zone_read_catalog, .detail = catalog_words),
+	FIELD(zone_reading, rules.catalog_group, "catalog-group", zone_read_group_name, .max = 255),
 	FIELD(zone_reading, members, "members", zone_read_members),
+	FIELD(zone_reading, groups, "groups", zone_read_groups),
 	SHARED_FIELDS,
 };
 MAP(zone_map, zone_fields);
@@ -318,8 +362,15 @@ zone_check_store(struct config_reader *in, const struct config *main, struct zon
 
 /* A member takes the catalog's store, and where it says nothing of transfer, the catalog's targets. */
 static void
-zone_fill_members(const struct config_rules *rules, struct config_rules *members)
+zone_fill_members(const struct zone_reading *catalog, struct zone_reading *reading)
 {
+	/* For rules of update-policy: one that names a place is of no use to every member. */
+	static const uint8_t member[] = "\15catalogmember";
+	const struct config_rules *rules = &catalog->rules;
+	struct config_rules *members = &reading->rules;
+
+	reading->zone.name = member;
+	reading->zone.text = catalog->zone.text;
 	if (!members->store)
 		members->store = rules->store;
 	if (members->allow_transfer.count == 0)
@@ -335,8 +386,6 @@ static bool zone_check(struct config_reader *in, const struct config *main, stru
 static bool
 zone_check_catalog(struct config_reader *in, const struct config *main, struct zone_reading *reading)
 {
-	/* For rules of update-policy: one that names a place is of no use to every member. */
-	static const uint8_t member[] = "\15catalogmember";
 	const struct config_zone *zone = &reading->zone;
 	const struct config_rules *rules = &reading->rules;
 
@@ -347,15 +396,23 @@ zone_check_catalog(struct config_reader *in, const struct config *main, struct z
 	if (reading->members && zone->catalog != CONFIG_CATALOG_CONSUME)
 		return config_read_fail(in, reading->members->zone.line, "zone %s: members is for catalog: consume",
 					zone->text);
+	if (reading->groups && zone->catalog != CONFIG_CATALOG_CONSUME)
+		return config_read_fail(in, zone->line, "zone %s: groups is for catalog: consume", zone->text);
+	if (rules->catalog_group && zone->catalog != CONFIG_CATALOG_MEMBER)
+		return config_read_fail(in, zone->line, "zone %s: catalog-group is for members of a catalog",
+					zone->text);
 	if (zone->catalog != CONFIG_CATALOG_CONSUME)
 		return true;
 	if (!reading->members) {
 		reading->members = config_read_alloc(in, 1, sizeof *reading->members);
 		zone_defaults(reading->members, zone->line);
 	}
-	zone_fill_members(rules, &reading->members->rules);
-	reading->members->zone.name = member;
-	reading->members->zone.text = zone->text;
+	zone_fill_members(reading, reading->members);
+	for (size_t i = 0; i < reading->group_count; i++) {
+		zone_fill_members(reading, &reading->groups[i]);
+		if (!zone_check(in, main, &reading->groups[i]))
+			return false;
+	}
 	return zone_check(in, main, reading->members);
 }
 
@@ -414,6 +471,15 @@ zone_keep(const struct zone_reading *reading, struct config_rules_recent *recent
 		return;
 	zone->members = must(arena_alloc(arena, sizeof *zone->members));
 	zone_keep(reading->members, recent, arena, zone->members);
+	if (reading->group_count == 0)
+		return;
+	zone->groups = must(arena_alloc(arena, (reading->group_count + 1) * sizeof *zone->groups));
+	for (size_t i = 0; i < reading->group_count; i++) {
+		struct config_zone *members = must(arena_alloc(arena, sizeof *members));
+		zone_keep(&reading->groups[i], recent, arena, members);
+		zone->groups[i] = (struct config_group){must(arena_text(arena, reading->groups[i].group)), members};
+	}
+	zone->groups[reading->group_count] = (struct config_group){0};
 }
 
 static bool

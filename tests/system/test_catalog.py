@@ -6,7 +6,7 @@ import time
 import pytest
 
 from conftest import LONG, free_port, run
-from system.peers import SecondaryBind, SecondaryKnot, soa_serial_of
+from system.peers import PrimaryKnot, SecondaryBind, SecondaryKnot, soa_serial_of
 from system.test_secondaries import fetch_zone
 
 PRODUCE = """
@@ -87,14 +87,18 @@ class CatalogKnot(SecondaryKnot):
     storage: "%s"
     master: gateway
     acl: [notify, transfer]
+  - id: closed
+    storage: "%s"
+    master: gateway
+    acl: [notify]
 zone:
   - domain: catalog.test.
     storage: "%s"
     master: gateway
     acl: [notify, transfer]
     catalog-role: interpret
-    catalog-template: member
-""" % (self.dir, self.dir)
+    catalog-template: [member, closed]
+""" % (self.dir, self.dir, self.dir)
 
 
 @pytest.fixture
@@ -171,6 +175,37 @@ def test_many_zones_reach_them_by_differences(start):
         eventually(lambda: soa_serial_of("m%d.test." % (count - 1), s.port) is None, 240)
         assert serves(s, "one.test.", g.serial("one.test."))
     assert set(members(g.port)) == {"one.test.", "two.test."}
+
+
+def groups(port):
+    zone = fetch_zone("catalog.test.", port, False)
+    return {str(name): [str(r) for r in rdataset] for name, rdataset in zone.iterate_rdatasets("TXT") if name[0] == b"group"}
+
+
+def test_a_zones_group_is_what_knot_takes_its_template_by(start):
+    """RFC 9432 4.3.2. Knot's template "closed" gives nobody a transfer; BIND 9.18 has no groups and serves all."""
+    g, (bind, knot) = start(False)
+
+    def gives(server, zone):
+        return "Transfer failed" not in run("dig", "@127.0.0.1", "-p", server.port, zone, "AXFR", check=False).stdout
+    eventually(lambda: gives(knot, "two.test.") and gives(bind, "two.test."))
+    assert groups(g.port) == {}
+    config = open(g.config_path).read()
+    g.write_config(config.replace("{name: two.test.}", "{name: two.test., catalog-group: closed}"))
+    g.ctl("reload")
+    node = members(g.port)["two.test."].decode()
+    eventually(lambda: groups(g.port) == {"group.%s.zones" % node: ['"closed"']})
+    eventually(lambda: not gives(knot, "two.test.") and serves(knot, "two.test.", g.serial("two.test.")))
+    assert gives(bind, "two.test.") and gives(knot, "one.test.")
+    g.write_config(config.replace("{name: two.test.}", '{name: two.test., catalog-group: "another; one"}'))
+    g.ctl("reload")     # which Knot does not know: the first template again
+    eventually(lambda: groups(g.port) == {"group.%s.zones" % node: ['"another; one"']})
+    eventually(lambda: gives(knot, "two.test."))
+    g.restart()
+    assert groups(g.port) == {"group.%s.zones" % node: ['"another; one"']}
+    g.write_config(config.replace("  - {name: two.test.}\n", ""))
+    g.ctl("reload")
+    eventually(lambda: groups(g.port) == {} and set(members(g.port)) == {"one.test."})
 
 
 def test_a_produced_catalog_is_nobodys_to_write(start):
@@ -284,6 +319,74 @@ def test_a_member_changes_its_catalog_only_if_the_old_one_says_so(make_gateway):
     eventually(lambda: is_served(g, "beta.test.") and g.short("www.beta.test.") == [])
     g.nsupdate("update add coo.b.zones.cat.test. 0 PTR other.test.", zone="cat.test.")
     eventually(lambda: broken(g, "a change of ownership names 2 catalogs"))
+
+
+GROUPS = CONSUME + """  - name: grouped.test.
+    catalog: consume
+    update-policy: [grant dhcp. zonesub ANY]
+    members: {update-policy: [grant dhcp. zonesub A]}
+    groups:
+      mail: {update-policy: [grant dhcp. zonesub MX], ns: [ns1.example.org.]}
+      "ops; text": {update-policy: [grant dhcp. zonesub TXT], allow-transfer: [127.0.0.1]}
+"""
+
+
+def test_members_have_the_settings_of_their_group(make_gateway):
+    g = make_gateway(GROUPS)
+
+    def may():
+        records = {"A": "192.0.2.1", "MX": "1 x.", "TXT": "x"}
+        return [t for t, data in records.items() if may_add(g, "www.alpha.test. 60 %s %s" % (t, data))]
+
+    def group(*texts):
+        lines = ["update add group.a.zones.grouped.test. 0 TXT %s" % text for text in texts]
+        g.nsupdate("\n".join(["update delete group.a.zones.grouped.test. TXT"] + lines), zone="grouped.test.")
+    g.nsupdate("update add a.zones.grouped.test. 0 PTR alpha.test.\nupdate add group.a.zones.grouped.test. 0 TXT mail", zone="grouped.test.")
+    eventually(lambda: is_served(g, "alpha.test."))
+    assert may() == ["MX"] and g.short("alpha.test.", "NS") == ["ns1.example.org."]
+    group('"ops; text"')
+    eventually(lambda: may() == ["TXT"])        # with its content
+    assert g.short("www.alpha.test.", "MX") == ["1 x."] and "1 x." in g.dig("alpha.test.", "AXFR")
+    g.restart()
+    assert may() == ["TXT"]
+    group("nobody.knows")                       # RFC 9432 4.3.2: a value that is not understood is ignored
+    eventually(lambda: may() == ["A"])
+    group("nobody.knows", "mail", '"ops;" " text"')
+    eventually(lambda: may() == ["MX"])
+    group()
+    eventually(lambda: may() == ["A"])
+    # A reload that knows the group from now on.
+    group("late")
+    g.write_config(open(g.config_path).read().replace('"ops; text":', "late:"))
+    g.ctl("reload")
+    eventually(lambda: may() == ["TXT"])
+    g.write_config(open(g.config_path).read().replace("late:", "early:"))
+    g.ctl("reload")
+    eventually(lambda: may() == ["A"])
+    assert g.short("www.alpha.test.", "MX") == ["1 x."]
+
+
+class CatalogOfKnot(PrimaryKnot):
+    def zones(self):
+        return super().zones().replace("    file: zone\n    semantic-checks: off\n", "    catalog-role: generate\n") + """  - domain: alpha.test.
+    storage: "%s"
+    file: member
+    catalog-role: member
+    catalog-zone: cat.test.
+    catalog-group: mail
+""" % self.dir
+
+
+def test_groups_of_a_catalog_that_knot_has_made(make_gateway, folder):
+    g = make_gateway(GROUPS.replace("cat.test.", "other.test.").replace("grouped.test.", "cat.test."))
+    knot = CatalogOfKnot(folder, "cat.test.", "", "any")
+    knot.write("member", "$ORIGIN alpha.test.\n@ 60 SOA ns h 1 2 3 4 5\n@ 60 NS ns.example.\n")
+    knot.start()
+    try:
+        eventually(lambda: g.ctl("import", "cat.test.", "--from", "127.0.0.1@%d" % knot.port, check=False).returncode == 0 and is_served(g, "alpha.test."))
+        assert may_add(g, "www.alpha.test. 60 MX 1 x.") and not may_add(g, "www.alpha.test. 60 A 192.0.2.1")
+    finally:
+        knot.stop()
 
 
 def broken(g, text):

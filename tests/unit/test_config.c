@@ -274,6 +274,18 @@ what_excludes_being_a_catalog_is_said(void **state)
 		     "allow-update");
 	assert_wrong("zones:\n  - name: a.test\n    members: {strict: true}\n",
 		     "z:3: zone a.test.: members is for catalog: consume");
+	assert_wrong("zones:\n  - name: a.test\n    groups: {a: {}}\n",
+		     "z:2: zone a.test.: groups is for catalog: consume");
+	assert_wrong("zones:\n  - name: a.test\n    catalog: none\n    catalog-group: a\n",
+		     "z:2: zone a.test.: catalog-group is for members of a catalog");
+	assert_wrong("zones:\n  - name: a.test\n    catalog-group: 'a\"b'\n",
+		     "z:3: catalog-group: only printable ASCII without \" and \\");
+	assert_wrong("zones:\n  - name: a.test\n    catalog: consume\n    groups: [a]\n",
+		     "z:4: groups: a map is expected");
+	assert_wrong("zones:\n  - name: a.test\n    catalog: consume\n    groups:\n      a: {strict: maybe}\n",
+		     "z:5: strict: true or false is expected, not \"maybe\"");
+	assert_wrong("zones:\n  - name: a.test\n    catalog: consume\n    groups:\n      a: {update-policy: [x]}\n",
+		     "z:5: update-policy: a rule begins with grant or deny, not with 'x'");
 	assert_wrong("zones:\n  - name: a.test\n    catalog: consume\n    members: {file: x}\n",
 		     "z:4: unknown key \"file\" in members");
 	assert_wrong("keys: [{name: k., algorithm: hmac-sha256, secret: bWFkZQ==}]\n"
@@ -288,7 +300,8 @@ members_of_a_catalog_take_its_store_and_transfer_settings(void **state)
 	struct config *config = read_good(
 		"stores: {x: {type: embedded}, y: {type: embedded}}\n"
 		"zones:\n"
-		"  - {name: a.test, store: y, catalog: consume, allow-transfer: [any], members: {strict: true}}\n"
+		"  - {name: a.test, store: y, catalog: consume, allow-transfer: [any], members: {strict: true},\n"
+		"     groups: {g: {zonemd: true}, h: {store: x}}}\n"
 		"  - {name: b.test, store: y, catalog: consume, allow-transfer: [any], notify: [127.0.0.1],\n"
 		"     members: {store: x, allow-transfer: [none]}}\n");
 	const struct config_rules *a = config->zones[0].members->rules;
@@ -299,6 +312,13 @@ members_of_a_catalog_take_its_store_and_transfer_settings(void **state)
 	assert_string_equal(a->allow_transfer.items[0], "any");
 	assert_true(a->strict);
 	assert_int_equal(a->update_timeout_ms, 2000);
+	const struct config_group *g = config_find_group(&config->zones[0], "g!", 1);
+	assert_string_equal(g->members->rules->store, "y");
+	assert_string_equal(g->members->rules->allow_transfer.items[0], "any");
+	assert_true(g->members->rules->zonemd && !g->members->rules->strict);
+	const struct config_group *h = config_find_group(&config->zones[0], "h", 1);
+	assert_string_equal(h->members->rules->store, "x");
+	assert_null(config_find_group(&config->zones[0], "g!", 2));
 	assert_string_equal(b->store, "x");
 	assert_string_equal(b->allow_transfer.items[0], "none");
 	assert_int_equal(b->notify_count, 1);
