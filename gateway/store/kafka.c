@@ -17,41 +17,23 @@
 
 /* ---- zones ---- */
 
-static struct kafka_zone **
-zone_slot(struct kafka *kafka, const char *text, size_t length)
+static uint64_t
+zone_hash(const struct chain *entry)
 {
-	struct kafka_zone **slot = &kafka->buckets[hash_bytes(text, length) & (kafka->bucket_count - 1)];
+	const struct kafka_zone *at = (const struct kafka_zone *)entry;
 
-	while (*slot && ((*slot)->text_length != length || memcmp((*slot)->text, text, length) != 0))
-		slot = &(*slot)->next;
-	return slot;
+	return hash_bytes(at->text, at->text_length);
 }
 
 struct kafka_zone *
 kafka_find(struct kafka *kafka, const char *text, size_t length)
 {
-	return *zone_slot(kafka, text, length);
-}
-
-static bool
-grow_buckets(struct kafka *kafka)
-{
-	size_t count = kafka->bucket_count * 2;
-	struct kafka_zone **buckets = calloc(count, sizeof *buckets);
-
-	if (!buckets)
-		return false;
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i], *next; at; at = next) {
-			next = at->next;
-			struct kafka_zone **slot = &buckets[hash_bytes(at->text, at->text_length) & (count - 1)];
-			at->next = *slot;
-			*slot = at;
-		}
-	free(kafka->buckets);
-	kafka->buckets = buckets;
-	kafka->bucket_count = count;
-	return true;
+	for (struct chain *entry = chains_first(&kafka->zones, hash_bytes(text, length)); entry; entry = entry->next) {
+		struct kafka_zone *at = (struct kafka_zone *)entry;
+		if (at->text_length == length && memcmp(at->text, text, length) == 0)
+			return at;
+	}
+	return NULL;
 }
 
 /* Under the mutex. */
@@ -64,28 +46,32 @@ kafka_want_open(struct kafka *kafka, struct kafka_zone *at)
 }
 
 static enum status
+add_zone(struct kafka *kafka, struct kafka_zone *at)
+{
+	if (!at->text)
+		return STATUS_NO_MEMORY;
+	if (kafka_find(kafka, at->text, at->text_length))
+		return STATUS_EXISTS;
+	if (!chains_add(&kafka->zones, &at->chain, zone_hash))
+		return STATUS_NO_MEMORY;
+	kafka_want_open(kafka, at);
+	return STATUS_OK;
+}
+
+static enum status
 kafka_add_zone(struct store *store, struct zone *zone)
 {
 	struct kafka *kafka = kafka_of(store);
 	struct kafka_zone *at = calloc(1, sizeof *at);
-	enum status status = at ? STATUS_OK : STATUS_NO_MEMORY;
 
-	if (status)
-		return status;
+	if (!at)
+		return STATUS_NO_MEMORY;
 	at->zone = zone;
 	at->text = strdup(zone->text);
 	at->text_length = strlen(zone->text);
 	at->partition = at->produce_partition = KAFKA_NONE;
 	pthread_mutex_lock(&kafka->mutex);
-	if (!at->text || (kafka->zone_count >= kafka->bucket_count && !grow_buckets(kafka))) {
-		status = STATUS_NO_MEMORY;
-	} else if (kafka_find(kafka, at->text, at->text_length)) {
-		status = STATUS_EXISTS;
-	} else {
-		*zone_slot(kafka, at->text, at->text_length) = at;
-		kafka->zone_count++;
-		kafka_want_open(kafka, at);
-	}
+	enum status status = add_zone(kafka, at);
 	pthread_mutex_unlock(&kafka->mutex);
 	if (status) {
 		free(at->text);
@@ -139,10 +125,9 @@ static void
 kafka_drop_zone(struct store *store, struct zone *zone)
 {
 	struct kafka *kafka = kafka_of(store);
-	size_t length = strlen(zone->text);
 
 	pthread_mutex_lock(&kafka->mutex);
-	struct kafka_zone *at = kafka_find(kafka, zone->text, length);
+	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
 	while (at && (at->opening || at->shooting || at->mirroring || at->fetching)) {
 		/* the worker looks at `dropped` between two steps */
 		at->dropped = true;
@@ -150,8 +135,7 @@ kafka_drop_zone(struct store *store, struct zone *zone)
 		pthread_cond_wait(&kafka->drop_news, &kafka->mutex);
 	}
 	if (at) {
-		*zone_slot(kafka, at->text, length) = at->next;
-		kafka->zone_count--;
+		chains_remove(&kafka->zones, &at->chain, zone_hash);
 		kafka_forget_flights(kafka, zone, NULL);
 		pthread_cond_broadcast(&kafka->drop_news);
 	}
@@ -618,12 +602,11 @@ free_kafka(struct kafka *kafka)
 		rd_kafka_consumer_close(kafka->consumer);
 		rd_kafka_destroy(kafka->consumer);
 	}
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i], *next; at; at = next) {
-			next = at->next;
-			kafka_forget_flights(kafka, at->zone, NULL);
-			free_zone(at);
-		}
+	struct chains_walk walk = {0};
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));) {
+		kafka_forget_flights(kafka, at->zone, NULL);
+		free_zone(at);
+	}
 	for (struct kafka_barrier *list[] = {kafka->asked, kafka->waiting}, **each = list; each < list + 2; each++)
 		for (struct kafka_barrier *barrier = *each, *next; barrier; barrier = next) {
 			next = barrier->next;
@@ -637,7 +620,7 @@ free_kafka(struct kafka *kafka)
 	warm_close(kafka->warm);
 	free(kafka->properties);
 	free(kafka->partitions);
-	free(kafka->buckets);
+	chains_free(&kafka->zones);
 	free(kafka->brokers);
 	free(kafka->updates_topic);
 	free(kafka->snapshots_topic);
@@ -710,11 +693,9 @@ copy_settings(struct kafka *kafka, const char *name, const struct kafka_settings
 	kafka->create_topics = settings->create_topics;
 	kafka->partitions_wanted = settings->partitions;
 	kafka->replication_wanted = settings->replication;
-	kafka->bucket_count = 64;
-	kafka->buckets = calloc(kafka->bucket_count, sizeof *kafka->buckets);
 	kafka->properties = calloc(settings->property_count + 1, sizeof *kafka->properties);
 	if (!kafka->store.name || !kafka->brokers || !kafka->updates_topic || !kafka->snapshots_topic ||
-	    !kafka->buckets || !kafka->properties)
+	    !kafka->properties)
 		return false;
 	for (size_t i = 0; i < settings->property_count; i++) {
 		kafka->properties[i] = (struct kafka_property){strdup(settings->properties[i].name),

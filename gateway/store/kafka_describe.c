@@ -34,9 +34,9 @@ zones_of(const struct kafka *kafka, int32_t partition)
 {
 	uint64_t zones = 0;
 
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (const struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			zones += at->produce_partition == partition;
+	struct chains_walk walk = {0};
+	for (const struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
+		zones += at->produce_partition == partition;
 	return zones;
 }
 

@@ -95,10 +95,11 @@ fetch_one(struct kafka *kafka, struct kafka_zone *at, struct kafka_fetch *fetch,
 static struct kafka_zone *
 next_fetch(struct kafka *kafka)
 {
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			if (at->fetch && !at->fetch->done && !at->dropped)
-				return at;
+	struct chains_walk walk = {0};
+
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
+		if (at->fetch && !at->fetch->done && !at->dropped)
+			return at;
 	return NULL;
 }
 

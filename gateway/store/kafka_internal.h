@@ -11,6 +11,7 @@
 #ifndef ZONEGATE_STORE_KAFKA_INTERNAL_H
 #define ZONEGATE_STORE_KAFKA_INTERNAL_H
 
+#include "base/chains.h"
 #include "base/digest.h"
 #include "store/kafka.h"
 #include "store/warm.h"
@@ -90,7 +91,7 @@ struct kafka_fetch {
 };
 
 struct kafka_zone {
-	struct kafka_zone *next; /* in its bucket */
+	struct chain chain; /* first */
 	struct zone *zone;
 	char *text;
 	size_t text_length; /* the key of its records */
@@ -229,8 +230,7 @@ struct kafka {
 	pthread_t worker, prober, askers[KAFKA_ASKERS];
 	unsigned asker_count; /* of threads that run */
 	/* under the mutex: */
-	struct kafka_zone **buckets;
-	size_t bucket_count, zone_count;
+	struct chains zones;
 	bool worker_wanted; /* a zone is to be opened, a shot to be written */
 	struct kafka_flight *flights[KAFKA_FLIGHT_BUCKETS];
 	struct kafka_flight *oldest, *newest;
@@ -269,6 +269,12 @@ kafka_of(struct store *store)
 struct kafka_zone *kafka_find(struct kafka *kafka, const char *text, size_t length);
 /* Ends a poll. */
 void kafka_wake_poll(struct kafka *kafka);
+/* Under the mutex: the next of all zones; NULL: that was all. */
+static inline struct kafka_zone *
+kafka_next(const struct kafka *kafka, struct chains_walk *walk)
+{
+	return (struct kafka_zone *)chains_next(&kafka->zones, walk);
+}
 /* Under the mutex: a barrier on a partition. */
 MUST_USE enum status kafka_ask(struct kafka *kafka, int32_t partition, const struct zone *zone, uint64_t tag,
 			       bool doubt);

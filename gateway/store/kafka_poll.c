@@ -134,18 +134,18 @@ take_opened(struct kafka *kafka, const struct store_sink *sink)
 	if (!atomic_exchange(&kafka->opened_any, false))
 		return;
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next) {
-			struct kafka_opened *opened = at->opened;
-			at->opened = NULL;
-			if (!opened)
-				continue;
-			if (!opened->status) {
-				at->manifest = opened->manifest;
-				at->produce_partition = opened->partition;
-			}
-			take_opened_one(kafka, at, opened, sink);
+	struct chains_walk walk = {0};
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));) {
+		struct kafka_opened *opened = at->opened;
+		at->opened = NULL;
+		if (!opened)
+			continue;
+		if (!opened->status) {
+			at->manifest = opened->manifest;
+			at->produce_partition = opened->partition;
 		}
+		take_opened_one(kafka, at, opened, sink);
+	}
 	pthread_mutex_unlock(&kafka->mutex);
 }
 
@@ -190,15 +190,15 @@ take_ready(struct kafka *kafka, const struct store_sink *sink)
 		return;
 	kafka->unready_any = false;
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next) {
-			if (at->ready || at->phase != KAFKA_LIVE)
-				continue;
-			if (kafka->partitions[at->partition].position >= at->target)
-				be_ready(kafka, at, sink);
-			else
-				kafka->unready_any = true;
-		}
+	struct chains_walk walk = {0};
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));) {
+		if (at->ready || at->phase != KAFKA_LIVE)
+			continue;
+		if (kafka->partitions[at->partition].position >= at->target)
+			be_ready(kafka, at, sink);
+		else
+			kafka->unready_any = true;
+	}
 	pthread_mutex_unlock(&kafka->mutex);
 }
 
@@ -210,18 +210,18 @@ take_fetched(struct kafka *kafka)
 	if (!atomic_exchange(&kafka->fetched_any, false))
 		return;
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next) {
-			if (at->phase != KAFKA_FETCHING || !at->fetch->done)
-				continue;
-			if (at->fetch->replaced) {
-				hold_zone(kafka, at);
-				continue;
-			}
-			at->phase = KAFKA_LIVE;
-			rewind_to(kafka, at->partition, at->next_offset);
-			kafka->unready_any = true;
+	struct chains_walk walk = {0};
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));) {
+		if (at->phase != KAFKA_FETCHING || !at->fetch->done)
+			continue;
+		if (at->fetch->replaced) {
+			hold_zone(kafka, at);
+			continue;
 		}
+		at->phase = KAFKA_LIVE;
+		rewind_to(kafka, at->partition, at->next_offset);
+		kafka->unready_any = true;
+	}
 	pthread_mutex_unlock(&kafka->mutex);
 }
 
@@ -361,12 +361,13 @@ assign(struct kafka *kafka)
 static void
 hold_zones(struct kafka *kafka, int32_t partition)
 {
+	struct chains_walk walk = {0};
+
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			if ((at->phase == KAFKA_LIVE || at->phase == KAFKA_FETCHING) &&
-			    (partition == KAFKA_NONE || at->partition == partition))
-				hold_zone(kafka, at);
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
+		if ((at->phase == KAFKA_LIVE || at->phase == KAFKA_FETCHING) &&
+		    (partition == KAFKA_NONE || at->partition == partition))
+			hold_zone(kafka, at);
 	pthread_mutex_unlock(&kafka->mutex);
 }
 

@@ -43,17 +43,17 @@ static int64_t
 margin_of_zones(struct kafka *kafka, int32_t partition, int64_t low, int64_t high, int64_t retention_ms, bool by_size)
 {
 	int64_t least_ms = retention_ms;
+	struct chains_walk walk = {0};
 
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next) {
-			if (at->produce_partition != partition || !at->manifest.id[0])
-				continue;
-			int64_t margin_ms = margin_of(&at->manifest, low, high, retention_ms, by_size);
-			if (margin_ms < retention_ms / 2 && !at->shooting)
-				at->shot_asked = true;
-			least_ms = margin_ms < least_ms ? margin_ms : least_ms;
-		}
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));) {
+		if (at->produce_partition != partition || !at->manifest.id[0])
+			continue;
+		int64_t margin_ms = margin_of(&at->manifest, low, high, retention_ms, by_size);
+		if (margin_ms < retention_ms / 2 && !at->shooting)
+			at->shot_asked = true;
+		least_ms = margin_ms < least_ms ? margin_ms : least_ms;
+	}
 	pthread_mutex_unlock(&kafka->mutex);
 	return least_ms;
 }

@@ -206,19 +206,20 @@ open_from_kept(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *
 static void
 serve_kept(struct kafka *kafka)
 {
+	struct chains_walk walk = {0};
+
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next) {
-			if (!at->opening || !at->kept || at->told_kept || at->opened || at->ready)
-				continue;
-			at->opened = at->kept;
-			at->kept = NULL;
-			at->told_kept = at->opened->from_warm = true;
-			at->opened->partition = at->opened->place.partition;
-			atomic_store(&kafka->opened_any, true);
-			log_warning("served as last known", "zone=%s version=%llu", at->text,
-				    (unsigned long long)at->opened->draft.version->version);
-		}
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));) {
+		if (!at->opening || !at->kept || at->told_kept || at->opened || at->ready)
+			continue;
+		at->opened = at->kept;
+		at->kept = NULL;
+		at->told_kept = at->opened->from_warm = true;
+		at->opened->partition = at->opened->place.partition;
+		atomic_store(&kafka->opened_any, true);
+		log_warning("served as last known", "zone=%s version=%llu", at->text,
+			    (unsigned long long)at->opened->draft.version->version);
+	}
 	pthread_mutex_unlock(&kafka->mutex);
 	kafka_wake_poll(kafka);
 }
@@ -266,12 +267,13 @@ open_zone(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *opene
 static struct kafka_zone *
 next_opening(struct kafka *kafka, uint64_t round)
 {
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			if (at->opening && at->round != round) {
-				at->round = round;
-				return at;
-			}
+	struct chains_walk walk = {0};
+
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
+		if (at->opening && at->round != round) {
+			at->round = round;
+			return at;
+		}
 	return NULL;
 }
 
@@ -279,13 +281,14 @@ next_opening(struct kafka *kafka, uint64_t round)
 static void
 let_go(struct kafka *kafka)
 {
+	struct chains_walk walk = {0};
+
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			if (at->dropped && at->opening) {
-				at->opening = false;
-				pthread_cond_broadcast(&kafka->drop_news);
-			}
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
+		if (at->dropped && at->opening) {
+			at->opening = false;
+			pthread_cond_broadcast(&kafka->drop_news);
+		}
 	pthread_mutex_unlock(&kafka->mutex);
 }
 
@@ -293,11 +296,11 @@ static bool
 any_opening(struct kafka *kafka)
 {
 	bool any = false;
+	struct chains_walk walk = {0};
 
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count && !any; i++)
-		for (const struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			any = any || at->opening;
+	for (const struct kafka_zone *at; !any && (at = kafka_next(kafka, &walk));)
+		any = any || at->opening;
 	pthread_mutex_unlock(&kafka->mutex);
 	return any;
 }
@@ -321,12 +324,12 @@ static enum status
 want_chunks(struct kafka *kafka, bool wanted)
 {
 	enum status status = STATUS_OK;
+	struct chains_walk walk = {0};
 
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			if (!status && at->opening && !at->kept)
-				status = kafka_snapshot_want(kafka, at->text, wanted);
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
+		if (!status && at->opening && !at->kept)
+			status = kafka_snapshot_want(kafka, at->text, wanted);
 	pthread_mutex_unlock(&kafka->mutex);
 	return status;
 }
@@ -528,6 +531,23 @@ end_shot(struct kafka *kafka, struct kafka_zone *at, struct kafka_shot *shot, en
 	kafka_worker_free_shot(shot);
 }
 
+/* Under the mutex: the next zone of which a copy is to be written (mirror: to begin the local copy with); takes it. */
+static struct kafka_zone *
+next_shot(struct kafka *kafka, bool mirror, struct kafka_shot **shot)
+{
+	struct chains_walk walk = {0};
+
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));) {
+		struct kafka_shot **place = mirror ? &at->mirror_shot : &at->shot;
+		if (!*place)
+			continue;
+		*shot = *place;
+		*place = NULL;
+		return at;
+	}
+	return NULL;
+}
+
 static void
 shoot_zones(struct kafka *kafka)
 {
@@ -535,18 +555,11 @@ shoot_zones(struct kafka *kafka)
 	char reason[STORE_REASON_SIZE];
 
 	while (!atomic_load(&kafka->stop)) {
-		struct kafka_zone *at = NULL;
-		struct kafka_shot *shot = NULL;
+		struct kafka_shot *shot;
 		pthread_mutex_lock(&kafka->mutex);
-		for (size_t i = 0; i < kafka->bucket_count && !shot; i++)
-			for (at = kafka->buckets[i]; at && !shot; at = shot ? at : at->next)
-				if (at->shot) {
-					shot = at->shot;
-					at->shot = NULL;
-					break;
-				}
+		struct kafka_zone *at = next_shot(kafka, false, &shot);
 		pthread_mutex_unlock(&kafka->mutex);
-		if (!shot)
+		if (!at)
 			return;
 		uint64_t begun_ms = clock_monotonic_ms();
 		reason[0] = '\0';
@@ -639,24 +652,11 @@ kafka_worker_flush(struct kafka *kafka)
 	if (warm_flush(kafka->warm) == STATUS_OK)
 		return;
 	pthread_mutex_lock(&kafka->mutex); /* nothing is noted meanwhile */
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			at->mirrored = at->mirroring && at->mirrored;
+	struct chains_walk walk = {0};
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
+		at->mirrored = at->mirroring && at->mirrored;
 	warm_reset(kafka->warm);
 	pthread_mutex_unlock(&kafka->mutex);
-}
-
-static struct kafka_zone *
-next_mirror(struct kafka *kafka, struct kafka_shot **shot)
-{
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			if (at->mirror_shot) {
-				*shot = at->mirror_shot;
-				at->mirror_shot = NULL;
-				return at;
-			}
-	return NULL;
 }
 
 static void
@@ -667,7 +667,7 @@ begin_mirrors(struct kafka *kafka)
 
 	while (!atomic_load(&kafka->stop)) {
 		pthread_mutex_lock(&kafka->mutex);
-		struct kafka_zone *at = next_mirror(kafka, &shot);
+		struct kafka_zone *at = next_shot(kafka, true, &shot);
 		pthread_mutex_unlock(&kafka->mutex);
 		if (!at)
 			return;
@@ -695,13 +695,14 @@ begin_mirrors(struct kafka *kafka)
 static void
 try_unusable(struct kafka *kafka)
 {
+	struct chains_walk walk = {0};
+
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			if (at->phase == KAFKA_UNUSABLE && !at->opening && !at->opened && !at->dropped) {
-				at->distrust = true;
-				kafka_want_open(kafka, at);
-			}
+	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
+		if (at->phase == KAFKA_UNUSABLE && !at->opening && !at->opened && !at->dropped) {
+			at->distrust = true;
+			kafka_want_open(kafka, at);
+		}
 	pthread_mutex_unlock(&kafka->mutex);
 }
 
@@ -711,11 +712,11 @@ look_at_due(struct kafka *kafka)
 {
 	uint64_t now_ms = clock_monotonic_ms();
 	bool due = false;
+	struct chains_walk walk = {0};
 
 	pthread_mutex_lock(&kafka->mutex);
-	for (size_t i = 0; i < kafka->bucket_count; i++)
-		for (const struct kafka_zone *at = kafka->buckets[i]; at; at = at->next)
-			due = due || (!at->shooting && (at->shot_asked || (at->due_ms && at->due_ms <= now_ms)));
+	for (const struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
+		due = due || (!at->shooting && (at->shot_asked || (at->due_ms && at->due_ms <= now_ms)));
 	pthread_mutex_unlock(&kafka->mutex);
 	return due;
 }
