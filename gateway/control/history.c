@@ -266,7 +266,7 @@ static void
 id_to_text(const uint8_t id[VERSION_ID_SIZE], char *out)
 {
 	for (size_t i = 0; i < VERSION_ID_SIZE; i++)
-		sprintf(out + 2 * i, "%02x", id[i]);
+		snprintf(out + 2 * i, 3, "%02x", id[i]);
 }
 
 static const char *

@@ -22,13 +22,13 @@ store_types_reconfigure_embedded(struct store *store, const struct config_store 
 static char *
 store_types_join(const struct config_list *list)
 {
-	size_t size = 1;
+	size_t size = 1, used = 0;
 
 	for (size_t i = 0; i < list->count; i++)
 		size += strlen(list->items[i]) + 1;
 	char *text = calloc(1, size);
 	for (size_t i = 0; text && i < list->count; i++)
-		strcat(strcat(text, i ? "," : ""), list->items[i]);
+		used += (size_t)snprintf(text + used, size - used, "%s%s", i ? "," : "", list->items[i]);
 	return text;
 }
 

@@ -104,7 +104,7 @@ ask(int fd, const char *name, struct xdp_facts *facts, char *reason)
 
 	if (strlen(name) >= sizeof request.ifr_name)
 		return status_say(reason, LISTENER_REASON_SIZE, STATUS_INVALID, "no name of an interface");
-	strcpy(request.ifr_name, name);
+	memcpy(request.ifr_name, name, strlen(name) + 1);
 	facts->index = if_nametoindex(name);
 	if (facts->index == 0 || ioctl(fd, SIOCGIFHWADDR, &request) != 0)
 		return status_say(reason, LISTENER_REASON_SIZE, STATUS_IO, "%s", strerror(errno));

@@ -331,8 +331,7 @@ compare_names(struct etcd_item *item, const struct etcd_writes *writes, uint64_t
 		if (last && name_equal(last, name))
 			continue;
 		last = name;
-		etcd_foreign_key(item->at, name, key);
-		strcat(key, "/");
+		etcd_foreign_key(item->at, name, "/", key);
 		if (!name_equal(name, item->at->name))
 			count += compare_range(&item->body, key, read);
 		count += compare_entries(item, name, at_most + 1);

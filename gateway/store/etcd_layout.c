@@ -88,9 +88,10 @@ etcd_records_rrset(const struct etcd_records *records, uint16_t *type, struct rr
 
 	if (!next_type(records, type))
 		return STATUS_NOT_FOUND;
-	bytes = out = malloc(records->size);
+	bytes = malloc(records->size);
 	if (!bytes)
 		return STATUS_NO_MEMORY;
+	out = bytes;
 	plain.type = *type;
 	for (size_t at = 0; etcd_records_next(records, &at, &record);) {
 		if (record.type != *type || plain.count == UINT16_MAX)
@@ -147,7 +148,7 @@ write_label(const uint8_t *label, char *out)
 		if (is_plain(label[i]))
 			*out++ = (char)label[i];
 		else
-			out += sprintf(out, "\\%03u", label[i]);
+			out += snprintf(out, 5, "\\%03u", label[i]);
 	}
 	return out;
 }

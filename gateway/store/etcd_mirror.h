@@ -121,7 +121,8 @@ void etcd_foreign_ask_leases(struct etcd_zone *at, uint64_t before_ms);
 /* etcd_writes.c: keys; `out` takes ETCD_FOREIGN_KEY_SIZE. */
 #define ETCD_FOREIGN_KEY_SIZE (1100 + ETCD_PATH_SIZE + 64)
 void etcd_foreign_prefix(const struct etcd_zone *at, char *out); /* of all of the zone's */
-void etcd_foreign_key(const struct etcd_zone *at, const uint8_t *owner, char *out); /* of a name */
+/* Of a name; below: "", or what comes behind it. */
+void etcd_foreign_key(const struct etcd_zone *at, const uint8_t *owner, const char *below, char *out);
 void etcd_foreign_note_key(const struct etcd_zone *at, const char *kind,
 			   char *out); /* beside the prefix: "frozen", "deleted", "journal" */
 /* What the change writes: each key with its value, NULL: deleted; revision: of the key as it is known, 0: absent. */

@@ -166,10 +166,10 @@ add_txt(const struct etcd_entry *entry, uint32_t ttl_s, struct etcd_records *out
 	size_t left = entry->service.text_size, room = left + left / 255 + 2;
 	const char *text = entry->service.text;
 	uint8_t *rdata = malloc(room);
-	struct writer writer = writer_over(rdata, room);
 
 	if (!rdata)
 		return STATUS_NO_MEMORY;
+	struct writer writer = writer_over(rdata, room);
 	do {
 		size_t part = left < 255 ? left : 255;
 		writer_u8(&writer, (uint8_t)part);

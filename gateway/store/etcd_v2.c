@@ -90,11 +90,12 @@ on_repaired(void *context, const struct etcd_answer *answer)
 static char *
 form_of(const char *value, size_t size)
 {
-	char *form = malloc(3 * size + 8);
+	static const char name[] = "value=";
+	char *form = malloc(sizeof name + 3 * size);
 
 	if (form) {
-		strcpy(form, "value=");
-		http_escape(value, size, form + 6);
+		memcpy(form, name, sizeof name);
+		http_escape(value, size, form + sizeof name - 1);
 	}
 	return form;
 }

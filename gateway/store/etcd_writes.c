@@ -24,12 +24,12 @@ etcd_foreign_note_key(const struct etcd_zone *at, const char *kind, char *out)
 }
 
 void
-etcd_foreign_key(const struct etcd_zone *at, const uint8_t *owner, char *out)
+etcd_foreign_key(const struct etcd_zone *at, const uint8_t *owner, const char *below, char *out)
 {
 	char path[ETCD_PATH_SIZE];
 
 	etcd_layout_path(owner, path);
-	snprintf(out, ETCD_FOREIGN_KEY_SIZE, "%.1024s/%s", at->etcd->settings.prefix, path);
+	snprintf(out, ETCD_FOREIGN_KEY_SIZE, "%.1024s/%s%s", at->etcd->settings.prefix, path, below);
 }
 
 void
@@ -107,13 +107,13 @@ static enum status
 write_helix_rrset(struct etcd_item *item, struct etcd_writes *writes, const struct zone_version *version,
 		  const uint8_t *owner, uint16_t type)
 {
-	char key[ETCD_FOREIGN_KEY_SIZE], type_text[RRTYPE_TEXT_SIZE];
+	char key[ETCD_FOREIGN_KEY_SIZE], type_text[RRTYPE_TEXT_SIZE + 1] = "/";
 	struct rrset rrset;
 	const struct etcd_owner *known = etcd_mirror_owner(item->at->mirror, owner);
 	enum status status = STATUS_OK;
 
-	etcd_foreign_key(item->at, owner, key);
-	strcat(strcat(key, "/"), rrtype_to_text(type, type_text));
+	rrtype_to_text(type, type_text + 1);
+	etcd_foreign_key(item->at, owner, type_text, key);
 	for (size_t i = 0; known && i < known->entry_count && !status; i++)
 		if (known->entries[i]->type == type)
 			status = add_write(item, writes, known->entries[i]->key, NULL);
@@ -256,7 +256,7 @@ skydns_add(struct etcd_item *item, struct etcd_writes *writes, const uint8_t *ow
 	if (status)
 		return status;
 	etcd_foreign_key(item->at, rrset->type == TYPE_NS && etcd_skydns_servers(owner, servers) ? servers : owner,
-			 key);
+			 "", key);
 	if (rrset->type == TYPE_CNAME || rrset->type == TYPE_PTR) /* looked up by the exact key */
 		return add_write(item, writes, key, value);
 	memcpy(both, &rrset->type, 2);

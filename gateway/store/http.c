@@ -572,7 +572,7 @@ http_escape(const char *text, size_t size, char *out)
 		    strchr("-._~/", c ? c : ' '))
 			*out++ = (char)c;
 		else
-			out += sprintf(out, "%%%02X", c);
+			out += snprintf(out, 4, "%%%02X", c);
 	}
 	*out = '\0';
 }

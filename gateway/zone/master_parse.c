@@ -207,7 +207,7 @@ escaped(struct token token, char *out)
 
 	for (int i = 0; i < shown(token); i++) {
 		uint8_t c = (uint8_t)token.text[i];
-		used += c > 0x20 && c < 0x7f ? sprintf(out + used, "%c", c) : sprintf(out + used, "\\%03u", c);
+		used += snprintf(out + used, 5, c > 0x20 && c < 0x7f ? "%c" : "\\%03u", c);
 	}
 	out[used] = 0;
 	return out;
