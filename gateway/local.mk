@@ -7,6 +7,7 @@ libzonegate_a_SOURCES += \
 	gateway/base/chains.c gateway/base/chains.h \
 	gateway/base/clock.c gateway/base/clock.h \
 	gateway/base/digest.c gateway/base/digest.h \
+	gateway/base/endpoint.c gateway/base/endpoint.h \
 	gateway/base/hash.c gateway/base/hash.h \
 	gateway/base/json_tree.c gateway/base/json_tree.h \
 	gateway/base/log.c gateway/base/log.h \
@@ -141,6 +142,7 @@ libzonegate_a_SOURCES += \
 	gateway/transfer/ixfr_history.c \
 	gateway/transfer/ixfr_zone.h \
 	gateway/transfer/notify.c gateway/transfer/notify.h \
+	gateway/transfer/notify_sockets.c gateway/transfer/notify_sockets.h \
 	gateway/transfer/record.h \
 	gateway/transfer/sequence.c gateway/transfer/sequence.h \
 	gateway/transfer/stream.c gateway/transfer/stream.h

@@ -25,6 +25,7 @@ UNIT_TESTS = \
 	tests/unit/test_draft \
 	tests/unit/test_edns \
 	tests/unit/test_embedded \
+	tests/unit/test_endpoint \
 	tests/unit/test_follower \
 	tests/unit/test_etcd_layout \
 	tests/unit/test_hash \

@@ -1,5 +1,6 @@
 #include "control/http.h"
 #include "base/clock.h"
+#include "base/endpoint.h"
 #include "base/rcu.h"
 #include "control/metrics.h"
 #include <errno.h>
@@ -208,7 +209,7 @@ http_listen(const struct listener_address *address, int *fd, char *reason)
 {
 	const struct sockaddr *socket_address = (const struct sockaddr *)&address->address;
 	int made = socket(socket_address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
-	char text[64];
+	char text[ENDPOINT_TEXT_SIZE];
 
 	if (made >= 0)
 		setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
@@ -216,7 +217,7 @@ http_listen(const struct listener_address *address, int *fd, char *reason)
 		*fd = made;
 		return STATUS_OK;
 	}
-	snprintf(reason, GATEWAY_REASON_SIZE, "http %s: %s", listener_text(socket_address, text), strerror(errno));
+	snprintf(reason, GATEWAY_REASON_SIZE, "http %s: %s", endpoint_text(socket_address, text), strerror(errno));
 	if (made >= 0)
 		close(made);
 	return STATUS_IO;

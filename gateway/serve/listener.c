@@ -1,4 +1,5 @@
 #include "serve/listener.h"
+#include "base/endpoint.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -84,33 +85,6 @@ listener_parse(const char *text, unsigned default_port, struct listener_address 
 	return STATUS_OK;
 }
 
-const char *
-listener_text(const struct sockaddr *address, char *out)
-{
-	char host[INET6_ADDRSTRLEN] = "?";
-	unsigned port = 0;
-
-	if (address->sa_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-		inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-		port = ntohs(in->sin_port);
-	} else if (address->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
-		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-		port = ntohs(in6->sin6_port);
-	}
-	snprintf(out, 64, "%s@%u", host, port);
-	return out;
-}
-
-static bool
-is_wildcard(const struct sockaddr_storage *address)
-{
-	if (address->ss_family == AF_INET)
-		return ((const struct sockaddr_in *)address)->sin_addr.s_addr == htonl(INADDR_ANY);
-	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)address)->sin6_addr);
-}
-
 /* ---- sockets ---- */
 
 static bool
@@ -142,12 +116,12 @@ is_free(const struct listener_address *address, int type)
 static enum status
 check_free(const struct listener_address *addresses, size_t count, bool udp, char *reason)
 {
-	char text[64];
+	char text[ENDPOINT_TEXT_SIZE];
 
 	for (size_t i = 0; i < count; i++)
 		if ((udp && !is_free(&addresses[i], SOCK_DGRAM)) || !is_free(&addresses[i], SOCK_STREAM)) {
 			snprintf(reason, LISTENER_REASON_SIZE, "%s: %s",
-				 listener_text((const struct sockaddr *)&addresses[i].address, text), strerror(errno));
+				 endpoint_text((const struct sockaddr *)&addresses[i].address, text), strerror(errno));
 			return STATUS_IO;
 		}
 	return STATUS_OK;
@@ -243,7 +217,7 @@ listener_close(struct listener_sockets *sockets, unsigned workers)
 static enum status
 open_one(struct listener_address *addresses, size_t count, struct listener_sockets *sockets, char *reason)
 {
-	char text[64];
+	char text[ENDPOINT_TEXT_SIZE];
 
 	sockets->udp = malloc((count + 1) * sizeof(int));
 	sockets->tcp = malloc((count + 1) * sizeof(int));
@@ -257,13 +231,13 @@ open_one(struct listener_address *addresses, size_t count, struct listener_socke
 	memset(sockets->tcp, 0xff, count * sizeof(int));
 	sockets->count = count;
 	for (size_t i = 0; i < count; i++) {
-		sockets->wildcard[i] = is_wildcard(&addresses[i].address);
+		sockets->wildcard[i] = endpoint_is_any(&addresses[i].address);
 		sockets->udp[i] = open_udp(&addresses[i], sockets->wildcard[i]);
 		if (sockets->udp[i] >= 0)
 			sockets->tcp[i] = open_tcp(&addresses[i]);
 		if (sockets->tcp[i] < 0) {
 			snprintf(reason, LISTENER_REASON_SIZE, "%s: %s",
-			         listener_text((const struct sockaddr *)&addresses[i].address, text), strerror(errno));
+			         endpoint_text((const struct sockaddr *)&addresses[i].address, text), strerror(errno));
 			return STATUS_IO;
 		}
 		sockets->addresses[i] = addresses[i];
@@ -301,7 +275,7 @@ enum status
 listener_open_tls(const struct listener_address *addresses, size_t count, unsigned workers,
 		  struct listener_sockets *sockets, char *reason)
 {
-	char text[64];
+	char text[ENDPOINT_TEXT_SIZE];
 	enum status status = check_free(addresses, count, false, reason);
 
 	if (status != STATUS_OK)
@@ -318,7 +292,7 @@ listener_open_tls(const struct listener_address *addresses, size_t count, unsign
 			own->tls[own->tls_count] = open_tcp(&address);
 			if (own->tls[own->tls_count] < 0) {
 				snprintf(reason, LISTENER_REASON_SIZE, "%s: %s",
-					 listener_text((const struct sockaddr *)&address.address, text),
+					 endpoint_text((const struct sockaddr *)&address.address, text),
 					 strerror(errno));
 				return STATUS_IO;
 			}

@@ -41,7 +41,5 @@ MUST_USE enum status listener_open_tls(const struct listener_address *addresses,
 void listener_close(struct listener_sockets *sockets, unsigned workers);
 /* "address@port" with the port optional (default 53): strict. */
 MUST_USE enum status listener_parse(const char *text, unsigned default_port, struct listener_address *address);
-/* "192.0.2.1@53"; `out` takes 64. */
-const char *listener_text(const struct sockaddr *address, char *out);
 
 #endif

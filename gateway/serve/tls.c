@@ -1,7 +1,7 @@
 #include "serve/tls.h"
 #include "base/digest.h"
+#include "base/endpoint.h"
 #include "base/log.h"
-#include "serve/listener.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -334,7 +334,7 @@ log_refused(const struct tls_connection *connection)
 {
 	struct sockaddr_storage remote;
 	socklen_t size = sizeof remote;
-	char text[64];
+	char text[ENDPOINT_TEXT_SIZE];
 	long verdict = SSL_get_verify_result(connection->ssl);
 	bool missing = verdict == X509_V_OK &&
 		       ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
@@ -343,7 +343,7 @@ log_refused(const struct tls_connection *connection)
 	    getpeername(SSL_get_fd(connection->ssl), (struct sockaddr *)&remote, &size) != 0)
 		return;
 	log_limited(LOG_LEVEL_WARNING, "client_certificate", "client=%s reason=\"%s\"",
-		    listener_text((const struct sockaddr *)&remote, text),
+		    endpoint_text((const struct sockaddr *)&remote, text),
 		    missing ? "no certificate" : X509_verify_cert_error_string(verdict));
 }
 

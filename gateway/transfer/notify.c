@@ -1,15 +1,15 @@
 #include "transfer/notify.h"
 #include "base/clock.h"
+#include "base/endpoint.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "keys/tsig.h"
+#include "transfer/notify_sockets.h"
 #include "wire/parse.h"
 #include "zone/serial.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,7 +19,6 @@
 #define SEND_TURN 256       /* then answers are read: a start with many zones must not fill anybody's socket */
 #define MESSAGE_SIZE 2048
 #define PLAIN_UDP_SIZE 512
-#define ADDRESS_TEXT_SIZE 60
 #define LATE_TRIES 4        /* then the log says that nobody answers */
 
 /* RESTING: it has acknowledged, and is told once more at its deadline. */
@@ -50,13 +49,6 @@ struct notify_zone {
 	size_t count;
 };
 
-/* From one of our addresses, or (any) from where the system likes. */
-struct notify_socket {
-	int fd;
-	bool any;
-	struct sockaddr_storage address;
-};
-
 struct notify {
 	struct notify_counters counters;
 	pthread_t thread;
@@ -70,8 +62,7 @@ struct notify {
 	/* From here on as made. */
 	uint32_t again_ms[NOTIFY_AGAIN];
 	int event;
-	struct notify_socket *sockets;
-	size_t socket_count;
+	struct notify_sockets sockets;
 	struct pollfd *fds;     /* the event, then each socket's */
 };
 
@@ -229,25 +220,6 @@ rest(struct notify *notify, struct target *target)
 
 /* ---- a message ---- */
 
-static const char *
-address_text(const struct sockaddr_storage *address, char text[ADDRESS_TEXT_SIZE])
-{
-	char host[INET6_ADDRSTRLEN] = "unknown";
-	unsigned port = 0;
-
-	if (address->ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-		inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-		port = ntohs(in->sin_port);
-	} else if (address->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)address;
-		inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
-		port = ntohs(in->sin6_port);
-	}
-	snprintf(text, ADDRESS_TEXT_SIZE, "%s@%u", host, port);
-	return text;
-}
-
 /* RFC 1996 3.7: the SOA in the answer section is a hint. */
 static size_t
 write_message(const struct notify_zone *at, uint16_t id, size_t signature, uint8_t *out)
@@ -294,89 +266,6 @@ make_message(struct notify *notify, struct target *target, uint8_t *out, size_t 
 	return true;
 }
 
-/* ---- where it leaves from ---- */
-
-static socklen_t
-address_size(const struct sockaddr_storage *address)
-{
-	return address->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-}
-
-static bool
-same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
-{
-	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
-	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
-
-	if (a->ss_family != b->ss_family)
-		return false;
-	if (a->ss_family == AF_INET)
-		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
-	return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0;
-}
-
-static bool
-is_loopback(const struct sockaddr_storage *address)
-{
-	if (address->ss_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 ==
-		       IN_LOOPBACKNET;
-	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
-}
-
-/* The address that the system would choose on the way there. */
-static bool
-usual_source(const struct sockaddr_storage *to, struct sockaddr_storage *source)
-{
-	int fd = socket(to->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	socklen_t size = sizeof *source;
-
-	if (fd < 0)
-		return false;
-	bool known = connect(fd, (const struct sockaddr *)to, address_size(to)) == 0 &&
-		     getsockname(fd, (struct sockaddr *)source, &size) == 0;
-	close(fd);
-	return known;
-}
-
-static bool
-leads_to(const struct notify_socket *from, const struct sockaddr_storage *to)
-{
-	return from->address.ss_family == to->ss_family &&
-	       (from->any || is_loopback(to) || !is_loopback(&from->address));
-}
-
-/* Of our addresses that lead there the usual one, else the first; where none does, it leaves from anywhere. */
-static int
-socket_for(const struct notify *notify, const struct sockaddr_storage *to)
-{
-	const struct notify_socket *first = NULL, *any = NULL;
-	struct sockaddr_storage usual;
-	unsigned count = 0;
-
-	for (size_t i = 0; i < notify->socket_count; i++) {
-		const struct notify_socket *from = &notify->sockets[i];
-		if (!leads_to(from, to))
-			continue;
-		if (from->any)
-			any = from;
-		else if (count++ == 0)
-			first = from;
-	}
-	if (count > 1 && usual_source(to, &usual))
-		for (size_t i = 0; i < notify->socket_count; i++)
-			if (!notify->sockets[i].any && same_host(&notify->sockets[i].address, &usual))
-				return notify->sockets[i].fd;
-	return first != NULL ? first->fd : any != NULL ? any->fd : -1;
-}
-
-static bool
-send_message(struct notify *notify, const struct target *target, const uint8_t *bytes, size_t size)
-{
-	return sendto(socket_for(notify, &target->address), bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL,
-		      (const struct sockaddr *)&target->address, address_size(&target->address)) == (ssize_t)size;
-}
-
 /* ---- sending ---- */
 
 static uint64_t
@@ -388,41 +277,37 @@ retry_ms(unsigned tries)
 }
 
 static void
-tell_late(const struct target *target)
+send_message(struct notify *notify, struct target *target)
 {
-	char text[ADDRESS_TEXT_SIZE];
+	const char *zone = target->zone->zone->text;
+	char text[ENDPOINT_TEXT_SIZE];
+	uint8_t message[MESSAGE_SIZE];
+	size_t size;
 
-	log_limited(LOG_LEVEL_WARNING, "notify", "no answer yet zone=%s secondary=%s tries=%u serial=%u",
-		    target->zone->zone->text,
-	            address_text(&target->address, text), target->tries, target->zone->serial);
+	bool made = make_message(notify, target, message, &size);
+	bool sent = made && notify_sockets_send(&notify->sockets, &target->address, message, size);
+	const char *reason = made ? strerror(errno) : "no such key";
+	endpoint_text((const struct sockaddr *)&target->address, text);
+	stat_add(sent ? &notify->counters.sent : &notify->counters.failed, 1);
+	if (sent)
+		log_debug("notify", "zone=%s secondary=%s serial=%u tries=%u", zone, text, target->zone->serial,
+			  target->tries);
+	else
+		log_limited(LOG_LEVEL_WARNING, "notify", "not sent zone=%s secondary=%s reason=%s", zone, text, reason);
+	if (target->tries == LATE_TRIES)
+		log_limited(LOG_LEVEL_WARNING, "notify", "no answer yet zone=%s secondary=%s tries=%u serial=%u", zone,
+			    text, target->tries, target->zone->serial);
 }
 
 /* Whatever becomes of it, it is tried again unless an answer comes. */
 static void
 send_target(struct notify *notify, struct target *target)
 {
-	char text[ADDRESS_TEXT_SIZE];
-	uint8_t message[MESSAGE_SIZE];
-	size_t size;
-
 	random_bytes(&target->id, sizeof target->id);
 	target->again = false;
-	bool made = make_message(notify, target, message, &size);
-	if (made && send_message(notify, target, message, size)) {
-		stat_add(&notify->counters.sent, 1);
-		log_debug("notify", "zone=%s secondary=%s serial=%u tries=%u", target->zone->zone->text,
-			  address_text(&target->address, text),
-		          target->zone->serial, target->tries);
-	} else {
-		stat_add(&notify->counters.failed, 1);
-		log_limited(LOG_LEVEL_WARNING, "notify", "not sent zone=%s secondary=%s reason=%s",
-			    target->zone->zone->text,
-		            address_text(&target->address, text), made ? strerror(errno) : "no such key");
-	}
+	send_message(notify, target);
 	if (target->tries > 0)
 		stat_add(&notify->counters.retries, 1);
-	if (target->tries == LATE_TRIES)
-		tell_late(target);
 	target->deadline_ms = clock_monotonic_ms() + retry_ms(target->tries++);
 	target->state = TARGET_WAITING;
 	target->next = notify->ids[target->id % IDS];
@@ -460,20 +345,12 @@ expire(struct notify *notify)
 	}
 }
 
-static bool
-same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
-{
-	/* the port is at the same place in both */
-	return same_host(a, b) && ((const struct sockaddr_in *)(const void *)a)->sin_port ==
-					  ((const struct sockaddr_in *)(const void *)b)->sin_port;
-}
-
 static struct target *
 find_waiting(const struct notify *notify, uint16_t id, const struct sockaddr_storage *from)
 {
 	struct target *target = notify->ids[id % IDS];
 
-	while (target != NULL && (target->id != id || !same_address(&target->address, from)))
+	while (target != NULL && (target->id != id || !endpoint_same(&target->address, from)))
 		target = target->next;
 	return target;
 }
@@ -501,11 +378,11 @@ take_answer(struct notify *notify, const uint8_t *bytes, size_t size, const stru
 	if (msg.qname_size != zone->name_size || memcmp(msg.qname, zone->name, zone->name_size) != 0)
 		return;
 	if (!is_good(target, &msg)) {
-		char text[ADDRESS_TEXT_SIZE];
+		char text[ENDPOINT_TEXT_SIZE];
 		stat_add(&notify->counters.refused, 1);
 		log_limited(LOG_LEVEL_WARNING, "notify", "not accepted zone=%s secondary=%s rcode=%s signed=%s",
 			    zone->text,
-			    address_text(from, text), rcode_text(msg.flags & FLAG_RCODE),
+			    endpoint_text((const struct sockaddr *)from, text), rcode_text(msg.flags & FLAG_RCODE),
 			    target->signed_now ? "required" : "no");
 		return;
 	}
@@ -558,14 +435,14 @@ run(void *context)
 		send_queued(notify);
 		int timeout_ms = time_left(notify);
 		pthread_mutex_unlock(&notify->mutex);
-		poll(fds, 1 + notify->socket_count, timeout_ms);
+		poll(fds, 1 + notify->sockets.count, timeout_ms);
 		pthread_mutex_lock(&notify->mutex);
 		uint64_t count;
 		if (fds[0].revents != 0 && read(notify->event, &count, sizeof count) < 0 && errno != EAGAIN)
 			break;
-		for (size_t i = 0; i < notify->socket_count; i++)
-			if (fds[1 + i].revents != 0)
-				read_answers(notify, notify->sockets[i].fd);
+		for (size_t i = 1; i <= notify->sockets.count; i++)
+			if (fds[i].revents != 0)
+				read_answers(notify, fds[i].fd);
 		expire(notify);
 	}
 	pthread_mutex_unlock(&notify->mutex);
@@ -604,7 +481,7 @@ same_targets(const struct notify_zone *at, const struct transfer_settings *setti
 		return false;
 	for (size_t i = 0; i < at->count; i++) {
 		const uint8_t *a = at->targets[i].key_name, *b = settings->notify[i].key_name;
-		if (!same_address(&at->targets[i].address, &settings->notify[i].address) ||
+		if (!endpoint_same(&at->targets[i].address, &settings->notify[i].address) ||
 		    (a == NULL) != (b == NULL) ||
 		    (a != NULL && !name_equal(a, b)))
 			return false;
@@ -777,76 +654,29 @@ close_all(struct notify *notify)
 {
 	if (notify->event >= 0)
 		close(notify->event);
-	for (size_t i = 0; i < notify->socket_count; i++)
-		close(notify->sockets[i].fd);
-	free(notify->sockets);
+	notify_sockets_close(&notify->sockets);
 	free(notify->fds);
 	keyring_free(notify->keys);
 	free(notify->heap);
 	free(notify);
 }
 
-/* Without: NOTIFY leaves from another address. */
-static void
-open_socket(struct notify *notify, const struct sockaddr_storage *address, bool any)
-{
-	struct sockaddr_storage from = *address;
-	int fd = socket(from.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	((struct sockaddr_in *)(void *)&from)->sin_port = 0; /* at the same place in both */
-	if (fd < 0)
-		return;
-	if (!any && bind(fd, (const struct sockaddr *)&from, address_size(&from)) != 0) {
-		char text[ADDRESS_TEXT_SIZE];
-		log_warning("notify", "no socket from=%s reason=%s", address_text(address, text), strerror(errno));
-		close(fd);
-		return;
-	}
-	notify->sockets[notify->socket_count++] = (struct notify_socket){fd, any, from};
-	notify->fds[notify->socket_count] = (struct pollfd){fd, POLLIN, 0};
-}
-
 static bool
-is_wildcard(const struct sockaddr_storage *address)
+open_all(struct notify *notify, const struct notify_settings *settings)
 {
-	if (address->ss_family == AF_INET)
-		return ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr == htonl(INADDR_ANY);
-	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
-}
+	const struct notify_sockets *sockets = &notify->sockets;
 
-/*
- * Where we listen on every address of a family, or on this one with another port, there is no need of another socket.
- */
-static bool
-is_needed(const struct notify_settings *settings, size_t at)
-{
-	const struct sockaddr_storage *address = &settings->addresses[at];
-
-	for (size_t i = 0; i < settings->address_count; i++) {
-		const struct sockaddr_storage *other = &settings->addresses[i];
-		if ((other->ss_family == address->ss_family && is_wildcard(other)) ||
-		    (i < at && same_host(other, address)))
-			return false;
-	}
-	return true;
-}
-
-static bool
-open_sockets(struct notify *notify, const struct notify_settings *settings)
-{
-	struct sockaddr_storage any4 = {.ss_family = AF_INET}, any6 = {.ss_family = AF_INET6};
-
-	notify->sockets = calloc(settings->address_count + 2, sizeof *notify->sockets);
-	notify->fds = calloc(settings->address_count + 3, sizeof *notify->fds);
-	if (notify->sockets == NULL || notify->fds == NULL)
+	notify->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (notify->event < 0 ||
+	    !notify_sockets_open(&notify->sockets, settings->addresses, settings->address_count))
+		return false;
+	notify->fds = calloc(1 + sockets->count, sizeof *notify->fds);
+	if (notify->fds == NULL)
 		return false;
 	notify->fds[0] = (struct pollfd){notify->event, POLLIN, 0};
-	open_socket(notify, &any4, true);
-	open_socket(notify, &any6, true); /* none on a host without IPv6 */
-	for (size_t i = 0; i < settings->address_count; i++)
-		if (is_needed(settings, i))
-			open_socket(notify, &settings->addresses[i], false);
-	return notify->socket_count > 0;
+	for (size_t i = 0; i < sockets->count; i++)
+		notify->fds[1 + i] = (struct pollfd){sockets->items[i].fd, POLLIN, 0};
+	return true;
 }
 
 struct notify *
@@ -857,13 +687,11 @@ notify_new(struct keyring *keys, const struct notify_settings *settings)
 	if (notify == NULL)
 		return NULL;
 	memcpy(notify->again_ms, settings->again_ms, sizeof notify->again_ms);
-	notify->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	notify->queue_end = &notify->queue;
 	notify->keys = keys;
 	keyring_hold(keys);
 	pthread_mutex_init(&notify->mutex, NULL);
-	if (notify->event >= 0 && open_sockets(notify, settings) &&
-	    pthread_create(&notify->thread, NULL, run, notify) == 0)
+	if (open_all(notify, settings) && pthread_create(&notify->thread, NULL, run, notify) == 0)
 		return notify;
 	close_all(notify);
 	return NULL;

@@ -11,9 +11,8 @@
  * as it does when a gateway is killed and started; and where two connections were refused, it does not transfer from
  * this primary for ten minutes, whatever NOTIFY says. A secondary that is up to date answers and does nothing.
  *
- * It leaves from an address that we listen on, as secondaries take NOTIFY from the address of their primary; from a
- * port of its own, so that nobody can acknowledge in a secondary's name without guessing it, nor disturb who answers
- * queries.
+ * It leaves from an address that we listen on (transfer/notify_sockets.h); from a port of its own, so that nobody can
+ * acknowledge in a secondary's name without guessing it, nor disturb who answers queries.
  *
  * Threads:   one thread for all zones and targets; notify_zone, notify_forget, notify_set_keys: any.
  * Memory:    some 250 octets a zone and a target, 700 more where it has a key.
