@@ -501,6 +501,26 @@ embedded_checkpoint(struct store *store, struct zone *zone, const struct zone_ve
 		version_unpin(replaced);
 }
 
+static enum status
+embedded_window(struct store *store, struct zone *zone, uint64_t version, struct replay **replay)
+{
+	struct embedded *embedded = embedded_of(store);
+
+	pthread_mutex_lock(&embedded->mutex);
+	struct embedded_zone *at = intake_map_get(&embedded->zones, zone);
+	bool kept = at && at->content_version == version;
+	pthread_mutex_unlock(&embedded->mutex);
+	if (!kept || !replay)
+		return kept ? STATUS_OK : STATUS_NOT_FOUND;
+	struct replay *made = replay_new();
+	enum status status = made ? embedded_content_window(embedded, at, version, made) : STATUS_NO_MEMORY;
+	if (!status)
+		*replay = made;
+	else
+		replay_free(made);
+	return status;
+}
+
 /* ---- any thread ---- */
 
 static enum status
@@ -682,6 +702,7 @@ static const struct store_ops embedded_ops = {
 	.wake = embedded_wake,
 	.commit = embedded_commit,
 	.checkpoint = embedded_checkpoint,
+	.window = embedded_window,
 	.read = embedded_read,
 	.oldest = embedded_oldest,
 	.content_at = embedded_content_at_version,

@@ -176,28 +176,58 @@ set_place(struct zone_version *version, const struct embedded_place *place)
 	memcpy(version->id, place->id, VERSION_ID_SIZE);
 }
 
+/* The window at record->content. */
+static enum status
+load_window(struct kv_txn *txn, const struct embedded_record *record, struct replay *replay)
+{
+	uint8_t number[4];
+	struct kv_bytes window;
+	struct replay_state state;
+
+	bytes_put_u32(number, record->number);
+	enum status status = kv_get(txn, KV_WARM, (struct kv_bytes){number, 4}, &window);
+	if (!status)
+		status = embedded_data_restore(replay, window.bytes, window.size);
+	if (status)
+		return status;
+	replay_get(replay, &state);
+	return state.state_version == record->content.version ? STATUS_OK : STATUS_STOP;
+}
+
+enum status
+embedded_content_window(struct embedded *embedded, const struct embedded_zone *at, uint64_t version,
+			struct replay *replay)
+{
+	struct embedded_record record;
+	struct kv_txn *txn;
+	enum status status = kv_begin_read(embedded->kv, &txn);
+
+	if (status)
+		return status;
+	status = embedded_data_get(txn, at->name, &record);
+	if (!status && record.content.version != version)
+		status = STATUS_NOT_FOUND;
+	if (!status)
+		status = load_window(txn, &record, replay);
+	kv_abort(txn);
+	return status;
+}
+
 /* Rows and window at record->content. */
 static enum status
 load_content(struct kv_txn *txn, const struct embedded_record *record, struct draft *draft, struct replay *replay,
 	     char *reason)
 {
-	uint8_t number[4];
-	struct kv_bytes window;
 	enum status status = load_rows(txn, record, draft);
 
 	if (status)
 		return refuse(reason, status, "the kept content cannot be read: %s", status_text(status));
 	set_place(draft->version, &record->content);
-	bytes_put_u32(number, record->number);
-	status = kv_get(txn, KV_WARM, (struct kv_bytes){number, 4}, &window);
-	if (!status)
-		status = embedded_data_restore(replay, window.bytes, window.size);
-	struct replay_state state;
-	replay_get(replay, &state);
-	if (!status && state.state_version != record->content.version)
-		status = STATUS_STOP;
+	status = load_window(txn, record, replay);
 	if (status)
 		return refuse(reason, status, "the kept window cannot be read: %s", status_text(status));
+	struct replay_state state;
+	replay_get(replay, &state);
 	draft->version->frozen = state.frozen;
 	return STATUS_OK;
 }

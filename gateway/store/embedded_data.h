@@ -128,6 +128,9 @@ MUST_USE enum status embedded_content_load(struct embedded *embedded, struct emb
 					   struct replay *replay, char *reason);
 MUST_USE enum status embedded_content_at(struct embedded *embedded, struct embedded_zone *at, uint64_t version,
 					 struct draft *draft, struct replay *replay, char *reason);
+/* STATUS_NOT_FOUND: the content that is kept is another version's. */
+MUST_USE enum status embedded_content_window(struct embedded *embedded, const struct embedded_zone *at,
+					     uint64_t version, struct replay *replay);
 MUST_USE enum status embedded_content_put(struct kv_txn *txn, const struct embedded_record *record, uint32_t generation,
                                           const struct node *node);
 MUST_USE enum status embedded_content_delete(struct kv_txn *txn, const struct embedded_record *record,

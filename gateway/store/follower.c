@@ -145,6 +145,47 @@ open_draft(struct follower_zone *at)
 	return true;
 }
 
+/* The store has said what it knows of the zone. */
+static bool
+is_known(const struct follower_zone *at)
+{
+	return at->replay || at->rests;
+}
+
+/* No change is near: the window may be left to the store. */
+static void
+rest(struct follower_zone *at)
+{
+	struct store *store = at->follower->store;
+
+	if (at->drafting || at->in_batch || !at->replay)
+		return;
+	at->rests = store->ops->window && !replay_removed(at->replay) && !replay_frozen_until(at->replay) &&
+		    store->ops->window(store, at->zone, at->place.version, NULL) == STATUS_OK;
+	if (!at->rests) {
+		replay_rest(at->replay);
+		return;
+	}
+	replay_free(at->replay);
+	at->replay = NULL;
+}
+
+/* For a change; false: the store cannot give back what it keeps. */
+static bool
+wake(struct follower_zone *at)
+{
+	struct store *store = at->follower->store;
+
+	if (!at->rests)
+		return true;
+	enum status status = store->ops->window(store, at->zone, at->place.version, &at->replay);
+	at->rests = status != STATUS_OK;
+	if (status)
+		log_limited(LOG_LEVEL_ERROR, "window not read", "zone=%s status=%s", at->zone->text,
+			    status_text(status));
+	return !status;
+}
+
 /* As if this poll had brought nothing. */
 static void
 undo_draft(struct follower_zone *at)
@@ -235,8 +276,8 @@ judge(struct follower *follower, struct follower_event *event)
 		drop_content(event);
 		return;
 	}
-	if (!at->replay || at->stopped || !open_draft(at)) {
-		event->fate = at->replay && !at->stopped ? REPLAY_FAILED : REPLAY_UNKNOWN;
+	if (!is_known(at) || at->stopped || !wake(at) || !open_draft(at)) {
+		event->fate = is_known(at) && !at->stopped ? REPLAY_FAILED : REPLAY_UNKNOWN;
 		drop_content(event);
 		return;
 	}
@@ -293,11 +334,12 @@ take_loaded(struct follower *follower, struct follower_event *event)
 	struct follower_zone *at = zone_of(event->zone);
 	struct zone_version *version;
 
-	bool again = at->replay != NULL;
+	bool again = is_known(at);
 	if (at->drafting)
 		draft_drop(&at->draft);
 	replay_free(at->replay);
 	at->replay = event->replay;
+	at->rests = false;
 	follower->thaws = follower->thaws || replay_frozen_until(at->replay);
 	at->draft = event->draft;
 	at->drafting = true;
@@ -324,7 +366,7 @@ take_absent(struct follower_zone *at)
 {
 	static const struct zone_version nothing;
 
-	if (at->replay)
+	if (is_known(at))
 		return;
 	at->replay = replay_new();
 	invariant(at->replay); /* some hundred octets */
@@ -500,6 +542,7 @@ tell_ready(struct follower *follower, const struct follower_event *event)
 		pthread_mutex_unlock(&follower->mutex);
 		if (at->replay)
 			follower->store->ops->checkpoint(follower->store, at->zone, version, at->replay, false);
+		rest(at);
 	}
 }
 
@@ -641,8 +684,7 @@ checkpoint(struct follower *follower, struct follower_zone *at)
 
 	if (version && at->replay && !replay_removed(at->replay))
 		follower->store->ops->checkpoint(follower->store, at->zone, version, at->replay, true);
-	if (at->replay)
-		replay_rest(at->replay);
+	rest(at);
 }
 
 static void

@@ -23,7 +23,8 @@ struct follower_zone {
 	struct follower *follower;
 	struct zone *zone;
 	struct follower_zone *next, **link; /* of all of the follower's; link: what points here */
-	struct replay *replay;      /* NULL until the store has said what it knows */
+	struct replay *replay;      /* NULL until the store has said what it knows, and while the zone rests */
+	bool rests;                 /* the store keeps what `replay` knew */
 	struct draft draft;
 	bool drafting;              /* `draft` is open */
 	bool in_batch;              /* this poll brought records for it */

@@ -140,6 +140,12 @@ struct store_ops {
 	void (*checkpoint)(struct store *store, struct zone *zone, const struct zone_version *version,
 			   const struct replay *replay, bool idle);
 	/*
+	 * The window (zone/replay.h) of a version, where it is kept with that version's content: a zone that rests need
+	 * not have it in memory. replay NULL: is it kept? STATUS_NOT_FOUND: it is not, or not yet. Follower's thread;
+	 * NULL: this store has nothing of the kind.
+	 */
+	enum status (*window)(struct store *store, struct zone *zone, uint64_t version, struct replay **replay);
+	/*
 	 * History: entries with from < version <= to, oldest first. STATUS_NOT_FOUND: `from` is older than what is
 	 * kept.
 	 */
