@@ -71,6 +71,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_change_json \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_dispatch \
+	tests/fuzz/fuzz_dnstap_frame \
 	tests/fuzz/fuzz_etcd \
 	tests/fuzz/fuzz_etcd_grpc \
 	tests/fuzz/fuzz_fetch \
