@@ -104,7 +104,8 @@ STYLE_TESTS = \
 	tests/style/prefixes.py \
 	tests/style/headers.py \
 	tests/style/sizes.py \
-	tests/style/habits.py
+	tests/style/habits.py \
+	tests/style/pages.py
 
 EXTRA_DIST += $(STYLE_TESTS) tests/style/sources.py tests/unit/policy_vectors.h tests/unit/present_vectors.h tests/unit/tsig_vectors.h tests/unit/update_text.h
 

@@ -1,3 +1,4 @@
+/* What a catalog zone lists, served. */
 #include "base/rcu.h"
 #include "control/added.h"
 #include "control/catalog_internal.h"

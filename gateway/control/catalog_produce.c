@@ -1,3 +1,4 @@
+/* The catalog zones that list the gateway's zones. */
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/rcu.h"

@@ -1,3 +1,4 @@
+/* YAML to sections and values of the schema. */
 #include "control/config.h"
 #include "base/must.h"
 #include "control/config_schema.h"

@@ -1,3 +1,4 @@
+/* One record of the log judged on a draft: for followers, and for stores that rebuild earlier versions. */
 #include "store/follower.h"
 #include "zone/change_json.h"
 

@@ -1,3 +1,4 @@
+/* librdkafka's settings and errors; the topics: checked or created; where a partition begins and ends. */
 #include "store/kafka_internal.h"
 #include "base/log.h"
 #include <errno.h>

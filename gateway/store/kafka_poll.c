@@ -1,3 +1,4 @@
+/* What the follower is handed: zones as they are opened, records, fates, barriers. */
 #include "store/kafka_internal.h"
 #include "base/clock.h"
 #include "base/hash.h"

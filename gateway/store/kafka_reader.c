@@ -1,3 +1,4 @@
+/* A part of a topic, read once. */
 #include "store/kafka_internal.h"
 #include "base/clock.h"
 #include "zone/change_json.h"

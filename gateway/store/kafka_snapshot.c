@@ -1,3 +1,4 @@
+/* Manifests and chunks in the snapshots topic, read. */
 #include "store/kafka_internal.h"
 #include "base/bytes.h"
 #include "base/clock.h"

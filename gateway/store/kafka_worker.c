@@ -1,3 +1,4 @@
+/* The thread that opens zones, takes snapshots and begins local copies. */
 #include "store/kafka_internal.h"
 #include "base/clock.h"
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* RDATA to text, by its shape: what zonegatectl and the log of changes print most. */
 #include "wire/name.h"
 #include "wire/present_field.h"
 #include "wire/rrtype.h"

@@ -1,3 +1,4 @@
+/* SvcParams of SVCB and HTTPS to text, and back (RFC 9460 2.1, appendix A). */
 #include "wire/present_field.h"
 #include "wire/rrtype.h"
 #include "wire/svcb.h"

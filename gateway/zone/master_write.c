@@ -1,3 +1,4 @@
+/* A zone version as a master file. */
 #include "wire/name.h"
 #include "wire/present.h"
 #include "zone/master.h"

@@ -108,4 +108,5 @@ def main():
 	report.finish(len(paths) + len(tests), "files")
 
 
-main()
+if __name__ == "__main__":
+	main()
