@@ -12,7 +12,7 @@ import dns.message
 import dns.query
 import pytest
 
-from conftest import CONFIG, ZONE, ZONEGATECTL, ZONEGATED, free_port, keyfile, run
+from conftest import CONFIG, TOP, ZONE, ZONEGATECTL, ZONEGATED, free_port, keyfile, run
 
 
 def http(gateway, path):
@@ -57,6 +57,13 @@ def test_metrics_count_what_happened(gateway):
     assert metric(text, "zonegate_build_info", version=run(ZONEGATED, "-V").stdout.split()[1]) == 1
     for line in text.splitlines():
         assert line.startswith("#") or re.fullmatch(r"zonegate_\w+(\{.*\})? \S+", line), line
+
+
+def test_the_manual_names_every_metric(gateway):
+    with open(os.path.join(TOP, "contrib", "man", "zonegated.8")) as f:
+        manual = set(re.findall(r"^\.It Cm ([a-z_]+)", f.read(), re.M))
+    named = re.findall(r"^# TYPE zonegate_([a-z_]+)", http(gateway, "/metrics")[1], re.M)
+    assert len(named) > 30 and set(named) <= manual, set(named) - manual
 
 
 def test_batches_are_counted_by_their_size(gateway):
