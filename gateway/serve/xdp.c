@@ -139,7 +139,11 @@ send_answer(struct xdp *xdp, struct queue *queue, unsigned i, size_t size)
 		return;
 	}
 	memcpy(xdp_frame_payload(frame), xdp->out, size);
-	xdp_socket_send(queue->socket, (struct xdp_chunk){frame->bytes, xdp_frame_answer(frame, size)});
+	if (xdp_socket_send(queue->socket, (struct xdp_chunk){frame->bytes, xdp_frame_answer(frame, size)}))
+		return;
+	/* Lost, as on the way: the client asks again. */
+	stat_add_shared(&xdp->dispatch->counters->dropped, 1);
+	xdp_socket_give_back(queue->socket, xdp->chunks[i]);
 }
 
 static void

@@ -52,32 +52,51 @@ is_elsewhere(const struct sockaddr *address, unsigned interface)
 	return address->sa_family == AF_INET6 && in6->sin6_scope_id != 0 && in6->sin6_scope_id != interface;
 }
 
+static const struct sockaddr *
+listened(const struct listener_sockets *listeners, size_t i)
+{
+	return (const struct sockaddr *)&listeners->addresses[i].address;
+}
+
+/* Both families have it at the same place. */
+static uint16_t
+port_of(const struct sockaddr *address)
+{
+	return ((const struct sockaddr_in *)(const void *)address)->sin_port;
+}
+
+/* What the wildcards of `listen` are on this interface. */
+static void
+add_wildcards(const char *name, const struct listener_sockets *listeners, const struct ifaddrs *all,
+	      struct xdp_facts *facts)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct sockaddr *address = listened(listeners, i);
+		for (const struct ifaddrs *one = all; one != NULL && listeners->wildcard[i]; one = one->ifa_next)
+			if (one->ifa_addr != NULL && one->ifa_addr->sa_family == address->sa_family &&
+			    strcmp(one->ifa_name, name) == 0)
+				add_own(facts, one->ifa_addr, port_of(address), i, true);
+	}
+}
+
 static enum status
 find_own(const char *name, const struct listener_sockets *listeners, struct xdp_facts *facts, char *reason)
 {
 	struct ifaddrs *all = NULL;
-	size_t most = 0;
+	size_t most = 1, wildcards = 0;
 
-	if (getifaddrs(&all) != 0)
-		return status_say(reason, LISTENER_REASON_SIZE, STATUS_IO, "addresses: %s", strerror(errno));
+	for (size_t i = 0; i < listeners->count; i++)
+		wildcards += listeners->wildcard[i];
+	if (wildcards > 0 && getifaddrs(&all) != 0) /* by AF_NETLINK, which a sandbox may forbid */
+		return status_say(reason, LISTENER_REASON_SIZE, STATUS_IO, "its addresses: %s", strerror(errno));
 	for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
 		most++;
-	facts->own = calloc((most + 1) * listeners->count + 1, sizeof *facts->own);
-	for (size_t i = 0; i < listeners->count && facts->own != NULL; i++) {
-		const struct sockaddr *address = (const struct sockaddr *)&listeners->addresses[i].address;
-		/* Both families have the port at the same place. */
-		uint16_t port = ((const struct sockaddr_in *)(const void *)address)->sin_port;
-		if (!listeners->wildcard[i] && !is_elsewhere(address, facts->index))
-			add_own(facts, address, port, i, false);
-	}
-	for (size_t i = 0; i < listeners->count && facts->own != NULL; i++) {
-		const struct sockaddr *address = (const struct sockaddr *)&listeners->addresses[i].address;
-		uint16_t port = ((const struct sockaddr_in *)(const void *)address)->sin_port;
-		for (const struct ifaddrs *one = all; one != NULL && listeners->wildcard[i]; one = one->ifa_next)
-			if (one->ifa_addr != NULL && one->ifa_addr->sa_family == address->sa_family &&
-			    strcmp(one->ifa_name, name) == 0)
-				add_own(facts, one->ifa_addr, port, i, true);
-	}
+	facts->own = calloc(most * (listeners->count + 1), sizeof *facts->own);
+	for (size_t i = 0; i < listeners->count && facts->own != NULL; i++)
+		if (!listeners->wildcard[i] && !is_elsewhere(listened(listeners, i), facts->index))
+			add_own(facts, listened(listeners, i), port_of(listened(listeners, i)), i, false);
+	if (facts->own != NULL)
+		add_wildcards(name, listeners, all, facts);
 	freeifaddrs(all);
 	return facts->own != NULL ? STATUS_OK
 				  : status_say(reason, LISTENER_REASON_SIZE, STATUS_NO_MEMORY, "out of memory");

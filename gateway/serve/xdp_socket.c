@@ -19,7 +19,8 @@ struct xdp_socket {
 	struct xsk_socket *xsk;
 	struct xsk_ring_prod fill, send;
 	struct xsk_ring_cons receive, sent;
-	unsigned filling;            /* put into `fill`, not told yet */
+	uint64_t *spare;             /* addresses of chunks for `fill` */
+	unsigned spare_count;
 	unsigned queued;             /* put into `send`, not told yet */
 	unsigned sending;            /* told, not back yet */
 	uint8_t *memory;
@@ -34,13 +35,25 @@ chunk_address(const struct xdp_socket *socket, const uint8_t *bytes)
 }
 
 static void
-fill_one(struct xdp_socket *socket, uint64_t address)
+put_spare(struct xdp_socket *socket, uint64_t address)
 {
-	uint32_t at;
+	invariant(socket->spare_count < XDP_SOCKET_FRAMES);
+	socket->spare[socket->spare_count++] = address & ~(uint64_t)(XDP_SOCKET_CHUNK - 1);
+}
 
-	invariant(xsk_ring_prod__reserve(&socket->fill, 1, &at) == 1);
-	*xsk_ring_prod__fill_addr(&socket->fill, at) = address & ~(uint64_t)(XDP_SOCKET_CHUNK - 1);
-	socket->filling++;
+/* As many of the spare chunks as there is room for. */
+static void
+fill_spare(struct xdp_socket *socket)
+{
+	uint32_t at, count = xsk_prod_nb_free(&socket->fill, socket->spare_count);
+
+	if (count > socket->spare_count)
+		count = socket->spare_count;
+	if (count == 0 || xsk_ring_prod__reserve(&socket->fill, count, &at) != count)
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		*xsk_ring_prod__fill_addr(&socket->fill, at + i) = socket->spare[--socket->spare_count];
+	xsk_ring_prod__submit(&socket->fill, count);
 }
 
 unsigned
@@ -61,21 +74,23 @@ xdp_socket_take(struct xdp_socket *socket, struct xdp_chunk *chunks, unsigned mo
 	return count;
 }
 
-void
+bool
 xdp_socket_send(struct xdp_socket *socket, struct xdp_chunk chunk)
 {
 	uint32_t at;
 
-	invariant(xsk_ring_prod__reserve(&socket->send, 1, &at) == 1);
+	if (xsk_ring_prod__reserve(&socket->send, 1, &at) != 1)
+		return false;
 	*xsk_ring_prod__tx_desc(&socket->send, at) = (struct xdp_desc){
 		.addr = chunk_address(socket, chunk.bytes), .len = (uint32_t)chunk.size};
 	socket->queued++;
+	return true;
 }
 
 void
 xdp_socket_give_back(struct xdp_socket *socket, struct xdp_chunk chunk)
 {
-	fill_one(socket, chunk_address(socket, chunk.bytes));
+	put_spare(socket, chunk_address(socket, chunk.bytes));
 }
 
 bool
@@ -91,7 +106,7 @@ take_back_sent(struct xdp_socket *socket)
 	unsigned count = xsk_ring_cons__peek(&socket->sent, XDP_SOCKET_FRAMES, &at);
 
 	for (unsigned i = 0; i < count; i++)
-		fill_one(socket, *xsk_ring_cons__comp_addr(&socket->sent, at + i));
+		put_spare(socket, *xsk_ring_cons__comp_addr(&socket->sent, at + i));
 	if (count > 0)
 		xsk_ring_cons__release(&socket->sent, count);
 	socket->sending -= count;
@@ -116,9 +131,7 @@ xdp_socket_flush(struct xdp_socket *socket)
 	call_sender(socket);
 	if (socket->sending > 0)
 		take_back_sent(socket);
-	if (socket->filling > 0)
-		xsk_ring_prod__submit(&socket->fill, socket->filling);
-	socket->filling = 0;
+	fill_spare(socket);
 	/* A driver that waits for chunks. An error is one of the interface: it is seen again. */
 	if (xsk_ring_prod__needs_wakeup(&socket->fill))
 		recvfrom(xsk_socket__fd(socket->xsk), NULL, 0, MSG_DONTWAIT, NULL, NULL);
@@ -155,22 +168,28 @@ open_rings(struct xdp_socket *socket, const char *interface, unsigned queue, cha
 			  strerror(error), hint);
 }
 
+static bool
+get_memory(struct xdp_socket *socket)
+{
+	void *memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	socket->memory = memory != MAP_FAILED ? memory : NULL;
+	socket->spare = calloc(XDP_SOCKET_FRAMES, sizeof *socket->spare);
+	return socket->memory != NULL && socket->spare != NULL;
+}
+
 enum status
 xdp_socket_open(const char *interface, unsigned queue, struct xdp_socket **socket, char *reason)
 {
 	struct xdp_socket *opened = calloc(1, sizeof *opened);
-	void *memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	enum status status = STATUS_NO_MEMORY;
 	int size = SEND_BUFFER;
 
-	if (opened == NULL || memory == MAP_FAILED) {
-		free(opened);
-		if (memory != MAP_FAILED)
-			munmap(memory, MEMORY_SIZE);
-		return status_say(reason, LISTENER_REASON_SIZE, STATUS_NO_MEMORY, "out of memory");
-	}
 	libxdp_set_print(NULL); /* reason says it */
-	opened->memory = memory;
-	enum status status = open_rings(opened, interface, queue, reason);
+	if (opened != NULL && get_memory(opened))
+		status = open_rings(opened, interface, queue, reason);
+	else
+		status_say(reason, LISTENER_REASON_SIZE, status, "out of memory");
 	if (status != STATUS_OK) {
 		xdp_socket_close(opened);
 		return status;
@@ -178,7 +197,7 @@ xdp_socket_open(const char *interface, unsigned queue, struct xdp_socket **socke
 	/* Best effort, as listener.c does it. */
 	setsockopt(xsk_socket__fd(opened->xsk), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
 	for (uint64_t i = 0; i < XDP_SOCKET_FRAMES; i++)
-		fill_one(opened, i * XDP_SOCKET_CHUNK);
+		put_spare(opened, i * XDP_SOCKET_CHUNK);
 	xdp_socket_flush(opened);
 	*socket = opened;
 	return STATUS_OK;
@@ -193,7 +212,9 @@ xdp_socket_close(struct xdp_socket *socket)
 		xsk_socket__delete(socket->xsk);
 	if (socket->umem != NULL)
 		xsk_umem__delete(socket->umem);
-	munmap(socket->memory, MEMORY_SIZE);
+	if (socket->memory != NULL)
+		munmap(socket->memory, MEMORY_SIZE);
+	free(socket->spare);
 	free(socket);
 }
 

@@ -3,8 +3,9 @@
  * kernel and us.
  *
  * Threads:   open and close: main; the rest: the worker that it is dealt to.
- * Memory:    XDP_SOCKET_FRAMES chunks. Each is at every moment in one place: a ring, or with us from take until send or
- *            give_back. Every ring has room for all of them, so that none is ever full.
+ * Memory:    XDP_SOCKET_FRAMES chunks. Each is at every moment in one place: a ring, the list of spare ones, or with
+ *            the caller from take until send or give_back. Every ring has room for all of them; but the kernel gives us
+ *            frames before it says that it has taken their chunks out of its ring, which so can look full.
  * Errors:    reason (LISTENER_REASON_SIZE).
  */
 #ifndef ZONEGATE_SERVE_XDP_SOCKET_H
@@ -29,8 +30,8 @@ bool xdp_socket_is_zero_copy(const struct xdp_socket *socket);
 
 /* At most `most` frames that have come. */
 unsigned xdp_socket_take(struct xdp_socket *socket, struct xdp_chunk *chunks, unsigned most);
-/* A frame that was taken, as it is or with other octets: to be sent by the next flush. */
-void xdp_socket_send(struct xdp_socket *socket, struct xdp_chunk chunk);
+/* A frame that was taken, now with other octets: to be sent by the next flush. False: there is no room for it. */
+MUST_USE bool xdp_socket_send(struct xdp_socket *socket, struct xdp_chunk chunk);
 /* A frame that was taken and is not sent. */
 void xdp_socket_give_back(struct xdp_socket *socket, struct xdp_chunk chunk);
 /* Tells the kernel of what was put into the rings, and takes back what has been sent. */

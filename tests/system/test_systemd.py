@@ -83,6 +83,8 @@ class Machine:
         with open(os.path.join(TOP, "contrib", "zonegated.service")) as f:
             self.write("etc/systemd/system/zonegated.service", f.read())
         self.write("etc/systemd/system/receiver.service", RECEIVER)
+        with open(os.path.join(TOP, "contrib", "zonegated-xdp.conf")) as f:
+            self.write("xdp.conf", f.read())
         self.write("etc/systemd/system/test.target", "[Unit]\nRequires=basic.target\nAfter=basic.target\n")
         self.write("etc/zonegate/zonegate.yaml", config)
         self.write("etc/zonegate/example.test.zone", ZONE)
@@ -205,3 +207,22 @@ def test_a_wrong_configuration_does_not_start_and_a_killed_one_comes_again(machi
         assert time.monotonic() < end, m.journal()
         time.sleep(0.1)
     assert m.do("dig", "+short", "+norec", "@127.0.0.1", "ns1.example.test").stdout == "127.0.0.1\n"
+
+
+@pytest.mark.skipif("\nlibbpf " not in subprocess.run([ZONEGATED, "-V"], stdout=subprocess.PIPE, text=True).stdout if os.path.exists(ZONEGATED) else True,
+                    reason="this build has no AF_XDP")
+def test_af_xdp_takes_the_rights_of_its_drop_in(machine):
+    m = machine(CONFIG.replace("  state-dir", "  xdp: [w0]\n  state-dir").replace("127.0.0.1@53", "127.0.0.1@53, 198.18.7.1@53"))
+    for words in ("link add w0 type veth peer name w1", "address add 198.18.7.1/24 dev w0", "link set w0 up", "link set w1 up"):
+        m.do("ip", *words.split())
+    assert m.do("systemctl", "start", "zonegated", check=False).returncode != 0
+    assert "zonegate.yaml:4: xdp: w0: " in m.journal() and "CAP_NET_ADMIN" in m.journal()
+    m.do("sh", "-c", "mkdir /etc/systemd/system/zonegated.service.d && cp /xdp.conf /etc/systemd/system/zonegated.service.d/")
+    m.do("systemctl", "daemon-reload")
+    m.do("systemctl", "reset-failed", "zonegated")
+    assert m.do("systemctl", "start", "zonegated", check=False).returncode == 0, m.journal()
+    assert re.search(r"info xdp interface=w0 mode=native .*addresses=1", m.journal())
+    assert "xdp" in m.do("ip", "link", "show", "w0").stdout
+    m.do("systemctl", "kill", "--signal=KILL", "zonegated")
+    m.do("systemctl", "stop", "zonegated")
+    assert "xdp" not in m.do("ip", "link", "show", "w0").stdout

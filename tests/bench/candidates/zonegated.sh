@@ -13,7 +13,9 @@ setup() {
 	cd "$B_DIR"
 	{
 		echo "server:"
-		echo "  listen: [\"127.0.0.1@$B_PORT\"]"
+		echo "  listen: [\"127.0.0.1@$B_PORT\"${B_ADDRESS:+, \"$B_ADDRESS@$B_PORT\"}]"
+		# zonegated:native and zonegated:generic are AF_XDP (./xdp).
+		case ${B_VARIANT:-} in native | generic) echo "  xdp: [{interface: $B_INTERFACE, mode: $B_VARIANT}]" ;; esac
 		if [ -n "${B_TLS_PORT:-}" ]; then
 			echo "  listen-tls: [\"127.0.0.1@$B_TLS_PORT\"]"
 			echo "  tls: {certificate: \"$B_TLS_CERT\", key: \"$B_TLS_KEY\"}"
