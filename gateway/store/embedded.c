@@ -19,7 +19,6 @@ embedded_add_zone(struct store *store, struct zone *zone)
 	if (!at)
 		return STATUS_NO_MEMORY;
 	at->zone = zone;
-	at->name = zone->name;
 	pthread_mutex_lock(&embedded->mutex);
 	enum status status = intake_map_put(&embedded->zones, zone, at);
 	if (!status) {
@@ -99,7 +98,7 @@ new_record(struct kv_txn *txn, struct embedded_zone *at)
 	bytes_put_u32(number, record.number + 1);
 	status = kv_put(txn, KV_META, key, (struct kv_bytes){number, 4});
 	if (!status)
-		status = embedded_data_put(txn, at->name, &record);
+		status = embedded_data_put(txn, at->zone->name, &record);
 	if (!status)
 		embedded_data_note(at, &record);
 	return status;
@@ -128,7 +127,7 @@ note_records(struct embedded *embedded, size_t *missing)
 		struct embedded_zone *at = added_zone(embedded, i);
 		if (!at)
 			continue;
-		status = embedded_data_get(txn, at->name, &record);
+		status = embedded_data_get(txn, at->zone->name, &record);
 		if (!status)
 			embedded_data_note(at, &record);
 		if (status != STATUS_NOT_FOUND)
@@ -188,7 +187,7 @@ find_head(struct embedded *embedded, const struct embedded_zone *at, struct embe
 
 	if (status)
 		return status;
-	status = embedded_data_get(txn, at->name, record);
+	status = embedded_data_get(txn, at->zone->name, record);
 	if (status) {
 		kv_abort(txn);
 		return status;
@@ -329,7 +328,7 @@ change_life(struct kv_txn *txn, struct embedded_zone *at, struct embedded_record
 		memset(record->base_snapshot, 0, sizeof record->base_snapshot);
 		record->base_chunks = 0;
 	}
-	return embedded_data_put(txn, at->name, record);
+	return embedded_data_put(txn, at->zone->name, record);
 }
 
 static uint32_t
@@ -384,7 +383,7 @@ alter(struct kv_txn *txn, struct embedded_zone *at, const struct store_fate *fat
 {
 	if (!at->altered_record) {
 		struct embedded_record *record = malloc(sizeof *record);
-		enum status status = record ? embedded_data_get(txn, at->name, record) : STATUS_NO_MEMORY;
+		enum status status = record ? embedded_data_get(txn, at->zone->name, record) : STATUS_NO_MEMORY;
 		if (status) {
 			free(record);
 			return status;
@@ -581,7 +580,7 @@ embedded_read(struct store *store, struct zone *zone, uint64_t from, uint64_t to
 	enum status status = kv_begin_read(embedded->kv, &txn);
 	if (status)
 		return status;
-	status = embedded_data_get(txn, at->name, &record);
+	status = embedded_data_get(txn, at->zone->name, &record);
 	if (!status && from < record.base.version)
 		status = STATUS_NOT_FOUND;
 	if (!status && from < to) {
@@ -602,7 +601,7 @@ embedded_oldest(struct store *store, struct zone *zone, struct store_oldest *old
 
 	/* As embedded_read sees it: the keeper's copy comes later. */
 	if (at && kv_begin_read(embedded->kv, &txn) == STATUS_OK) {
-		if (embedded_data_get(txn, at->name, &record) != STATUS_OK)
+		if (embedded_data_get(txn, at->zone->name, &record) != STATUS_OK)
 			record = (struct embedded_record){0};
 		kv_abort(txn);
 	}

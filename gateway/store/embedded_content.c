@@ -204,7 +204,7 @@ embedded_content_window(struct embedded *embedded, const struct embedded_zone *a
 
 	if (status)
 		return status;
-	status = embedded_data_get(txn, at->name, &record);
+	status = embedded_data_get(txn, at->zone->name, &record);
 	if (!status && record.content.version != version)
 		status = STATUS_NOT_FOUND;
 	if (!status)
@@ -309,7 +309,7 @@ embedded_content_load(struct embedded *embedded, struct embedded_zone *at, struc
 
 	if (status)
 		return refuse(reason, status, "%s", kv_reason(embedded->kv));
-	status = embedded_data_get(txn, at->name, &record);
+	status = embedded_data_get(txn, at->zone->name, &record);
 	if (!status && record.generation) {
 		status = load_content(txn, &record, draft, replay, reason);
 		if (!status)
@@ -453,7 +453,7 @@ embedded_content_at(struct embedded *embedded, struct embedded_zone *at, uint64_
 
 	if (status)
 		return refuse(reason, status, "%s", kv_reason(embedded->kv));
-	status = embedded_data_get(txn, at->name, &record);
+	status = embedded_data_get(txn, at->zone->name, &record);
 	if (!status && version < record.base.version)
 		status = refuse(reason, STATUS_NOT_FOUND, "no longer kept, the history begins at version %llu",
 		                (unsigned long long)record.base.version);

@@ -46,12 +46,10 @@ struct embedded_record {
 struct embedded_zone {
 	struct embedded_zone *next, **link; /* of all; link: what points here */
 	struct zone *zone;
-	const uint8_t *name;           /* wire form, lower case; the zone's */
-	/* Of its record in KV_ZONES, which the keeper changes, and the follower for `removed`: */
+	/* Of its record in KV_ZONES; the keeper changes it, and the follower where the zone is removed or made again: */
 	uint32_t number;               /* 0: there is none, or it cannot be read */
 	uint32_t generation;
 	uint64_t content_version, base_version;
-	bool removed;
 	uint64_t head;                 /* version of the last log entry */
 	uint64_t handed;               /* version last handed to the keeper */
 	uint64_t records;
@@ -62,12 +60,13 @@ struct embedded_zone {
 	struct zone_version *version;  /* pinned */
 	uint8_t *window;
 	size_t window_size;
+	bool removed;                  /* the record's */
 	bool busy;                     /* the keeper is at it, or the follower: its record is theirs */
 	bool tidy;                     /* rows of an older life are to be deleted */
 	bool altered;                  /* the commit under way changes its record, to *altered_record; the follower's */
-	struct embedded_record *altered_record; /* NULL: not changed yet */
 	bool trim;                     /* history may have become too old */
 	bool queued;                   /* in embedded->queue */
+	struct embedded_record *altered_record; /* NULL: not changed yet */
 	struct embedded_zone *next_queued;
 };
 

@@ -40,7 +40,7 @@ put_window_and_record(struct keeping *keeping)
 	bytes_put_u32(number, record->number);
 	enum status status = kv_put(keeping->txn, KV_WARM, (struct kv_bytes){number, 4},
 	                            (struct kv_bytes){keeping->window, keeping->window_size});
-	return status ? status : embedded_data_put(keeping->txn, keeping->at->name, record);
+	return status ? status : embedded_data_put(keeping->txn, keeping->at->zone->name, record);
 }
 
 /* ---- a small difference ---- */
@@ -254,7 +254,7 @@ put_record(struct embedded *embedded, struct embedded_zone *at, const struct emb
 
 	if (status)
 		return status;
-	status = embedded_data_put(txn, at->name, record);
+	status = embedded_data_put(txn, at->zone->name, record);
 	if (!status)
 		return kv_commit(txn);
 	kv_abort(txn);
@@ -271,7 +271,7 @@ move_base(struct embedded *embedded, struct embedded_zone *at, struct embedded_r
 	struct draft draft;
 	struct replay *replay = replay_new();
 
-	if (!replay || draft_begin(&draft, NULL, at->name) != STATUS_OK) {
+	if (!replay || draft_begin(&draft, NULL, at->zone->name) != STATUS_OK) {
 		replay_free(replay);
 		return STATUS_NO_MEMORY;
 	}
@@ -484,7 +484,7 @@ keep_group(struct embedded *embedded, struct embedded_zone *first)
 	bool begun = !status;
 	for (size_t i = 0; i < count && !status; i++) {
 		group[i].txn = txn;
-		status = embedded_data_get(txn, group[i].at->name, &group[i].record);
+		status = embedded_data_get(txn, group[i].at->zone->name, &group[i].record);
 		if (!status)
 			status = keep_small(&group[i]);
 	}
@@ -515,7 +515,7 @@ read_record(struct keeping *keeping)
 
 	if (status)
 		return status;
-	status = embedded_data_get(txn, keeping->at->name, &keeping->record);
+	status = embedded_data_get(txn, keeping->at->zone->name, &keeping->record);
 	kv_abort(txn);
 	return status;
 }

@@ -51,7 +51,7 @@ put_base(struct embedded *embedded, struct embedded_zone *at, const struct zone_
 	status = kv_begin_write(embedded->kv, &txn);
 	if (status)
 		return status;
-	status = embedded_data_put(txn, at->name, &record);
+	status = embedded_data_put(txn, at->zone->name, &record);
 	if (!status)
 		status = kv_commit(txn);
 	else

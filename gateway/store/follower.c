@@ -12,6 +12,7 @@
 #define IDLE_MS 1000          /* unchanged for so long: keep its content in the store now */
 #define ROUND_MS 60000        /* every zone gets its checkpoint (history is trimmed) this often */
 #define THAW_MS 100
+#define EVENTS_KEPT 256       /* room for more, as thousands of zones need at the start, goes after the batch */
 #define DRAIN_POLLS 4096      /* more batches than a store's queue can hold */
 
 static struct follower_zone *
@@ -656,6 +657,11 @@ take_batch(struct follower *follower)
 		publish_all(follower);
 	tell_all(follower);
 	follower->event_count = follower->fate_count = follower->batch_count = 0;
+	if (follower->event_room > EVENTS_KEPT) {
+		free(follower->events);
+		follower->events = NULL;
+		follower->event_room = 0;
+	}
 	arena_reset(&follower->arena);
 }
 
