@@ -414,7 +414,11 @@ run_remove(struct call *call)
 static enum status
 run_reload(struct call *call)
 {
-	return reload_run(call->gateway, call->reason);
+	enum status status = reload_run(call->gateway, call->reason);
+
+	if (status == STATUS_OK && !call->json)
+		fputs(call->reason, call->out);
+	return status;
 }
 
 static enum status

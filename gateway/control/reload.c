@@ -2,6 +2,7 @@
 #include "base/rcu.h"
 #include "control/added.h"
 #include "control/catalog.h"
+#include "control/config_rules.h"
 #include "control/jobs.h"
 #include "control/settings.h"
 #include <stdio.h>
@@ -94,8 +95,19 @@ same_xdp(const struct config_xdp *a, const struct config_xdp *b)
 	return true;
 }
 
+/* A value that only a restart can change: in the log, and in `notes` for who asked. */
 static void
-reload_warn_of_restart(const struct config_server *old, const struct config_server *new)
+note_restart(char *notes, const char *store, const char *key)
+{
+	size_t used = strlen(notes);
+
+	log_warning("reload", "the new value needs a restart key=%s%s%s", store ? store : "", store ? "." : "", key);
+	snprintf(notes + used, GATEWAY_REASON_SIZE - used, "%s%s%s: the new value needs a restart\n",
+		 store ? store : "", store ? "." : "", key);
+}
+
+static void
+reload_note_server(const struct config_server *old, const struct config_server *new, char *notes)
 {
 	const struct {
 		const char *key;
@@ -117,7 +129,48 @@ reload_warn_of_restart(const struct config_server *old, const struct config_serv
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		if (!fixed[i].same)
-			log_warning("reload", "the new value needs a restart key=%s", fixed[i].key);
+			note_restart(notes, NULL, fixed[i].key);
+}
+
+static bool
+same_properties(const struct config_kafka *a, const struct config_kafka *b)
+{
+	if (a->property_count != b->property_count)
+		return false;
+	for (size_t i = 0; i < a->property_count; i++)
+		if (strcmp(a->properties[i].name, b->properties[i].name) != 0 ||
+		    strcmp(a->properties[i].value, b->properties[i].value) != 0)
+			return false;
+	return true;
+}
+
+/* A store keeps its connection. */
+static void
+reload_note_store(const struct config_store *old, const struct config_store *new, char *notes)
+{
+	const struct config_kafka *was = &old->kafka, *kafka = &new->kafka;
+	const struct config_etcd *from = &old->etcd, *etcd = &new->etcd;
+	const struct {
+		const char *key;
+		bool same;
+	} fixed[] = {
+		{"brokers", config_rules_same_list(&was->brokers, &kafka->brokers)},
+		{"updates-topic", same_text(was->updates_topic, kafka->updates_topic)},
+		{"snapshots-topic", same_text(was->snapshots_topic, kafka->snapshots_topic)},
+		{"properties", same_properties(was, kafka)},
+		{"endpoints", config_rules_same_list(&from->endpoints, &etcd->endpoints)},
+		{"api", from->api == etcd->api},
+		{"layout", from->layout == etcd->layout},
+		{"prefix", same_text(from->prefix, etcd->prefix)},
+		{"ttl", from->ttl_s == etcd->ttl_s},
+		{"tls", same_text(from->tls.ca, etcd->tls.ca) && same_text(from->tls.key, etcd->tls.key) &&
+				same_text(from->tls.certificate, etcd->tls.certificate)},
+		{"auth", same_text(from->user, etcd->user) && same_text(from->password_file, etcd->password_file)},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		if (!fixed[i].same)
+			note_restart(notes, new->name, fixed[i].key);
 }
 
 struct leaving {
@@ -195,16 +248,16 @@ reload_zones(struct gateway *gateway, const struct config *config, char *reason)
 }
 
 static void
-reload_server(struct gateway *gateway, struct config *config)
+reload_server(struct gateway *gateway, struct config *config, char *notes)
 {
 	char name[SETTINGS_NAME_SIZE];
 	struct committer_settings committer = {
 		.gateway = settings_gateway_name(config, name), .audit = gateway->serve.audit, .base = follower_base};
 
 	log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
-	reload_warn_of_restart(&gateway->config->server, &config->server);
+	reload_note_server(&gateway->config->server, &config->server, notes);
 	if (!same_text(gateway->config->audit, config->audit))
-		log_warning("reload", "the new value needs a restart key=%s", "audit");
+		note_restart(notes, NULL, "audit");
 	if (gateway->serve.audit)
 		audit_reopen(gateway->serve.audit);
 	committer_set(gateway->committer, &committer);
@@ -218,11 +271,14 @@ reload_server(struct gateway *gateway, struct config *config)
 		struct gateway_store *store = gateway_find_store(gateway, config->stores[i].name);
 		if (store && store->row->reconfigure)
 			store->row->reconfigure(store->store, &config->stores[i]);
+		const struct config_store *known = config_find_store(gateway->config, config->stores[i].name);
+		if (known)
+			reload_note_store(known, &config->stores[i], notes);
 	}
 }
 
 static enum status
-reload_locked(struct gateway *gateway, struct config *config, char *reason)
+reload_locked(struct gateway *gateway, struct config *config, char *notes, char *reason)
 {
 	enum status status = reload_check_stores(gateway, config, reason);
 
@@ -237,7 +293,7 @@ reload_locked(struct gateway *gateway, struct config *config, char *reason)
 	/* Before `loads` is taken: a thread that waits for it may have one of these zones in work. */
 	reload_drop_zones(gateway, config);
 	pthread_rwlock_wrlock(&gateway->loads);
-	reload_server(gateway, config);
+	reload_server(gateway, config, notes);
 	struct config *old = gateway->config;
 	gateway->config = config;
 	status = reload_zones(gateway, config, reason);
@@ -251,14 +307,17 @@ reload_run(struct gateway *gateway, char *reason)
 {
 	struct config_options options = {.has_store = store_types_has, .check_property = store_types_check_property};
 	struct config *config;
+	char notes[GATEWAY_REASON_SIZE] = "";
 
 	pthread_rwlock_wrlock(&gateway->lock);
 	enum status status = config_load(gateway->config->path, &options, &config, reason);
 	if (status == STATUS_OK)
-		status = reload_locked(gateway, config, reason);
+		status = reload_locked(gateway, config, notes, reason);
 	pthread_rwlock_unlock(&gateway->lock);
 	if (status == STATUS_OK)
 		catalog_wake(gateway->catalog);
+	if (status == STATUS_OK)
+		memcpy(reason, notes, sizeof notes);
 	if (status == STATUS_OK)
 		log_info("reload", "done zones=%zu", table_count(gateway->table));
 	else
