@@ -193,6 +193,21 @@ def folder():
 
 
 @pytest.fixture
+def run_all():
+    """run_all(servers, serial=None): servers of system/peers.py run, and serve that serial; stopped at the end."""
+    running = []
+
+    def start(servers, serial=None):
+        for s in servers:
+            running.append(s.start())
+        for s in servers if serial is not None else ():
+            s.wait(serial)
+    yield start
+    for s in running:
+        s.stop()
+
+
+@pytest.fixture
 def make_gateway():
     """make_gateway(config=…, files=…): started, stopped at the end."""
     made = []

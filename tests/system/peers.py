@@ -181,6 +181,12 @@ security-poll-suffix=
 
 # ---- secondaries of a gateway ----
 
+def targets(secondaries, signed):
+    """What `notify` of the gateway's configuration has of them."""
+    return ", ".join(("{address: 127.0.0.1@%d, key: dhcp.}" if signed else "127.0.0.1@%d") % s.port for s in secondaries)
+
+
+
 class Secondary:
     """primary: has `port`. signed: NOTIFY and transfers, by the key dhcp."""
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from conftest import LONG, free_port, run
-from system.peers import PrimaryKnot, SecondaryBind, SecondaryKnot, soa_serial_of
+from system.peers import PrimaryKnot, SecondaryBind, SecondaryKnot, soa_serial_of, targets
 from system.test_secondaries import fetch_zone
 
 PRODUCE = """
@@ -102,21 +102,15 @@ zone:
 
 
 @pytest.fixture
-def start(make_gateway, folder):
-    running = []
-
+def start(make_gateway, folder, run_all):
     def go(signed, files=None):
         primary = type("Primary", (), {"port": free_port()})
         secondaries = [kind(folder, primary, signed) for kind in (CatalogBind, CatalogKnot)]
-        targets = ", ".join(("{address: 127.0.0.1@%d, key: dhcp.}" if signed else "127.0.0.1@%d") % s.port for s in secondaries)
-        config = PRODUCE.replace("TRANSFER", "key dhcp." if signed else "127.0.0.1").replace("NOTIFY", targets)
+        config = PRODUCE.replace("TRANSFER", "key dhcp." if signed else "127.0.0.1").replace("NOTIFY", targets(secondaries, signed))
         g = make_gateway(config, port=primary.port, files=files)
-        for s in secondaries:
-            running.append(s.start())
+        run_all(secondaries)
         return g, secondaries
-    yield go
-    for s in running:
-        s.stop()
+    return go
 
 
 def serves(server, zone, serial):

@@ -23,7 +23,7 @@ import dns.zone
 import pytest
 
 from conftest import CONFIG, LONG, SECRET, ZONE, free_port, run
-from system.peers import SecondaryBind, SecondaryKnot, SecondaryNsd, SecondaryPdns, soa_serial_of
+from system.peers import SecondaryBind, SecondaryKnot, SecondaryNsd, SecondaryPdns, soa_serial_of, targets
 
 ORIGIN = "example.test."
 KEYS = dns.tsigkeyring.from_text({"dhcp.": SECRET})
@@ -157,25 +157,17 @@ class Changes:
 
 
 @pytest.fixture
-def start_secondaries(folder):
-    running = []
-
+def start_secondaries(folder, run_all):
     def start(make_gateway, signed, kinds=SECONDARIES, zone=ZONE):
         port = free_port()
         primary = type("Primary", (), {"port": port})
         secondaries = [kind(folder, primary, signed) for kind in kinds]
-        targets = ["{address: 127.0.0.1@%d, key: dhcp.}" % s.port if signed else "127.0.0.1@%d" % s.port for s in secondaries]
         config = CONFIG.replace("    allow-transfer: [key dhcp., 127.0.0.1]\n", "    allow-transfer: [%s]\n    notify: [%s]\n"
-                                % ("key dhcp." if signed else "127.0.0.1", ", ".join(targets)))
+                                % ("key dhcp." if signed else "127.0.0.1", targets(secondaries, signed)))
         g = make_gateway(config, files={"example.test.zone": zone}, port=port)
-        for s in secondaries:
-            running.append(s.start())
-        for s in secondaries:
-            s.wait(g.serial())
+        run_all(secondaries, g.serial())
         return g, secondaries
-    yield start
-    for s in running:
-        s.stop()
+    return start
 
 
 def compare(gateway, secondaries, signed):

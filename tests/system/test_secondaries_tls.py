@@ -6,7 +6,7 @@ import re
 import pytest
 
 from conftest import CONFIG, LONG, SECRET, TOP, free_port, run
-from system.peers import SecondaryBind, SecondaryNsd
+from system.peers import SecondaryBind, SecondaryNsd, targets
 from test_client_certificates import client, rename_ca
 from test_secondaries import ORIGIN, Changes, metric
 from test_tls import make_ca, make_certificate
@@ -43,9 +43,7 @@ class TlsNsd(SecondaryNsd):
 
 
 @pytest.fixture
-def follow(make_gateway, folder):
-    running = []
-
+def follow(make_gateway, folder, run_all):
     def start(signed, mutual):
         g = make_gateway(CONFIG, start=False)
         g.tls, g.mutual = free_port(), mutual
@@ -58,20 +56,14 @@ def follow(make_gateway, folder):
             os.chmod(os.path.join(g.dir, name), 0o644)
         os.chmod(g.dir, 0o755)
         secondaries = [kind(folder, g, signed) for kind in (TlsBind, TlsNsd)]
-        targets = ", ".join(("{address: 127.0.0.1@%d, key: dhcp.}" if signed else "127.0.0.1@%d") % s.port for s in secondaries)
         who = "key dhcp." if signed else "cert:sec.example.test"
         config = CONFIG.replace("  identity: gw1\n", "  identity: gw1\n  listen-tls: [127.0.0.1@%d]\n"
                                 "  tls: {certificate: server.pem, key: server.key%s}\n" % (g.tls, ", client-ca: clients.pem, client-required: true" if mutual else ""))
-        g.write_config(config.replace("allow-transfer: [key dhcp., 127.0.0.1]", "allow-transfer: [%s]\n    notify: [%s]" % (who, targets)))
+        g.write_config(config.replace("allow-transfer: [key dhcp., 127.0.0.1]", "allow-transfer: [%s]\n    notify: [%s]" % (who, targets(secondaries, signed))))
         g.start()
-        for s in secondaries:
-            running.append(s.start())
-        for s in secondaries:
-            s.wait(g.serial())
+        run_all(secondaries, g.serial())
         return g, secondaries
-    yield start
-    for s in running:
-        s.stop()
+    return start
 
 
 def zone_by_kdig(port, *options):
