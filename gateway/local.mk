@@ -71,12 +71,16 @@ libzonegate_a_SOURCES += \
 	gateway/store/etcd_history.c \
 	gateway/store/etcd_internal.h \
 	gateway/store/etcd_layout.c gateway/store/etcd_layout.h \
+	gateway/store/etcd_layout_helix.c \
+	gateway/store/etcd_layout_json.c gateway/store/etcd_layout_json.h \
+	gateway/store/etcd_layout_skydns.c \
 	gateway/store/etcd_mirror.c gateway/store/etcd_mirror.h \
 	gateway/store/etcd_names.c \
 	gateway/store/etcd_native.c gateway/store/etcd_native.h \
 	gateway/store/etcd_native_keys.c \
 	gateway/store/etcd_native_list.c \
 	gateway/store/etcd_notes.c \
+	gateway/store/etcd_records.c gateway/store/etcd_records.h \
 	gateway/store/etcd_settings.c \
 	gateway/store/etcd_skydns.c \
 	gateway/store/etcd_v2.c \

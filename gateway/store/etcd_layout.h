@@ -3,7 +3,7 @@
  * RDATA, and back.
  *
  * Threads:   any; no state.
- * Memory:    struct etcd_records owns its bytes: etcd_records_free. Texts that are returned are given.
+ * Memory:    texts that are returned are given.
  * Errors:    STATUS_INVALID with a reason for what cannot be served; STATUS_UNSUPPORTED for what a layout cannot
  *            express; STATUS_NO_MEMORY.
  * Limits:    ETCD_PATH_SIZE characters of a path; deeper keys are no names.
@@ -11,30 +11,10 @@
 #ifndef ZONEGATE_STORE_ETCD_LAYOUT_H
 #define ZONEGATE_STORE_ETCD_LAYOUT_H
 
-#include "wire/name.h"
-#include "zone/draft.h"
+#include "store/etcd_records.h"
 
 #define ETCD_LAYOUT_REASON_SIZE 240
 #define ETCD_PATH_SIZE (4 * NAME_MAX_SIZE + 1)
-
-/* Records of one name: { u16 type, u32 ttl, u16 size, RDATA } one after the other, unaligned. */
-struct etcd_records { uint8_t *bytes; size_t size, room; };
-struct etcd_record { uint16_t type, size; uint32_t ttl_s; const uint8_t *rdata; };
-
-void etcd_records_free(struct etcd_records *records);
-MUST_USE enum status etcd_records_add(struct etcd_records *records, uint16_t type, uint32_t ttl_s, const uint8_t *rdata,
-				      size_t size);
-/* Start with *at = 0; false after the last. */
-bool etcd_records_next(const struct etcd_records *records, size_t *at, struct etcd_record *record);
-
-/* Each RRset into a draft: the smallest TTL counts. */
-MUST_USE enum status etcd_records_into(struct draft *draft, const uint8_t *owner, const struct etcd_records *records);
-/*
- * The next RRset by ascending type after *type (0: the first), in canonical order; *packed is given. STATUS_NOT_FOUND:
- * no more.
- */
-MUST_USE enum status etcd_records_rrset(const struct etcd_records *records, uint16_t *type, struct rrset *rrset,
-					uint8_t **packed);
 
 /*
  * Labels in reverse order: "com/example/www". What is no letter, digit, "-", "_" or "*" is escaped as \DDD. `out` takes
