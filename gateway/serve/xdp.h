@@ -15,7 +15,8 @@
  *            and our own, are dropped here.
  * Ends:      the program on the interface belongs to a file descriptor of this process (a bpf_link): it goes with the
  *            process, kill -9 included.
- * Why:       an echo server on a veth pair: 3.3 us of its thread a message, with recvmmsg and sendmmsg 4.7.
+ * Why:       tests/bench/xdp, a veth pair, 100,000 records, CPU us a query, medians of nine: 3.6 of this thread, 5.3 with
+ *            recvmmsg and sendmmsg, and 4.6 for an echo server with these, without any DNS; Knot 5.0 and 7.7.
  */
 #ifndef ZONEGATE_SERVE_XDP_H
 #define ZONEGATE_SERVE_XDP_H
@@ -27,7 +28,7 @@ struct udp;
 struct xdp;
 struct xdp_sockets;
 
-/* AUTO: NATIVE, the driver's own; where it has none GENERIC, which every interface has and which saves less. */
+/* AUTO: NATIVE, the driver's own, where it has one; else GENERIC, the kernel's for every interface. */
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_GENERIC };
 
 struct xdp_interface { const char *name; int mode; };

@@ -331,6 +331,18 @@ def test_a_reload_loses_nothing_and_a_stop_leaves_the_interface_as_it_was(wire):
     assert not wire.attached()
 
 
+def test_an_interface_that_was_down_is_served_again(wire):
+    wire.start()
+    assert wire.ask().rcode() == 0
+    run("ip", "-n", wire.server, "link", "set", "w0", "down")
+    run("ip", "-n", wire.server, "link", "set", "w0", "up")
+    run("ip", "-n", wire.server, "address", "replace", OURS6 + "/64", "dev", "w0", "nodad")    # which went with the link
+    before = wire.taken()
+    for address in (OURS, OURS6):
+        assert wire.ask(address, timeout=20).rcode() == 0
+    assert wire.taken() == before + 2
+
+
 def test_killed_it_leaves_no_program_behind(wire):
     g = wire.start()
     assert wire.attached()
