@@ -46,7 +46,7 @@ struct embedded_record {
 struct embedded_zone {
 	struct embedded_zone *next, **link; /* of all; link: what points here */
 	struct zone *zone;
-	/* Of its record in KV_ZONES; the keeper changes it, and the follower where the zone is removed or made again: */
+	/* Of its record in KV_ZONES; the keeper changes it, and the follower where a zone is removed or made again: */
 	uint32_t number;               /* 0: there is none, or it cannot be read */
 	uint32_t generation;
 	uint64_t content_version, base_version;
