@@ -32,14 +32,16 @@ struct tsig_digest {
 static const struct {
 	const char *text;
 	uint16_t error, rcode;
+	const char *reason;
 } verdicts[TSIG_VERDICTS] = {
-	[TSIG_NONE] = {"none", RCODE_NOERROR, RCODE_NOERROR},
-	[TSIG_GOOD] = {"good", RCODE_NOERROR, RCODE_NOERROR},
-	[TSIG_BADKEY] = {"badkey", RCODE_BADKEY, RCODE_NOTAUTH},       /* 5.2.1 */
-	[TSIG_BADSIG] = {"badsig", RCODE_BADSIG, RCODE_NOTAUTH},       /* 5.2.2 */
-	[TSIG_BADTIME] = {"badtime", RCODE_BADTIME, RCODE_NOTAUTH},    /* 5.2.3 */
-	[TSIG_BADTRUNC] = {"badtrunc", RCODE_BADTRUNC, RCODE_NOTAUTH}, /* 5.2.4 */
-	[TSIG_FORMERR] = {"formerr", RCODE_NOERROR, RCODE_FORMERR},
+	[TSIG_NONE] = {"none", RCODE_NOERROR, RCODE_NOERROR, ""},
+	[TSIG_GOOD] = {"good", RCODE_NOERROR, RCODE_NOERROR, ""},
+	/* 5.2.1 to 5.2.4 */
+	[TSIG_BADKEY] = {"badkey", RCODE_BADKEY, RCODE_NOTAUTH, "no key of this name and algorithm"},
+	[TSIG_BADSIG] = {"badsig", RCODE_BADSIG, RCODE_NOTAUTH, "signed with another secret, or altered on the way"},
+	[TSIG_BADTIME] = {"badtime", RCODE_BADTIME, RCODE_NOTAUTH, "the time signed is not now: compare clocks"},
+	[TSIG_BADTRUNC] = {"badtrunc", RCODE_BADTRUNC, RCODE_NOTAUTH, "the signature is shorter than the key allows"},
+	[TSIG_FORMERR] = {"formerr", RCODE_NOERROR, RCODE_FORMERR, "the TSIG record is malformed"},
 };
 
 unsigned
@@ -53,6 +55,13 @@ tsig_verdict_text(enum tsig_verdict verdict)
 {
 	require(verdict < TSIG_VERDICTS);
 	return verdicts[verdict].text;
+}
+
+const char *
+tsig_reason(enum tsig_verdict verdict)
+{
+	require(verdict < TSIG_VERDICTS);
+	return verdicts[verdict].reason;
 }
 
 void

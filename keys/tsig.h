@@ -94,5 +94,7 @@ unsigned tsig_error(const struct message *msg);
 unsigned tsig_rcode(const struct tsig *tsig);
 /* "none", "good", "badkey", … as in logs and the metric's reason. */
 const char *tsig_verdict_text(enum tsig_verdict verdict);
+/* What it means, for a person; "" for none and good. */
+const char *tsig_reason(enum tsig_verdict verdict);
 
 #endif

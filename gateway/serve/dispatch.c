@@ -290,6 +290,8 @@ refuse_update(struct exchange *exchange, struct zone *zone, const char *verdict)
 {
 	char text[WHO_TEXT_SIZE];
 	unsigned rcode = exchange->compose.rcode;
+	const char *reason =
+		exchange->ede.code == EDE_NONE ? tsig_reason(exchange->tsig.verdict) : exchange->ede.text;
 
 	if (zone != NULL)
 		zone_count_update(zone, rcode);
@@ -297,7 +299,7 @@ refuse_update(struct exchange *exchange, struct zone *zone, const char *verdict)
 		audit_refused(exchange->dispatch->serve->audit, exchange->msg,
 			      (const struct sockaddr *)&exchange->peer->remote,
 			      (enum update_transport)exchange->peer->transport, who_text(exchange, text), rcode,
-			      verdict, exchange->ede.code == EDE_NONE ? "" : exchange->ede.text);
+			      verdict, reason);
 	return DISPATCH_ANSWER;
 }
 

@@ -8,8 +8,8 @@ say(const struct overlay *overlay, const struct form_record *record, unsigned rc
 	const char *what = rcode == RCODE_NXDOMAIN ? "is not in use" : rcode == RCODE_YXDOMAIN ? "is in use"
 		: rcode == RCODE_YXRRSET ? "exists" : "is not there, or not like this";
 
-	ede_set(ede, EDE_OTHER, "prerequisite: %.100s %s %s",
-		name_to_text(overlay->form->names[record->name].name, name),
+	ede_set(ede, EDE_OTHER, "prerequisite: %.100s%s%s %s",
+		name_to_text(overlay->form->names[record->name].name, name), record->type == TYPE_ANY ? "" : " ",
 		record->type == TYPE_ANY ? "" : rrtype_to_text(record->type, type), what);
 	return rcode;
 }

@@ -131,6 +131,21 @@ def test_audit_has_a_line_for_each_update(gateway):
     assert not lines[2].get("key")
 
 
+def test_the_audit_says_why_a_signature_is_not_good(make_gateway):
+    gateway = make_gateway(files={"other.key": keyfile(name="other."), "wrong.key": keyfile(secret="d3JvbmcgYnV0IGxvbmcgZW5vdWdoIGZvciBhIGtleSE="),
+                                  "sha1.key": keyfile(algorithm="hmac-sha1")})
+    for key in ("other.key", "wrong.key", "sha1.key"):
+        assert gateway.nsupdate("update add www.example.test. 300 A 192.0.2.7", key=key, check=False).returncode == 2
+    gateway.nsupdate("prereq nxdomain ns1.example.test.\nupdate add www.example.test. 300 A 192.0.2.7", check=False)
+    with open(os.path.join(gateway.dir, "audit.log")) as f:
+        lines = [json.loads(line) for line in f]
+    assert [(x["verdict"], x["key"], x["reason"]) for x in lines] == [
+        ("badkey", "other.", "no key of this name and algorithm"),
+        ("badsig", "dhcp.", "signed with another secret, or altered on the way"),
+        ("badkey", "dhcp.", "no key of this name and algorithm"),
+        ("prerequisite", "dhcp.", "prerequisite: ns1.example.test. is in use")]
+
+
 def test_a_policy_refusal_names_rule_name_and_type(make_gateway):
     g = make_gateway(CONFIG.replace("      - grant dhcp. zonesub ANY", "      - deny dhcp. name secret.example.test. A\n      - grant dhcp. zonesub ANY"))
     r = g.nsupdate("update add secret.example.test. 300 A 192.0.2.7", check=False)
