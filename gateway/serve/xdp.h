@@ -15,8 +15,8 @@
  *            and our own, are dropped here.
  * Ends:      the program on the interface belongs to a file descriptor of this process (a bpf_link): it goes with the
  *            process, kill -9 included.
- * Why:       tests/bench/xdp, a veth pair, 100,000 records, CPU us a query, medians of nine: 3.6 of this thread, 5.3 with
- *            recvmmsg and sendmmsg, and 4.6 for an echo server with these, without any DNS; Knot 5.0 and 7.7.
+ * Why:       tests/bench/xdp, a veth pair, 100,000 records, CPU us a query, medians of nine: 3.6 of this thread, 5.3
+ *            with recvmmsg and sendmmsg, and 4.6 for an echo server with these, without any DNS; Knot 5.0 and 7.7.
  */
 #ifndef ZONEGATE_SERVE_XDP_H
 #define ZONEGATE_SERVE_XDP_H
