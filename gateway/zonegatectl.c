@@ -290,11 +290,25 @@ run_from(struct arguments *arguments)
 	return code == DONE ? send_request(arguments, stdout) : code;
 }
 
+/* The gateway reads it, from another folder perhaps: a file that is here gets its whole name. */
+static bool
+name_file(struct arguments *arguments)
+{
+	const char *file = client_option(&arguments->request, "file");
+	char *whole = file ? realpath(file, NULL) : NULL;
+	bool named = !whole || client_set_option(&arguments->request, "file", whole);
+
+	free(whole);
+	return named;
+}
+
 static int
 run_add(struct arguments *arguments)
 {
 	if (!client_option(&arguments->request, "store"))
 		return usage(find_command("add"), "add: --store is missing", NULL);
+	if (!name_file(arguments))
+		return fail("--file: not UTF-8");
 	return run_from(arguments);
 }
 

@@ -28,6 +28,12 @@ client_add_option(struct client_request *request, const char *name, const char *
 	return json_array_append_new(old, item) == 0;
 }
 
+bool
+client_set_option(struct client_request *request, const char *name, const char *value)
+{
+	return json_object_set_new(request->options, name, json_string(value)) == 0;
+}
+
 const char *
 client_option(const struct client_request *request, const char *name)
 {

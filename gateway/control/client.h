@@ -28,6 +28,8 @@ struct client_request {
 
 /* value NULL: a flag. repeat: a list. False: given twice. */
 bool client_add_option(struct client_request *request, const char *name, const char *value, bool repeat);
+/* Another value for one that was given. */
+bool client_set_option(struct client_request *request, const char *name, const char *value);
 /* NULL: not given. */
 const char *client_option(const struct client_request *request, const char *name);
 void client_free(struct client_request *request);

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import CONFIG, LONG, SECRET, ZONE, run
+from conftest import CONFIG, LONG, SECRET, ZONE, ZONEGATECTL, run
 
 
 def data(dump):
@@ -154,6 +154,17 @@ def test_zones_at_run_time(gateway):
     gateway.ctl("add", "more.test.", "--store", "local", "--file", os.path.join(gateway.dir, "more.zone"))
     assert gateway.short("www.more.test.") == [], "a removed zone's data is gone for a later add"
     assert gateway.short("ns1.more.test.") == ["127.0.0.1"]
+
+
+def test_a_zones_file_is_named_from_where_the_user_is(gateway, folder):
+    os.mkdir(os.path.join(folder, "zones"))
+    with open(os.path.join(folder, "zones", "here.zone"), "w") as f:
+        f.write("$TTL 60\n@ SOA ns h 7 2 3 4 5\n@ NS ns\nns A 192.0.2.4\n")
+    arguments = [ZONEGATECTL, "-c", gateway.config_path, "add", "here.test.", "--store", "local", "--file", "zones/here.zone"]
+    run(*arguments, cwd=folder)
+    assert gateway.short("ns.here.test.") == ["192.0.2.4"]
+    result = run(*[a.replace("here", "nowhere") for a in arguments], cwd=folder, check=False)
+    assert result.returncode == 1 and "zones/nowhere.zone: No such file" in result.stderr
 
 
 def test_zones_and_status_in_json(gateway):
