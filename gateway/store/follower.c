@@ -161,7 +161,8 @@ rest(struct follower_zone *at)
 
 	if (at->drafting || at->in_batch || !at->replay)
 		return;
-	at->rests = store->ops->window && !replay_removed(at->replay) && !replay_frozen_until(at->replay) &&
+	at->rests = store->ops->window && replay_is_small(at->replay) && !replay_removed(at->replay) &&
+		    !replay_frozen_until(at->replay) &&
 		    store->ops->window(store, at->zone, at->place.version, NULL) == STATUS_OK;
 	if (!at->rests) {
 		replay_rest(at->replay);

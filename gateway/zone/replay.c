@@ -276,13 +276,19 @@ unpack(struct replay *replay)
 	return true;
 }
 
+bool
+replay_is_small(const struct replay *replay)
+{
+	return !replay->table || replay->table->name_count <= REST_NAMES;
+}
+
 void
 replay_rest(struct replay *replay)
 {
 	struct replay_table *table = replay->table;
 	bool packed = true;
 
-	if (!table || table->name_count > REST_NAMES || table->mark_count > 0)
+	if (!table || !replay_is_small(replay) || table->mark_count > 0)
 		return;
 	for (const struct replay_name *name = table->oldest; name && packed; name = name->newer)
 		packed = pack_name(replay, name->name, name->version);

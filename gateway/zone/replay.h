@@ -57,8 +57,10 @@ void replay_undo(struct replay *replay);
 /* One op of a change that was judged already; what draft.h says of draft_add, draft_set and the deletions. */
 MUST_USE enum status replay_op(struct draft *draft, const struct change_op *op);
 
-/* After replay_keep: no change is near, less memory will do. */
+/* After replay_keep: no change is near, less memory will do. Only where it is small: see replay_is_small. */
 void replay_rest(struct replay *replay);
+/* So few names that the next change has them at hand soon, packed or kept elsewhere. */
+bool replay_is_small(const struct replay *replay);
 
 bool replay_removed(const struct replay *replay);
 uint64_t replay_frozen_until(const struct replay *replay); /* 0: no end */
