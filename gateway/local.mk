@@ -209,6 +209,7 @@ libzonegate_a_SOURCES += \
 	gateway/control/metrics.c gateway/control/metrics.h \
 	gateway/control/reload.c gateway/control/reload.h \
 	gateway/control/settings.c gateway/control/settings.h \
+	gateway/control/socket.c gateway/control/socket.h \
 	gateway/control/store_types.c gateway/control/store_types.h
 
 # The programs, in the top of the build tree.

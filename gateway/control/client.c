@@ -1,12 +1,11 @@
 #include "control/client.h"
 #include "control/config.h"
+#include "control/socket.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* ---- options ---- */
@@ -56,24 +55,14 @@ client_says(char *reason, enum status status, const char *what, const char *why)
 	return status;
 }
 
-/* As control.c does: a path that is too long for sun_path goes through its folder. */
 static enum status
 client_connect(const char *path, int *fd, char *reason)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const char *slash = strrchr(path, '/');
-	int folder = -1;
+	struct sockaddr_un address;
+	int folder;
 
-	if (strlen(path) < sizeof address.sun_path) {
-		memcpy(address.sun_path, path, strlen(path) + 1);
-	} else {
-		char *name = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
-		folder = name ? open(name, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-		free(name);
-		if (folder < 0)
-			return client_says(reason, STATUS_IO, path, strerror(slash ? errno : ENAMETOOLONG));
-		snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%.80s", folder, slash + 1);
-	}
+	if (!socket_address(path, &address, &folder))
+		return client_says(reason, STATUS_IO, path, strerror(errno));
 	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool connected = *fd >= 0 && connect(*fd, (const struct sockaddr *)&address, sizeof address) == 0;
 	int error = errno;
@@ -85,21 +74,6 @@ client_connect(const char *path, int *fd, char *reason)
 		close(*fd);
 	return client_says(reason, STATUS_IO, path,
 			   error == ENOENT || error == ECONNREFUSED ? "no gateway runs there" : strerror(error));
-}
-
-static bool
-client_send(int fd, const char *bytes, size_t size)
-{
-	while (size > 0) {
-		ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent <= 0)
-			return false;
-		bytes += sent;
-		size -= (size_t)sent;
-	}
-	return true;
 }
 
 static bool
@@ -118,8 +92,8 @@ client_send_request(int fd, const struct client_request *request)
 			  request->options, "json", request->json, "size", (json_int_t)request->content_size);
 	char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
 	json_decref(object);
-	bool sent = line && client_send(fd, line, strlen(line)) && client_send(fd, "\n", 1) &&
-		    client_send(fd, request->content, request->content_size);
+	bool sent = line && socket_send(fd, line, strlen(line)) && socket_send(fd, "\n", 1) &&
+		    socket_send(fd, request->content, request->content_size);
 	free(line);
 	return sent;
 }

@@ -1,6 +1,7 @@
 #include "control/control.h"
 #include "base/rcu.h"
 #include "control/commands.h"
+#include "control/socket.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -41,32 +42,8 @@ struct control {
 
 /* ---- the socket ---- */
 
-/*
- * A path of any length: sun_path has 108 octets, so the folder is opened and the socket is named through it.
- * The fd keeps the name alive; -1: the path fits as it is, or errno says why not.
- */
-static int
-socket_address(const char *path, struct sockaddr_un *address)
-{
-	const char *slash = strrchr(path, '/');
-
-	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	errno = 0;
-	if (strlen(path) < sizeof address->sun_path) {
-		memcpy(address->sun_path, path, strlen(path) + 1);
-		return -1;
-	}
-	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
-	int fd = folder ? open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	free(folder);
-	if (fd >= 0 &&
-	    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%.80s", fd, slash + 1) < 0)
-		errno = ENAMETOOLONG;
-	return fd;
-}
-
 static bool
-socket_is_alive(const struct sockaddr_un *address)
+is_alive(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool alive = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
@@ -86,11 +63,11 @@ is_in_the_way(const char *path)
 }
 
 static enum status
-socket_bind(const struct sockaddr_un *address, const char *path, int *fd, char *reason)
+bind_to(const struct sockaddr_un *address, const char *path, int *fd, char *reason)
 {
 	int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (socket_is_alive(address)) {
+	if (is_alive(address)) {
 		snprintf(reason, GATEWAY_REASON_SIZE, "%s: another gateway listens on it", path);
 		close(made);
 		return STATUS_EXISTS;
@@ -119,13 +96,13 @@ enum status
 control_listen(const char *path, uid_t uid, gid_t gid, int *fd, char *reason)
 {
 	struct sockaddr_un address;
-	int folder = socket_address(path, &address);
+	int folder;
 
-	if (folder < 0 && errno != 0) {
+	if (!socket_address(path, &address, &folder)) {
 		snprintf(reason, GATEWAY_REASON_SIZE, "%s: %s", path, strerror(errno));
 		return STATUS_IO;
 	}
-	enum status status = socket_bind(&address, path, fd, reason);
+	enum status status = bind_to(&address, path, fd, reason);
 	if (folder >= 0)
 		close(folder);
 	if (status == STATUS_OK && uid != (uid_t)-1 && chown(path, uid, gid) != 0) {
@@ -138,21 +115,6 @@ control_listen(const char *path, uid_t uid, gid_t gid, int *fd, char *reason)
 
 /* ---- frames ---- */
 
-static bool
-send_all(int fd, const char *bytes, size_t size)
-{
-	while (size > 0) {
-		ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent <= 0)
-			return false;
-		bytes += sent;
-		size -= (size_t)sent;
-	}
-	return true;
-}
-
 static ssize_t
 write_frame(void *cookie, const char *bytes, size_t size)
 {
@@ -160,8 +122,8 @@ write_frame(void *cookie, const char *bytes, size_t size)
 	char head[32];
 
 	int length = snprintf(head, sizeof head, "D %zu\n", size);
-	return send_all(connection->fd, head, (size_t)length) && send_all(connection->fd, bytes, size) ? (ssize_t)size
-												       : 0;
+	bool sent = socket_send(connection->fd, head, (size_t)length) && socket_send(connection->fd, bytes, size);
+	return sent ? (ssize_t)size : 0;
 }
 
 static void
@@ -171,8 +133,8 @@ send_end(struct connection *connection, enum status status, const char *reason)
 	size_t size = status == STATUS_OK ? 0 : strlen(reason);
 	int length = snprintf(head, sizeof head, "E %d %zu\n", (int)status, size);
 
-	if (send_all(connection->fd, head, (size_t)length) && size > 0)
-		send_all(connection->fd, reason, size);
+	if (socket_send(connection->fd, head, (size_t)length) && size > 0)
+		socket_send(connection->fd, reason, size);
 }
 
 /* ---- one request ---- */

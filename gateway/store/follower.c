@@ -212,6 +212,21 @@ set_state(struct follower_zone *at, enum zone_state state)
 	at->new_state = true;
 }
 
+/* NULL: no memory, and the zone fails. */
+static struct zone_version *
+finish_draft(struct follower_zone *at)
+{
+	struct zone_version *version;
+
+	at->drafting = false;
+	if (draft_finish(&at->draft, &version) == STATUS_OK)
+		return version;
+	log_error("zone not loaded", "zone=%s reason=%s", at->zone->text, "no memory");
+	at->stopped = true;
+	set_state(at, ZONE_FAILED);
+	return NULL;
+}
+
 static void
 note_changed(struct follower *follower, struct follower_zone *at, uint64_t now_ms)
 {
@@ -334,9 +349,8 @@ static void
 take_loaded(struct follower *follower, struct follower_event *event)
 {
 	struct follower_zone *at = zone_of(event->zone);
-	struct zone_version *version;
-
 	bool again = is_known(at);
+
 	if (at->drafting)
 		draft_drop(&at->draft);
 	replay_free(at->replay);
@@ -353,14 +367,9 @@ take_loaded(struct follower *follower, struct follower_event *event)
 	note_place(at, at->draft.version);
 	if (at->rebuilding || draft_is_empty(&at->draft))
 		return;
-	at->drafting = false;
-	if (draft_finish(&at->draft, &version) != STATUS_OK) {
-		log_error("zone not loaded", "zone=%s reason=%s", at->zone->text, "no memory");
-		at->stopped = true;
-		set_state(at, ZONE_FAILED);
-		return;
-	}
-	publish(follower, at, version);
+	struct zone_version *version = finish_draft(at);
+	if (version)
+		publish(follower, at, version);
 }
 
 static void
@@ -380,7 +389,6 @@ static void
 take_ready(struct follower *follower, struct follower_event *event)
 {
 	struct follower_zone *at = zone_of(event->zone);
-	struct zone_version *version;
 
 	event->again = at->ready;
 	at->ready = true;
@@ -393,13 +401,9 @@ take_ready(struct follower *follower, struct follower_event *event)
 			set_state(at, ZONE_REMOVED);
 		return;
 	}
-	at->drafting = false;
-	if (draft_finish(&at->draft, &version) != STATUS_OK) {
-		log_error("zone not loaded", "zone=%s reason=%s", at->zone->text, "no memory");
-		at->stopped = true;
-		set_state(at, ZONE_FAILED);
+	struct zone_version *version = finish_draft(at);
+	if (!version)
 		return;
-	}
 	bool newer = version->version != at->place.version; /* else only TTLs have shrunk, with keys that end */
 	publish(follower, at, version);
 	if (!newer)

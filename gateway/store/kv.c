@@ -372,6 +372,20 @@ kv_each(struct kv_txn *txn, enum kv_table table, struct kv_bytes from, size_t pr
 	return code == MDB_NOTFOUND ? STATUS_OK : result(code, "read");
 }
 
+/* What a cursor came to, if it begins with the prefix. */
+static enum status
+found(int code, struct kv_bytes prefix, MDB_val k, MDB_val v, struct kv_bytes *key, struct kv_bytes *value)
+{
+	if (!code && !has_prefix(k, prefix))
+		code = MDB_NOTFOUND;
+	enum status status = result(code, "read");
+	if (status == STATUS_OK) {
+		*key = bytes(k);
+		*value = bytes(v);
+	}
+	return status;
+}
+
 /* The key after all that begin with the prefix; false if there can be none. */
 static bool
 after_prefix(struct kv_bytes prefix, uint8_t *out)
@@ -395,15 +409,8 @@ kv_last(struct kv_txn *txn, enum kv_table table, struct kv_bytes prefix, struct 
 		return status;
 	int code = after_prefix(prefix, after) ? mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE) : MDB_NOTFOUND;
 	code = mdb_cursor_get(cursor, &k, &v, code == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
-	if (!code && !has_prefix(k, prefix))
-		code = MDB_NOTFOUND;
 	mdb_cursor_close(cursor);
-	status = result(code, "read");
-	if (status == STATUS_OK) {
-		*key = bytes(k);
-		*value = bytes(v);
-	}
-	return status;
+	return found(code, prefix, k, v, key, value);
 }
 
 enum status
@@ -416,15 +423,8 @@ kv_first(struct kv_txn *txn, enum kv_table table, struct kv_bytes prefix, struct
 	if (status)
 		return status;
 	int code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-	if (!code && !has_prefix(k, prefix))
-		code = MDB_NOTFOUND;
 	mdb_cursor_close(cursor);
-	status = result(code, "read");
-	if (status == STATUS_OK) {
-		*key = bytes(k);
-		*value = bytes(v);
-	}
-	return status;
+	return found(code, prefix, k, v, key, value);
 }
 
 enum status

@@ -378,6 +378,18 @@ patience_of(struct zone *zone)
 	return (settings && settings->timeout_ms ? settings->timeout_ms : 2000) * 1000000ull;
 }
 
+/* False: the zone is closed. */
+static bool
+enter_zone(struct committer_zone *zone, struct work *work, struct work_list *todo)
+{
+	pthread_mutex_lock(&zone->mutex);
+	bool open = !zone->closed;
+	if (open)
+		work_enter(zone, work, todo);
+	pthread_mutex_unlock(&zone->mutex);
+	return open;
+}
+
 /* The first of its kind, let in. */
 static void
 enter(struct committer *committer, struct update_request *request)
@@ -400,12 +412,7 @@ enter(struct committer *committer, struct update_request *request)
 	work->request = request;
 	work->patience_ns = patience_of(request->zone);
 	work->deadline_ns = request->arrival_ns + work->patience_ns;
-	pthread_mutex_lock(&zone->mutex);
-	bool closed = zone->closed;
-	if (!closed)
-		work_enter(zone, work, &todo);
-	pthread_mutex_unlock(&zone->mutex);
-	if (closed) {
+	if (!enter_zone(zone, work, &todo)) {
 		work_free(committer, work);
 		work_answer(committer, request, &work_closed);
 	}
@@ -457,12 +464,7 @@ committer_run(struct committer *committer, struct committer_job *job)
 	work->member.claims = work->claims;
 	work->member.all = true;
 	work->deadline_ns = job->timeout_ms ? clock_monotonic_ns() + job->timeout_ms * 1000000ull : UINT64_MAX;
-	pthread_mutex_lock(&zone->mutex);
-	bool closed = zone->closed;
-	if (!closed)
-		work_enter(zone, work, &todo);
-	pthread_mutex_unlock(&zone->mutex);
-	if (closed) {
+	if (!enter_zone(zone, work, &todo)) {
 		work_free(committer, work);
 		job->done(job, STATUS_NOT_FOUND, 0, work_closed.reason);
 	}
