@@ -45,7 +45,7 @@ put_spare(struct xdp_socket *socket, uint64_t address)
 static void
 fill_spare(struct xdp_socket *socket)
 {
-	uint32_t at, count = xsk_prod_nb_free(&socket->fill, socket->spare_count);
+	uint32_t at = 0, count = xsk_prod_nb_free(&socket->fill, socket->spare_count);
 
 	if (count > socket->spare_count)
 		count = socket->spare_count;
@@ -59,7 +59,7 @@ fill_spare(struct xdp_socket *socket)
 unsigned
 xdp_socket_take(struct xdp_socket *socket, struct xdp_chunk *chunks, unsigned most)
 {
-	uint32_t at;
+	uint32_t at = 0;
 	unsigned count = xsk_ring_cons__peek(&socket->receive, most, &at);
 
 	for (unsigned i = 0; i < count; i++) {
@@ -77,7 +77,7 @@ xdp_socket_take(struct xdp_socket *socket, struct xdp_chunk *chunks, unsigned mo
 bool
 xdp_socket_send(struct xdp_socket *socket, struct xdp_chunk chunk)
 {
-	uint32_t at;
+	uint32_t at = 0;
 
 	if (xsk_ring_prod__reserve(&socket->send, 1, &at) != 1)
 		return false;
@@ -102,7 +102,7 @@ xdp_socket_is_sending(const struct xdp_socket *socket)
 static void
 take_back_sent(struct xdp_socket *socket)
 {
-	uint32_t at;
+	uint32_t at = 0;
 	unsigned count = xsk_ring_cons__peek(&socket->sent, XDP_SOCKET_FRAMES, &at);
 
 	for (unsigned i = 0; i < count; i++)

@@ -225,3 +225,11 @@ def test_a_running_gateway_stays_as_it_was(gateway, config, files, where):
     gateway.write_config(CONFIG.replace("identity: gw1", "identity: gw2"))
     gateway.ctl("reload")
     assert "gw2" in gateway.dig("id.server.", "TXT", "CH")
+
+
+def test_af_xdp_that_is_not_built_in_is_said_with_its_line(make_gateway):
+    g = make_gateway("server: {listen: [127.0.0.1@PORT]}\n", start=False)
+    if "\nlibbpf " in run(ZONEGATED, "-V").stdout:
+        pytest.skip("AF_XDP is built in: test_xdp.py")
+    g.write_config("server:\n  listen: [127.0.0.1@PORT]\n  xdp: [eth0]\n")
+    assert_one_line(check(g), g.config_path + ":3: xdp: this build has no AF_XDP (configure --enable-xdp")
