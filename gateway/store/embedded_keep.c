@@ -558,7 +558,7 @@ look_for_history(struct embedded *embedded)
 		return;
 	embedded->trimmed_ms = now_ms;
 	for (struct embedded_zone *at = embedded->list; at; at = at->next) {
-		at->trim = at->trim || embedded_keep_can_trim(at);
+		at->trim = at->trim || (!at->busy && embedded_keep_can_trim(at));
 		embedded_keep_queue(embedded, at);
 	}
 }
