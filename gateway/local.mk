@@ -96,6 +96,7 @@ libzonegate_a_SOURCES += \
 	gateway/store/kafka_client.c \
 	gateway/store/kafka_describe.c \
 	gateway/store/kafka_fetch.c \
+	gateway/store/kafka_flight.c \
 	gateway/store/kafka_internal.h \
 	gateway/store/kafka_poll.c \
 	gateway/store/kafka_probe.c \

@@ -2,10 +2,11 @@
  * The store contract over Kafka (events.md "Kafka: two topics"): changes in the updates topic, full zones in the
  * snapshots topic.
  *
- * kafka.c           zones, append, commit, history
+ * kafka.c           zones, commit, snapshots, history, open and close
+ * kafka_flight.c    changes on their way to the log
  * kafka_client.c    librdkafka's settings; the topics: checked or created
  * kafka_reader.c    a part of a topic, read once
- * kafka_barrier.c   the threads that ask the brokers where the logs end
+ * kafka_barrier.c   barriers, and the threads that ask the brokers where the logs end
  * kafka_probe.c     the thread that knows which leaders answer
  * kafka_worker.c    the thread that opens zones and takes snapshots
  * kafka_snapshot.c  manifests and chunks, read

@@ -1,6 +1,46 @@
-/* Where the logs end, asked for barriers. */
+/* Barriers, and where the logs end, asked for them. */
 #include "store/kafka_internal.h"
 #include <librdkafka/rdkafka.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum status
+kafka_ask(struct kafka *kafka, int32_t partition, const struct zone *zone, uint64_t tag, bool doubt)
+{
+	size_t length = doubt ? 0 : strlen(zone->text);
+	struct kafka_barrier *barrier = calloc(1, sizeof *barrier + length + 1);
+
+	if (!barrier)
+		return STATUS_NO_MEMORY;
+	if (!doubt)
+		memcpy(barrier->text, zone->text, length);
+	barrier->tag = tag;
+	barrier->doubt = doubt;
+	barrier->zone = zone;
+	barrier->serial = kafka->flight_serial;
+	barrier->partition = partition;
+	barrier->target = KAFKA_NONE;
+	barrier->next = kafka->asked;
+	kafka->asked = barrier;
+	pthread_cond_signal(&kafka->asker_news);
+	return STATUS_OK;
+}
+
+enum status
+kafka_barrier(struct store *store, struct zone *zone, uint64_t tag)
+{
+	struct kafka *kafka = kafka_of(store);
+
+	pthread_mutex_lock(&kafka->mutex);
+	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
+	enum status status = !at || at->produce_partition < 0
+				     ? STATUS_RETRY
+				     : kafka_ask(kafka, at->produce_partition, zone, tag, false);
+	pthread_mutex_unlock(&kafka->mutex);
+	return status;
+}
+
+/* ---- askers ---- */
 
 /* One question at a time about a partition; those that are silent leave half of the askers to the others. */
 static bool

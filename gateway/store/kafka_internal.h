@@ -275,14 +275,8 @@ kafka_next(const struct kafka *kafka, struct chains_walk *walk)
 {
 	return (struct kafka_zone *)chains_next(&kafka->zones, walk);
 }
-/* Under the mutex: a barrier on a partition. */
-MUST_USE enum status kafka_ask(struct kafka *kafka, int32_t partition, const struct zone *zone, uint64_t tag,
-			       bool doubt);
 
-/* Under the mutex, all of these. `sink`: who appended is told. */
-void kafka_forget_flights(struct kafka *kafka, const struct zone *zone, const struct store_sink *sink);
-void kafka_remove_flight(struct kafka *kafka, struct kafka_flight *flight);
-struct kafka_flight **kafka_flight_slot(struct kafka *kafka, uint64_t hash);
+/* Under the mutex. */
 void kafka_want_open(struct kafka *kafka, struct kafka_zone *at);
 
 /* ---- kafka_poll.c ---- */
@@ -357,7 +351,18 @@ MUST_USE enum status kafka_reader_digest(struct kafka *kafka, int32_t partition,
 bool kafka_reader_first_base(struct kafka *kafka, int32_t partition, int64_t low, int64_t high,
 			     const struct zone *zone, uint64_t *base);
 
+/* ---- kafka_flight.c ---- */
+enum status kafka_append(struct store *store, const struct store_append *append);
+/* Under the mutex, all of these. `sink`: who appended is told. */
+void kafka_forget_flights(struct kafka *kafka, const struct zone *zone, const struct store_sink *sink);
+void kafka_remove_flight(struct kafka *kafka, struct kafka_flight *flight);
+struct kafka_flight **kafka_flight_slot(struct kafka *kafka, uint64_t hash);
+
 /* ---- kafka_barrier.c ---- */
+enum status kafka_barrier(struct store *store, struct zone *zone, uint64_t tag);
+/* Under the mutex: a barrier on a partition. */
+MUST_USE enum status kafka_ask(struct kafka *kafka, int32_t partition, const struct zone *zone, uint64_t tag,
+			       bool doubt);
 void *kafka_barrier_run(void *context);
 
 /* ---- kafka_probe.c ---- */
