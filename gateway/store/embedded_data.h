@@ -152,7 +152,7 @@ void embedded_keep_stop(struct embedded *embedded);
 void embedded_keep_queue(struct embedded *embedded, struct embedded_zone *at);
 /* All rows whose key begins so, a piece a transaction. */
 MUST_USE enum status embedded_keep_delete(struct embedded *embedded, enum kv_table table, struct kv_bytes prefix);
-/* Is there so much history that could go that a new base is worth its making? It is not busy, or ours; the mutex is held. */
+/* Is there so much history that could go that a new base is worth it? It is not busy, or ours; the mutex is held. */
 bool embedded_keep_can_trim(const struct embedded_zone *at);
 /* It is going: out of the queue. The mutex is held. */
 void embedded_keep_unqueue(struct embedded *embedded, struct embedded_zone *at);
