@@ -88,6 +88,7 @@ libzonegate_a_SOURCES += \
 	gateway/store/etcd_warm.c gateway/store/etcd_warm.h \
 	gateway/store/etcd_writes.c \
 	gateway/store/follower.c gateway/store/follower.h gateway/store/follower_internal.h \
+	gateway/store/follower_events.c \
 	gateway/store/follower_replay.c gateway/store/follower_zones.c \
 	gateway/store/http.c gateway/store/http.h \
 	gateway/store/intake.c gateway/store/intake.h \

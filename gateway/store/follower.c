@@ -21,91 +21,6 @@ zone_of(const struct zone *zone)
 	return zone->follower;
 }
 
-/* One more element, zeroed. There is nobody to tell that memory is out: the log has everything, so we end. */
-static void *
-more(void *array, size_t *count, size_t *room, size_t size)
-{
-	char **elements = array;
-
-	if (*count == *room) {
-		*room = *room ? *room * 2 : 256;
-		*elements = realloc(*elements, *room * size);
-		invariant(*elements);
-	}
-	return memset(*elements + (*count)++ * size, 0, size);
-}
-
-/* ---- what the store hands out ---- */
-
-static struct follower_event *
-new_event(struct follower *follower, enum event_kind kind, struct zone *zone)
-{
-	struct follower_event *event =
-		more(&follower->events, &follower->event_count, &follower->event_room, sizeof *event);
-	event->kind = kind;
-	event->zone = zone;
-	return event;
-}
-
-static void
-on_loaded(void *context, struct zone *zone, struct draft *draft, struct replay *replay)
-{
-	struct follower_event *event = new_event(context, EVENT_LOADED, zone);
-	event->draft = *draft;
-	event->replay = replay;
-}
-
-static void
-on_absent(void *context, struct zone *zone)
-{
-	new_event(context, EVENT_ABSENT, zone);
-}
-
-static void
-on_record(void *context, const struct store_record *record)
-{
-	struct follower_event *event = new_event(context, EVENT_RECORD, record->zone);
-	event->record = *record;
-	event->tag = record->tag;
-}
-
-static void
-on_lost(void *context, struct zone *zone, uint64_t tag)
-{
-	new_event(context, EVENT_LOST, zone)->tag = tag;
-}
-
-static void
-on_failed(void *context, uint64_t tag, enum status status, const char *reason)
-{
-	struct follower_event *event = new_event(context, EVENT_FAILED, NULL);
-	event->tag = tag;
-	event->status = status;
-	event->reason = strdup(reason);
-}
-
-static void
-on_ready(void *context, struct zone *zone)
-{
-	new_event(context, EVENT_READY, zone);
-}
-
-static void
-on_barrier(void *context, uint64_t tag, enum status status)
-{
-	struct follower_event *event = new_event(context, EVENT_BARRIER, NULL);
-	event->tag = tag;
-	event->status = status;
-}
-
-static void
-on_unusable(void *context, struct zone *zone, enum zone_state state, const char *reason)
-{
-	struct follower_event *event = new_event(context, EVENT_UNUSABLE, zone);
-	event->state = state;
-	event->reason = strdup(reason);
-}
-
 /* ---- drafts ---- */
 
 static void
@@ -299,7 +214,7 @@ judge(struct follower *follower, struct follower_event *event)
 		return;
 	}
 	if (!at->in_batch) {
-		*(struct follower_zone **)more(&follower->batch, &follower->batch_count, &follower->batch_room,
+		*(struct follower_zone **)follower_more(&follower->batch, &follower->batch_count, &follower->batch_room,
 					       sizeof at) = at;
 		at->in_batch = true;
 	}
@@ -331,7 +246,8 @@ static void
 note_fate(struct follower *follower, struct follower_event *event)
 {
 	const struct zone_version *version = zone_of(event->zone)->draft.version;
-	struct store_fate *fate = more(&follower->fates, &follower->fate_count, &follower->fate_room, sizeof *fate);
+	struct store_fate *fate =
+		follower_more(&follower->fates, &follower->fate_count, &follower->fate_room, sizeof *fate);
 
 	fate->record = &event->record;
 	fate->fate = event->fate;
@@ -791,11 +707,7 @@ drop_zone(struct follower *follower, struct zone *zone)
 static bool
 poll_once(struct follower *follower, int timeout_ms)
 {
-	static const struct store_sink like = {
-		.loaded = on_loaded, .absent = on_absent, .record = on_record, .lost = on_lost, .failed = on_failed,
-		.ready = on_ready, .barrier = on_barrier, .unusable = on_unusable,
-	};
-	struct store_sink sink = like;
+	struct store_sink sink = follower_sink;
 
 	sink.context = follower;
 	rcu_thread_offline();

@@ -103,4 +103,10 @@ struct follower {
 	uint64_t round_ms, thaw_ms;
 };
 
+/* ---- follower_events.c ---- */
+/* One more element, zeroed. There is nobody to tell that memory is out: the log has everything, so we end. */
+void *follower_more(void *array, size_t *count, size_t *room, size_t size);
+/* Its functions add to follower->events; the context is the follower. */
+extern const struct store_sink follower_sink;
+
 #endif

@@ -16,6 +16,7 @@ ALLOCATED = {
 	"control/jobs.c": {"reason": "without it the zone's state alone is said"},
 	"store/etcd_client.c": {"path": "start looks at it", "body": "start looks at it", "authorization": "without it the request is refused, and a token is asked for again"},
 	"store/kafka.c": {"text": "add_zone looks at it"},
+	"store/follower_events.c": {"reason": "without it the state alone is said"},
 	"store/follower.c": {"reason": "without it the state alone is said"},
 }
 
