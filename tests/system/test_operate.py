@@ -187,15 +187,15 @@ def test_reload_without_losing_a_query(gateway):
 
 
 def test_a_reload_names_what_waits_for_a_restart(make_gateway):
-    away = "stores:\n  local: {type: embedded}\n  bus: {type: kafka, brokers: [127.0.0.1:1]}\nzones:"
+    away = "stores:\n  local: {type: embedded}\n  bus: {type: etcd, endpoints: ['http://127.0.0.1:1'], layout: zonegate}\nzones:"
     gateway = make_gateway(CONFIG.replace("zones:", away).replace("file: example", "store: local\n    file: example"))
     assert gateway.ctl("reload").stdout == ""
     config = open(gateway.config_path).read()
-    gateway.write_config(config.replace("identity: gw1", "identity: gw2\n  threads: 3").replace("127.0.0.1:1]", "127.0.0.1:2]"))
-    said = "threads: the new value needs a restart\nbus.brokers: the new value needs a restart\n"
+    gateway.write_config(config.replace("identity: gw1", "identity: gw2\n  threads: 3").replace("127.0.0.1:1'", "127.0.0.1:2'"))
+    said = "threads: the new value needs a restart\nbus.endpoints: the new value needs a restart\n"
     assert gateway.ctl("reload").stdout == said
     assert "gw2" in gateway.dig("id.server.", "TXT", "CH"), "the rest is applied"
-    assert "the new value needs a restart key=bus.brokers" in gateway.log()
+    assert "the new value needs a restart key=bus.endpoints" in gateway.log()
 
 
 def test_a_new_key_after_reload_by_sighup(gateway):
