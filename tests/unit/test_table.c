@@ -5,6 +5,7 @@
 #include "zone/lookup.h"
 #include "zone/table.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -236,6 +237,7 @@ struct shared {
 	struct table *table;
 	struct zone *zone;
 	_Atomic bool stop;
+	atomic_uint reading; /* threads that have begun */
 };
 
 static void *
@@ -260,6 +262,8 @@ read_main(void *context)
 			}
 			pinned = version_pin(version);
 		}
+		if (reads == 1)
+			atomic_fetch_add(&shared->reading, 1);
 		rcu_quiescent_state();
 		if (reads % 1000 == 0) {
 			rcu_thread_offline();
@@ -284,6 +288,8 @@ readers_see_whole_versions_while_thousands_are_published(void **state)
 	publish_number(shared.table, shared.zone, 1, false);
 	for (int i = 0; i < READERS; i++)
 		assert_int_equal(pthread_create(&readers[i], NULL, read_main, &shared), 0);
+	while (atomic_load(&shared.reading) < READERS)
+		sched_yield();
 	for (uint32_t i = 2; i < PUBLISHED; i++) {
 		publish_number(shared.table, shared.zone, i, i % 1000 == 0);
 		/* The index is replaced under the readers too. */
