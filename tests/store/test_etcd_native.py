@@ -129,7 +129,7 @@ def test_with_etcd_away_at_start_the_last_known_zone_is_served_and_catches_up_la
     assert metric(one, 'zonegate_store_connected{store="registry"} 0')
     refused_for_now(one)
     etcd.command("start", etcd.dir)
-    wait_for(lambda: axfr(one) == axfr(two) and one.serial() == 7, 15)
+    wait_for(lambda: axfr(one) == axfr(two) and one.serial() == 7, 60)
     update(one, "update add mine.example.test. 60 A 192.0.2.8")
     wait_for(lambda: axfr(one) == axfr(two))
     assert not one.short("no.example.test.")
@@ -149,7 +149,7 @@ def test_a_zone_of_other_programs_keys_is_served_from_the_last_known_too(etcd, m
     assert gateway.short("foo.example.com.") == ["192.0.2.1"] and gateway.serial("example.com.") == serial
     etcd.command("start", etcd.dir)
     etcd.put("/helix/com/example/foo/A", "192.0.2.2")
-    wait_for(lambda: gateway.short("foo.example.com.") == ["192.0.2.2"], 15)
+    wait_for(lambda: gateway.short("foo.example.com.") == ["192.0.2.2"], 60)
     assert gateway.serial("example.com.") == serial + 1
 
 
