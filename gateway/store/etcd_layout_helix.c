@@ -88,23 +88,12 @@ add_json(struct etcd_records *records, uint16_t type, uint32_t ttl_s, const json
 	return etcd_layout_add_string(records, type, ttl_s, value, reason);
 }
 
-/* Text as it stands: character-strings of 255 octets. */
 static enum status
 add_plain_text(struct etcd_records *records, uint32_t ttl_s, const char *text, size_t size, char *reason)
 {
-	uint8_t rdata[RDATA_MAX_SIZE];
-	struct writer out = writer_over(rdata, sizeof rdata);
+	enum status status = etcd_records_add_text(records, ttl_s, text, size);
 
-	do {
-		size_t part = size < 255 ? size : 255;
-		writer_u8(&out, (uint8_t)part);
-		writer_bytes(&out, text, part);
-		text += part;
-		size -= part;
-	} while (size);
-	if (out.failed)
-		return say(reason, STATUS_INVALID, "the text is too long");
-	return etcd_records_add(records, TYPE_TXT, ttl_s, rdata, writer_size(&out));
+	return status == STATUS_INVALID ? say(reason, status, "the text is too long") : status;
 }
 
 static enum status

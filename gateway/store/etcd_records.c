@@ -37,6 +37,22 @@ etcd_records_add(struct etcd_records *records, uint16_t type, uint32_t ttl_s, co
 	return STATUS_OK;
 }
 
+enum status
+etcd_records_add_text(struct etcd_records *records, uint32_t ttl_s, const char *text, size_t size)
+{
+	uint8_t rdata[RDATA_MAX_SIZE];
+	struct writer out = writer_over(rdata, sizeof rdata);
+
+	do {
+		size_t part = size < 255 ? size : 255;
+		writer_u8(&out, (uint8_t)part);
+		writer_bytes(&out, text, part);
+		text += part;
+		size -= part;
+	} while (size);
+	return out.failed ? STATUS_INVALID : etcd_records_add(records, TYPE_TXT, ttl_s, rdata, writer_size(&out));
+}
+
 bool
 etcd_records_next(const struct etcd_records *records, size_t *at, struct etcd_record *record)
 {

@@ -18,6 +18,8 @@ struct etcd_record { uint16_t type, size; uint32_t ttl_s; const uint8_t *rdata; 
 void etcd_records_free(struct etcd_records *records);
 MUST_USE enum status etcd_records_add(struct etcd_records *records, uint16_t type, uint32_t ttl_s, const uint8_t *rdata,
 				      size_t size);
+/* A TXT record of text as it stands: character-strings of 255 octets (RFC 1035 3.3.14). */
+MUST_USE enum status etcd_records_add_text(struct etcd_records *records, uint32_t ttl_s, const char *text, size_t size);
 /* Start with *at = 0; false after the last. */
 bool etcd_records_next(const struct etcd_records *records, size_t *at, struct etcd_record *record);
 
