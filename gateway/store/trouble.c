@@ -1,10 +1,8 @@
 #include "store/trouble.h"
-
+#include "base/clock.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "base/clock.h"
 
 #define AGAIN_MS 60000
 
@@ -14,8 +12,9 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 bool
 trouble_note(struct trouble *trouble, const char *text)
 {
+	if (!text && !atomic_load(&trouble->any)) /* after each commit */
+		return false;
 	uint64_t now_ms = clock_monotonic_ms();
-
 	pthread_mutex_lock(&mutex);
 	char *kept = trouble->text;
 	bool say = text ? strncmp(kept, text, TROUBLE_SIZE - 1) != 0 || now_ms - trouble->said_ms >= AGAIN_MS : kept[0];
@@ -23,6 +22,7 @@ trouble_note(struct trouble *trouble, const char *text)
 		trouble->said_ms = now_ms;
 	trouble->heard_ms = now_ms;
 	snprintf(kept, TROUBLE_SIZE, "%s", text ? text : "");
+	atomic_store(&trouble->any, text != NULL);
 	pthread_mutex_unlock(&mutex);
 	return say;
 }

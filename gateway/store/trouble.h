@@ -7,12 +7,14 @@
 #ifndef ZONEGATE_STORE_TROUBLE_H
 #define ZONEGATE_STORE_TROUBLE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define TROUBLE_SIZE 300
 
 struct trouble {
+	_Atomic bool any;              /* nothing is locked to say that all is well */
 	char text[TROUBLE_SIZE];       /* empty: none */
 	uint64_t said_ms, heard_ms;
 };
