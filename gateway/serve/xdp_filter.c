@@ -1,5 +1,6 @@
 #include "serve/xdp_filter.h"
 #include "serve/xdp_frame.h"
+#include "serve/xdp_socket.h"
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -191,7 +192,7 @@ load_program(const struct xdp_filter *filter, const uint8_t mac[6])
 static enum status
 fail(char *reason, const char *what, int error)
 {
-	const char *hint = error == EPERM || error == EACCES ? "; it takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF"
+	const char *hint = error == EPERM || error == EACCES ? XDP_NO_RIGHTS
 			   : error == EBUSY || error == EEXIST ? "; another XDP program is there"
 							       : "";
 

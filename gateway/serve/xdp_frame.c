@@ -1,4 +1,5 @@
 #include "serve/xdp_frame.h"
+#include "base/bytes.h"
 #include "base/status.h"
 #include <arpa/inet.h>
 #include <string.h>
@@ -17,19 +18,6 @@ enum { IPV6_LENGTH = 4, IPV6_NEXT = 6, IPV6_HOPS, IPV6_SOURCE, IPV6_TARGET = 24 
 enum { UDP_SOURCE, UDP_TARGET = 2, UDP_LENGTH = 4, UDP_SUM = 6 };
 
 #define IPV4_DO_NOT_FRAGMENT 0x4000
-
-static uint16_t
-get16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static void
-put16(uint8_t *at, size_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
 
 /* ---- checksums: in the machine's order, which RFC 1071 2 (B) allows ---- */
 
@@ -101,9 +89,9 @@ static bool
 read_udp(struct xdp_frame *frame, size_t room)
 {
 	const uint8_t *udp = frame->bytes + frame->header_size - UDP_SIZE;
-	size_t length = get16(udp + UDP_LENGTH);
+	size_t length = bytes_get_u16(udp + UDP_LENGTH);
 
-	if (length < UDP_SIZE || length > room || get16(udp + UDP_SOURCE) == 0 || !good_sum(frame, udp, length))
+	if (length < UDP_SIZE || length > room || bytes_get_u16(udp + UDP_SOURCE) == 0 || !good_sum(frame, udp, length))
 		return false;
 	frame->payload_size = length - UDP_SIZE;
 	memcpy(&frame->target_port, udp + UDP_TARGET, sizeof frame->target_port);
@@ -117,9 +105,9 @@ read_ipv4(struct xdp_frame *frame, size_t size)
 
 	if (size < IPV4_SIZE + UDP_SIZE || ip[0] != 0x45 || ip[IPV4_PROTOCOL] != IPPROTO_UDP)
 		return false;
-	size_t total = get16(ip + IPV4_TOTAL);
+	size_t total = bytes_get_u16(ip + IPV4_TOTAL);
 	/* A fragment has an offset, or more to come. */
-	if (total < IPV4_SIZE + UDP_SIZE || total > size || (get16(ip + IPV4_FRAGMENT) & 0x3fff) != 0 ||
+	if (total < IPV4_SIZE + UDP_SIZE || total > size || (bytes_get_u16(ip + IPV4_FRAGMENT) & 0x3fff) != 0 ||
 	    xdp_frame_sum(ip, IPV4_SIZE, 0) != 0xffff || !is_source_ipv4(ip + IPV4_SOURCE))
 		return false;
 	map_address(ip + IPV4_SOURCE, &frame->source);
@@ -135,7 +123,7 @@ read_ipv6(struct xdp_frame *frame, size_t size)
 
 	if (size < IPV6_SIZE + UDP_SIZE || ip[0] >> 4 != 6 || ip[IPV6_NEXT] != IPPROTO_UDP)
 		return false;
-	size_t length = get16(ip + IPV6_LENGTH);
+	size_t length = bytes_get_u16(ip + IPV6_LENGTH);
 	memcpy(&frame->source, ip + IPV6_SOURCE, sizeof frame->source);
 	memcpy(&frame->target, ip + IPV6_TARGET, sizeof frame->target);
 	if (length < UDP_SIZE || length > size - IPV6_SIZE || IN6_IS_ADDR_MULTICAST(&frame->source) ||
@@ -153,7 +141,7 @@ xdp_frame_read(uint8_t *bytes, size_t size, struct xdp_frame *frame)
 	if (size < ETHERNET_SIZE || (bytes[MAC_SIZE] & 1) != 0)
 		return false;
 	frame->bytes = bytes;
-	switch (get16(bytes + ETHERNET_TYPE)) {
+	switch (bytes_get_u16(bytes + ETHERNET_TYPE)) {
 	case 0x0800:
 		return read_ipv4(frame, size - ETHERNET_SIZE);
 	case 0x86dd:
@@ -214,7 +202,7 @@ put_ipv4(uint8_t *ip, size_t length)
 
 	swap(ip + IPV4_SOURCE, 4);
 	memcpy(ip, start, sizeof start);
-	put16(ip + IPV4_TOTAL, IPV4_SIZE + length);
+	bytes_put_u16(ip + IPV4_TOTAL, (uint16_t)(IPV4_SIZE + length));
 	uint16_t sum = (uint16_t)~xdp_frame_sum(ip, IPV4_SIZE, 0);
 	memcpy(ip + IPV4_SUM, &sum, sizeof sum);
 }
@@ -226,7 +214,7 @@ put_ipv6(uint8_t *ip, size_t length)
 
 	swap(ip + IPV6_SOURCE, 16);
 	memcpy(ip, start, sizeof start);
-	put16(ip + IPV6_LENGTH, length);
+	bytes_put_u16(ip + IPV6_LENGTH, (uint16_t)length);
 }
 
 size_t
@@ -242,8 +230,8 @@ xdp_frame_answer(struct xdp_frame *frame, size_t size)
 	else
 		put_ipv6(ip, length);
 	swap(udp + UDP_SOURCE, 2);
-	put16(udp + UDP_LENGTH, length);
-	put16(udp + UDP_SUM, 0);
+	bytes_put_u16(udp + UDP_LENGTH, (uint16_t)length);
+	bytes_put_u16(udp + UDP_SUM, 0);
 	uint16_t sum = (uint16_t)~xdp_frame_sum(udp, length, pseudo_sum(frame, length));
 	if (sum == 0) /* which would mean that there is none (RFC 768) */
 		sum = 0xffff;

@@ -157,7 +157,7 @@ open_rings(struct xdp_socket *socket, const char *interface, unsigned queue, cha
 	if (error == 0)
 		return STATUS_OK;
 	if (error == EPERM)
-		hint = "; it takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF";
+		hint = XDP_NO_RIGHTS;
 	else if (error == ENOBUFS || error == ENOMEM)
 		hint = "; the limit of locked memory (LimitMEMLOCK, ulimit -l) is 8 MiB a queue at least";
 	else if (error == EAFNOSUPPORT)

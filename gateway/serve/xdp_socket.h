@@ -15,6 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Behind what the system said. */
+#define XDP_NO_RIGHTS "; it takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF"
+
 #define XDP_SOCKET_FRAMES 4096
 #define XDP_SOCKET_CHUNK 2048 /* 256 octets of the kernel's, then the frame */
 
