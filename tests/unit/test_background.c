@@ -63,6 +63,15 @@ let_go(struct background_task *next)
 	pthread_mutex_unlock(&log_.mutex);
 }
 
+/* It is in work, and stays so until let_go(NULL). */
+static void
+begin_with(struct background *background, struct background_task *task)
+{
+	let_go(task);
+	assert_true(background_add(background, task));
+	await(&log_.begun, 1);
+}
+
 static void
 tasks_are_done_in_order_and_what_waits_already_once(void **state)
 {
@@ -70,9 +79,7 @@ tasks_are_done_in_order_and_what_waits_already_once(void **state)
 	struct background *background = begin();
 
 	(void)state;
-	let_go(&tasks[0]);
-	assert_true(background_add(background, &tasks[0]));
-	await(&log_.begun, 1);
+	begin_with(background, &tasks[0]);
 	for (int round = 0; round < 3; round++)
 		for (int i = 1; i < 4; i++)
 			assert_true(background_add(background, &tasks[i]));
@@ -91,9 +98,7 @@ what_comes_while_it_is_in_work_is_done_again(void **state)
 	struct background *background = begin();
 
 	(void)state;
-	let_go(&task);
-	assert_true(background_add(background, &task));
-	await(&log_.begun, 1);
+	begin_with(background, &task);
 	assert_true(background_add(background, &task));
 	let_go(NULL);
 	await(&log_.count, 2);
@@ -107,9 +112,7 @@ an_ended_task_is_out_of_the_queue_and_not_taken_again(void **state)
 	struct background *background = begin();
 
 	(void)state;
-	let_go(&first);
-	assert_true(background_add(background, &first));
-	await(&log_.begun, 1);
+	begin_with(background, &first);
 	assert_true(background_add(background, &middle));
 	assert_true(background_add(background, &last));
 	background_end(background, &last); /* the end of the queue is another one now */
@@ -131,9 +134,7 @@ who_ends_a_task_in_work_waits_for_it_and_it_is_cancelled(void **state)
 	struct background *background = begin();
 
 	(void)state;
-	let_go(&task);
-	assert_true(background_add(background, &task));
-	await(&log_.begun, 1);
+	begin_with(background, &task);
 	background_end(background, &task);
 	assert_int_equal(log_.count, 1);
 	background_free(background);
@@ -146,9 +147,7 @@ a_stop_cancels_what_is_in_work_and_leaves_the_rest(void **state)
 	struct background *background = begin();
 
 	(void)state;
-	let_go(&task);
-	assert_true(background_add(background, &task));
-	await(&log_.begun, 1);
+	begin_with(background, &task);
 	assert_true(background_add(background, &other));
 	background_stop(background);
 	assert_int_equal(log_.count, 1);
