@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -353,6 +354,28 @@ sync_folder(const char *path)
 	return synced;
 }
 
+static const char *unfinished; /* the temporary file of an export */
+
+static void
+remove_unfinished(int signal)
+{
+	unlink(unfinished);
+	raise(signal); /* SA_RESETHAND: and so ends, once this has returned */
+}
+
+/* A signal that ends us takes the temporary file along; one that is ignored, as by nohup, stays so. */
+static void
+remove_if_ended(const char *path)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	struct sigaction action = {.sa_handler = remove_unfinished, .sa_flags = (int)SA_RESETHAND}, before;
+
+	unfinished = path;
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(signals[i], &action, NULL);
+}
+
 /* Temporary file, fsync, rename: the file has the old content or the new one, whatever happens. */
 static int
 run_export(struct arguments *arguments)
@@ -369,6 +392,8 @@ run_export(struct arguments *arguments)
 	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
 		return fail("no memory");
 	int fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd >= 0)
+		remove_if_ended(temporary);
 	FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
 	if (!out || fchmod(fd, 0666 & ~mask) != 0) {
 		fprintf(stderr, "zonegatectl: %s: %s\n", path, strerror(errno));
