@@ -151,10 +151,12 @@ client_run(const struct client_request *request, const char *config, const char 
 	if (status != STATUS_OK)
 		return status;
 	FILE *in = fdopen(fd, "r");
-	if (!in || !client_send_request(fd, request))
-		status = client_says(reason, STATUS_IO, "control socket", strerror(errno));
-	else
+	bool sent = in && client_send_request(fd, request);
+	/* A gateway that does not take all of it has perhaps said why. */
+	if (sent || (in && (errno == EPIPE || errno == ECONNRESET)))
 		status = client_receive(in, out, reason);
+	else
+		status = client_says(reason, STATUS_IO, "control socket", strerror(errno));
 	if (status == STATUS_OK && request->until_closed)
 		while (fgetc(in) != EOF)
 			;

@@ -106,7 +106,7 @@ run_status(struct call *call)
 {
 	struct gateway *gateway = call->gateway;
 	struct zone_counts counts = {0};
-	uint64_t uptime_s = (clock_wall_us() - gateway->started_us) / 1000000;
+	uint64_t uptime_s = (clock_monotonic_ms() - gateway->started_ms) / 1000;
 	bool ready = atomic_load(&gateway->ready);
 
 	gateway_each_zone(gateway, count_zone, &counts);

@@ -19,6 +19,7 @@
 #define BACKLOG 64
 #define OUTPUT_BUFFER 65536
 #define SOCKET_TIMEOUT_S 60
+#define ACCEPT_AGAIN_MS 100
 #define MAX_ARGUMENTS 8
 
 struct connection {
@@ -122,8 +123,10 @@ write_frame(void *cookie, const char *bytes, size_t size)
 	char head[32];
 
 	int length = snprintf(head, sizeof head, "D %zu\n", size);
-	bool sent = socket_send(connection->fd, head, (size_t)length) && socket_send(connection->fd, bytes, size);
-	return sent ? (ssize_t)size : 0;
+	if (socket_send(connection->fd, head, (size_t)length) && socket_send(connection->fd, bytes, size))
+		return (ssize_t)size;
+	shutdown(connection->fd, SHUT_RDWR); /* half a frame went out: what follows is not to be waited for, nor sent */
+	return 0;
 }
 
 static void
@@ -175,7 +178,7 @@ receive_line(int fd, struct intake *in)
 static char *
 receive_content(int fd, const struct intake *in, size_t size)
 {
-	char *content = size <= CONTROL_MAX_CONTENT ? malloc(size + 1) : NULL;
+	char *content = malloc(size + 1);
 	size_t have = in->size - in->line < size ? in->size - in->line : size;
 
 	if (!content)
@@ -240,7 +243,8 @@ serve_request(struct connection *connection, const struct intake *in)
 	char reason[CALL_REASON_SIZE] = "";
 	json_t *request = json_loadb(in->bytes, in->line, 0, NULL);
 	size_t size = (size_t)json_integer_value(json_object_get(request, "size"));
-	char *content = request ? receive_content(connection->fd, in, size) : NULL;
+	bool fits = request && size <= CONTROL_MAX_CONTENT;
+	char *content = fits ? receive_content(connection->fd, in, size) : NULL;
 	struct call call = {
 		.gateway = connection->control->gateway,
 		.options = json_object_get(request, "options"),
@@ -255,6 +259,10 @@ serve_request(struct connection *connection, const struct intake *in)
 	if (content) {
 		enum status status = run_command(connection, &call, request);
 		send_end(connection, status, reason[0] ? reason : status_text(status));
+	} else if (!request) {
+		send_end(connection, STATUS_MALFORMED, "the request is no line of JSON");
+	} else if (!fits) {
+		send_end(connection, STATUS_LIMIT, "more than 4 GiB");
 	}
 	json_decref(request);
 	free(content);
@@ -293,6 +301,8 @@ connection_run(void *context)
 	rcu_thread_offline();
 	if (receive_line(connection->fd, &in))
 		stop = serve_request(connection, &in);
+	else if (in.size >= CONTROL_MAX_REQUEST)
+		send_end(connection, STATUS_LIMIT, "the arguments and options are longer than 1 MiB");
 	free(in.bytes);
 	rcu_unregister_thread();
 	connection_end(connection, stop);
@@ -313,6 +323,8 @@ control_accept(struct control *control)
 	if (!connection) {
 		if (fd >= 0)
 			close(fd);
+		else /* perhaps no descriptor is left: not at once again */
+			poll(&(struct pollfd){control->wake[0], POLLIN, 0}, 1, ACCEPT_AGAIN_MS);
 		return;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);

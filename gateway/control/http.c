@@ -103,7 +103,7 @@ page_status(struct gateway *gateway, FILE *out)
 		"</head><body>\n<h1>zonegate %s</h1>\n<p>%s, up %" PRIu64
 		" s, %u threads. <a href=\"/metrics\">metrics</a></p>\n",
 		PACKAGE_VERSION, atomic_load(&gateway->ready) ? "ready" : "not ready",
-		(clock_wall_us() - gateway->started_us) / 1000000, gateway->worker_count);
+		(clock_monotonic_ms() - gateway->started_ms) / 1000, gateway->worker_count);
 	fputs("<h2>Stores</h2>\n<table><tr><th>name<th>type<th>connected<th>position<th>lag</tr>\n", out);
 	pthread_rwlock_rdlock(&gateway->lock);
 	for (size_t i = 0; i < gateway->store_count; i++) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 bool
 socket_address(const char *path, struct sockaddr_un *address, int *folder)
@@ -24,8 +25,13 @@ socket_address(const char *path, struct sockaddr_un *address, int *folder)
 	free(name);
 	if (*folder < 0)
 		return false;
-	snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%.80s", *folder, slash + 1);
-	return true;
+	int length = snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s", *folder, slash + 1);
+	if (length < (int)sizeof address->sun_path)
+		return true;
+	close(*folder);
+	*folder = -1;
+	errno = ENAMETOOLONG;
+	return false;
 }
 
 bool

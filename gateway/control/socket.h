@@ -13,7 +13,7 @@
 
 /*
  * A path of any length: sun_path has 108 octets, so the folder of a longer one is opened and the socket is named
- * through it.
+ * through it; the name itself may have some 80.
  * folder   out: to be closed once the address has been used; -1: none was needed
  */
 bool socket_address(const char *path, struct sockaddr_un *address, int *folder);

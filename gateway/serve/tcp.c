@@ -1,6 +1,5 @@
 #include "serve/tcp.h"
 #include "base/clock.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/quota.h"
 #include "serve/dnstap.h"

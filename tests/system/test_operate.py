@@ -3,6 +3,8 @@ import json
 import os
 import re
 import signal
+import socket
+import subprocess
 import threading
 import time
 import urllib.error
@@ -278,3 +280,63 @@ def test_a_socket_left_behind_gives_way(gateway):
     gateway.kill()
     gateway.start()
     assert gateway.ctl("status").returncode == 0
+
+
+def test_a_control_socket_below_a_long_path_has_its_whole_name(make_gateway):
+    folder = "long/" + "f" * 120
+    for name, code in (("s" * 60, 0), ("s" * 100, 1)):
+        g = make_gateway(config=(SECOND % "127.0.0.1@PORT").replace("zonegate.sock", "DIR/%s/%s" % (folder, name)), start=False)
+        os.makedirs(os.path.join(g.dir, folder))
+        if code:
+            result = run(ZONEGATED, "-c", g.config_path, check=False, timeout=20)
+            assert result.returncode == 1 and "File name too long" in result.stderr
+            assert os.listdir(os.path.join(g.dir, folder)) == []
+        else:
+            g.start()
+            assert os.listdir(os.path.join(g.dir, folder)) == [name]
+            g.ctl("status")
+            g.stop()
+            assert os.listdir(os.path.join(g.dir, folder)) == []
+
+
+def test_zonegatectl_says_why_the_gateway_takes_no_more(gateway):
+    path = os.path.join(gateway.dir, "ca.pem")
+    with open(path, "w") as f:
+        f.write("# a line of a certificate\n" * 50000)
+    result = gateway.ctl("import", "example.test.", "--from", "127.0.0.1", "--tls-ca", path, check=False)
+    assert result.returncode == 1 and "longer than 1 MiB" in result.stderr
+    taken = []
+    try:
+        for _ in range(64):
+            taken.append(socket.socket(socket.AF_UNIX))
+            taken[-1].connect(os.path.join(gateway.dir, "zonegate.sock"))
+        result = gateway.ctl("status", check=False)
+        assert result.returncode == 1 and "too many control connections" in result.stderr
+    finally:
+        for s in taken:
+            s.close()
+
+
+def catches(pid, number):
+    """Has the process a handler for the signal?"""
+    with open("/proc/%d/status" % pid) as f:
+        return int(re.search(r"SigCgt:\s+(\w+)", f.read()).group(1), 16) >> (number - 1) & 1
+
+
+@pytest.mark.parametrize("by", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_export_that_is_cut_off_leaves_no_file_behind(gateway, by):
+    folder = os.path.join(gateway.dir, "out")
+    os.mkdir(folder)
+    gateway.proc.send_signal(signal.SIGSTOP)
+    try:
+        export = subprocess.Popen([ZONEGATECTL, "-c", gateway.config_path, "export", "example.test.", os.path.join(folder, "zone")],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 60
+        while not (os.listdir(folder) and catches(export.pid, getattr(signal, by))):
+            assert export.poll() is None and time.monotonic() < end
+            time.sleep(0.01)
+        export.send_signal(getattr(signal, by))
+        assert export.wait(60) == -getattr(signal, by)
+        assert os.listdir(folder) == []
+    finally:
+        gateway.proc.send_signal(signal.SIGCONT)
