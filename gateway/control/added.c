@@ -189,7 +189,7 @@ static bool
 added_read_one(void *context, struct kv_bytes key, struct kv_bytes value)
 {
 	struct added_reading *reading = context;
-	char reason[CONFIG_REASON_SIZE] = "not understood";
+	char reason[CONFIG_REASON_SIZE] = "not understood", text[NAME_TEXT_SIZE];
 	const uint8_t *bytes = value.bytes;
 	struct added *added = NULL;
 	bool stale = false;
@@ -199,7 +199,8 @@ added_read_one(void *context, struct kv_bytes key, struct kv_bytes value)
 	else if (added_parse(reading->main, value.bytes, value.size, &added, reason) != STATUS_OK)
 		added = NULL;
 	if (!added) {
-		log_error("added_zone", "a zone that was added at run time cannot be served reason=%s", reason);
+		log_error("added_zone", "a zone that was added at run time cannot be served zone=%s reason=%s",
+			  name_to_text(key.bytes, text), reason);
 	} else if (stale) {
 		added_append(&reading->stale, added);
 	} else if (config_find_zone(reading->main, added->config.name)) {

@@ -1,5 +1,7 @@
 #include "control/catalog.h"
+#include "base/clock.h"
 #include "base/rcu.h"
+#include "control/added.h"
 #include "control/catalog_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -93,9 +95,39 @@ catalog_published(void *context, const struct zone *zone)
 	pthread_mutex_unlock(&catalog->mutex);
 }
 
+/* ---- names ---- */
+
+static const uint8_t zones[] = "\5zones";
+const uint8_t catalog_group[] = "\5group", catalog_coo[] = "\3coo";
+
+bool
+catalog_node(const uint8_t *catalog, const uint8_t *label, uint8_t *out)
+{
+	uint8_t begin[ADDED_LABEL_SIZE + sizeof zones];
+	size_t size = label[0] + 1u;
+
+	memcpy(begin, label, size);
+	memcpy(begin + size, zones, sizeof zones - 1);
+	return name_join(begin, size + sizeof zones - 1, catalog, out) == STATUS_OK;
+}
+
+bool
+catalog_property(const uint8_t *node, const uint8_t *property, uint8_t *out)
+{
+	return name_join(property, property[0] + 1u, node, out) == STATUS_OK;
+}
+
+bool
+catalog_is_member(const uint8_t *name, size_t size)
+{
+	size_t label = size > 0 ? name[0] + 1u : 0;
+
+	return label > 0 && size == label + sizeof zones - 1 && memcmp(name + label, zones, sizeof zones - 1) == 0;
+}
+
 /* ---- the thread ---- */
 
-/* True: it may have come to nothing, and is to be tried again. */
+/* False: something came to nothing, and is to be tried again. */
 static bool
 take_turn(struct catalog *catalog, const struct catalog_turn *turn)
 {
@@ -116,43 +148,48 @@ take_turn(struct catalog *catalog, const struct catalog_turn *turn)
 		done = catalog_produce(gateway, &turn->names, turn->all) && done;
 		pthread_rwlock_unlock(&gateway->lock);
 	}
-	return !done;
+	return done;
 }
 
-/* The mutex is held. */
+/* The mutex is held. retry_ms: all is to be done again then; 0: nothing has failed. */
 static void
-wait_for_work(struct catalog *catalog, bool again)
+wait_for_work(struct catalog *catalog, uint64_t retry_ms)
 {
-	struct timespec until;
+	struct timespec until = {.tv_sec = (time_t)(retry_ms / 1000), .tv_nsec = (long)(retry_ms % 1000) * 1000000};
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += CATALOG_RETRY_S;
 	while (!catalog->stop && !catalog->all && !catalog->changed && catalog->names.count == 0) {
-		if (!again)
+		if (retry_ms == 0)
 			pthread_cond_wait(&catalog->work, &catalog->mutex);
 		else if (pthread_cond_timedwait(&catalog->work, &catalog->mutex, &until) != 0)
-			catalog->all = catalog->changed = true;
+			break;
 	}
+	if (retry_ms > 0 && clock_monotonic_ms() >= retry_ms)
+		catalog->all = catalog->changed = true;
 }
 
 static void *
 run(void *context)
 {
 	struct catalog *catalog = context;
-	bool again = false;
+	uint64_t retry_ms = 0;
 
 	rcu_register_thread();
 	rcu_thread_offline();
 	pthread_mutex_lock(&catalog->mutex);
 	for (;;) {
-		wait_for_work(catalog, again);
+		wait_for_work(catalog, retry_ms);
 		if (catalog->stop)
 			break;
 		struct catalog_turn turn = {catalog->names, catalog->all, catalog->changed};
 		catalog->names = (struct catalog_names){0};
 		catalog->all = catalog->changed = false;
 		pthread_mutex_unlock(&catalog->mutex);
-		again = take_turn(catalog, &turn);
+		bool done = take_turn(catalog, &turn);
+		/* What failed is done by a turn for everything, not by one for something else that came meanwhile. */
+		if (!done && (retry_ms == 0 || (turn.all && turn.changed)))
+			retry_ms = clock_monotonic_ms() + CATALOG_RETRY_MS;
+		else if (turn.all && turn.changed)
+			retry_ms = 0;
 		free(turn.names.bytes);
 		pthread_mutex_lock(&catalog->mutex);
 	}
@@ -166,12 +203,16 @@ struct catalog *
 catalog_new(struct gateway *gateway)
 {
 	struct catalog *catalog = calloc(1, sizeof *catalog);
+	pthread_condattr_t attributes;
 
 	if (!catalog)
 		abort();
 	catalog->gateway = gateway;
 	pthread_mutex_init(&catalog->mutex, NULL);
-	pthread_cond_init(&catalog->work, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&catalog->work, &attributes);
+	pthread_condattr_destroy(&attributes);
 	if (pthread_create(&catalog->thread, NULL, run, catalog) != 0)
 		abort();
 	return catalog;

@@ -5,7 +5,7 @@
  * Threads:   one of its own, which takes gateway->lock; the functions: any, they do not wait.
  * Memory:    a name for each zone that has come or gone and is not listed yet.
  * Errors:    a catalog that is broken (RFC 9432 5.1) keeps its last good members; the log and `zonegatectl check` say
- *            why. What could not be done is tried again CATALOG_RETRY_S later.
+ *            why. What could not be done is tried again CATALOG_RETRY_MS later.
  * Standards: RFC 9432, sections 4.1, 4.2, 4.3.1 (change of ownership, when consumed), 4.3.2 (groups), 5.1 to 5.4.
  */
 #ifndef ZONEGATE_CONTROL_CATALOG_H
@@ -13,7 +13,7 @@
 
 #include "zone/table.h"
 
-#define CATALOG_RETRY_S 5
+#define CATALOG_RETRY_MS 5000
 
 struct gateway;
 struct catalog;

@@ -10,10 +10,6 @@
 
 #define ARENA_CAP (1ull << 30)
 
-static const uint8_t zones[] = "\5zones", coo[] = "\3coo", group_label[] = "\5group";
-#define ZONES_SIZE (sizeof zones - 1)
-#define COO_SIZE (sizeof coo - 1)
-
 struct member {
 	const uint8_t *name;  /* lower case */
 	const uint8_t *label; /* of its node */
@@ -86,12 +82,10 @@ static bool
 is_coo(const struct node *node)
 {
 	const uint8_t *name = node_name(node);
+	size_t coo = catalog_coo[0] + 1u;
 
-	if (node->name_size <= COO_SIZE || memcmp(name, coo, COO_SIZE) != 0)
-		return false;
-	size_t label = name[COO_SIZE] + 1u;
-	return node->name_size == COO_SIZE + label + ZONES_SIZE &&
-	       memcmp(name + COO_SIZE + label, zones, ZONES_SIZE) == 0;
+	return node->name_size > coo && memcmp(name, catalog_coo, coo) == 0 &&
+	       catalog_is_member(name + coo, node->name_size - coo);
 }
 
 static bool
@@ -100,12 +94,10 @@ listing_take_node(void *context, const struct node *node)
 	static const uint8_t version[] = "\7version";
 	struct listing *listing = context;
 	struct rrset rrset;
-	size_t label = node->name_size ? node_name(node)[0] + 1u : 0;
 
 	if (node->name_size == sizeof version - 1 && memcmp(node_name(node), version, sizeof version - 1) == 0)
 		listing_take_version(listing, node);
-	else if (label > 0 && node->name_size == label + ZONES_SIZE &&
-		 memcmp(node_name(node) + label, zones, ZONES_SIZE) == 0)
+	else if (catalog_is_member(node_name(node), node->name_size))
 		listing_take_member(listing, node);
 	else if (is_coo(node) && node_rrset(node, TYPE_PTR, &rrset) && rrset.count != 1)
 		listing_break(listing, "a change of ownership names %u catalogs", rrset.count);
@@ -186,29 +178,25 @@ leave(struct following *following, struct zone *zone)
 	following->leaving[following->leaving_count++] = zone;
 }
 
-/* The owner PREFIX.LABEL.zones.CATALOG of a property of a member node; prefix: one label. */
+/* The property of a member; false: it has none. */
 static bool
-property_owner(const struct zone_version *version, const uint8_t *prefix, const uint8_t *label, uint8_t *owner)
+property_of(const struct zone_version *version, const uint8_t *label, const uint8_t *property, uint16_t type,
+	    struct rrset *rrset)
 {
-	uint8_t begin[ADDED_LABEL_SIZE + ADDED_LABEL_SIZE + ZONES_SIZE];
-	size_t size = prefix[0] + 1u, label_size = label[0] + 1u;
+	uint8_t node[NAME_MAX_SIZE], owner[NAME_MAX_SIZE];
 
-	memcpy(begin, prefix, size);
-	memcpy(begin + size, label, label_size);
-	memcpy(begin + size + label_size, zones, ZONES_SIZE);
-	return name_join(begin, size + label_size + ZONES_SIZE, version->apex, owner) == STATUS_OK;
+	return catalog_node(version->apex, label, node) && catalog_property(node, property, owner) &&
+	       version_rrset(version, owner, type, rrset);
 }
 
 /* The group of a member: the first that is in `groups`; others are not for us (RFC 9432 4.3.2). NULL: none. */
 static const char *
 group_of(const struct following *following, const struct member *member)
 {
-	uint8_t owner[NAME_MAX_SIZE];
 	struct rrset rrset;
 
 	if (!following->catalog->groups ||
-	    !property_owner(following->version, group_label, member->label, owner) ||
-	    !version_rrset(following->version, owner, TYPE_TXT, &rrset))
+	    !property_of(following->version, member->label, catalog_group, TYPE_TXT, &rrset))
 		return NULL;
 	const uint8_t *at = rrset.packed;
 	for (unsigned i = 0; i < rrset.count; i++) {
@@ -234,11 +222,10 @@ store_of(const struct following *following, const char *group)
 static bool
 gives_away(const struct zone_version *version, const uint8_t *label, const uint8_t *catalog)
 {
-	uint8_t owner[NAME_MAX_SIZE], target[NAME_MAX_SIZE];
+	uint8_t target[NAME_MAX_SIZE];
 	struct rrset rrset;
 
-	if (!property_owner(version, coo, label, owner) ||
-	    !version_rrset(version, owner, TYPE_PTR, &rrset) || rrset.count != 1)
+	if (!property_of(version, label, catalog_coo, TYPE_PTR, &rrset) || rrset.count != 1)
 		return false;
 	name_lower(rrset_first(&rrset).bytes, target);
 	return name_equal(target, catalog);

@@ -27,4 +27,15 @@ bool catalog_produce(struct gateway *gateway, const struct catalog_names *names,
  */
 bool catalog_consume(struct gateway *gateway, size_t *clashes);
 
+/* ---- names in a catalog; labels with their length octet; false: the name would be too long ---- */
+
+/* LABEL.zones.CATALOG, the node of a member (RFC 9432 4.1). */
+bool catalog_node(const uint8_t *catalog, const uint8_t *label, uint8_t *out);
+/* PROPERTY.LABEL.zones.CATALOG, where a member has "group" or "coo" (RFC 9432 4.3). */
+bool catalog_property(const uint8_t *node, const uint8_t *property, uint8_t *out);
+/* Is that relative name (labels without the root's octet) LABEL.zones? */
+bool catalog_is_member(const uint8_t *name, size_t size);
+
+extern const uint8_t catalog_group[], catalog_coo[];
+
 #endif

@@ -28,16 +28,11 @@ struct producing {
 static bool
 member_node(const uint8_t *catalog, const uint8_t *zone, uint8_t *out)
 {
-	static const char hex[] = "0123456789abcdef";
-	uint8_t sum[DIGEST_SHA256_SIZE], prefix[1 + 2 * LABEL_OCTETS + 6] = {2 * LABEL_OCTETS};
+	uint8_t sum[DIGEST_SHA256_SIZE], label[1 + 2 * LABEL_OCTETS + 1] = {2 * LABEL_OCTETS};
 
 	digest_sha256(zone, name_size(zone), sum);
-	for (size_t i = 0; i < LABEL_OCTETS; i++) {
-		prefix[1 + 2 * i] = (uint8_t)hex[sum[i] >> 4];
-		prefix[2 + 2 * i] = (uint8_t)hex[sum[i] & 15];
-	}
-	memcpy(prefix + 1 + 2 * LABEL_OCTETS, "\5zones", 6);
-	return name_join(prefix, sizeof prefix, catalog, out) == STATUS_OK;
+	bytes_to_hex(sum, LABEL_OCTETS, (char *)label + 1);
+	return catalog_node(catalog, label, out);
 }
 
 /* Room for a member and its group, which come and go together? */
@@ -80,8 +75,7 @@ compare_group(struct producing *producing, const uint8_t *node, const char *grou
 	size_t size = group ? strlen(group) : 0;
 	struct rrset rrset;
 
-	/* RFC 9432 4.3.2 */
-	if (name_join((const uint8_t *)"\5group", 6, node, owner) != STATUS_OK)
+	if (!catalog_property(node, catalog_group, owner))
 		return;
 	wanted[0] = (uint8_t)size;
 	memcpy(wanted + 1, group ? group : "", size);
@@ -132,14 +126,11 @@ compare_zone(void *context, struct zone *zone)
 static bool
 compare_node(void *context, const struct node *node)
 {
-	static const uint8_t zones[] = "\5zones";
 	struct producing *producing = context;
 	uint8_t owner[NAME_MAX_SIZE], target[NAME_MAX_SIZE];
 	struct rrset rrset;
 
-	size_t label = node->name_size ? node_name(node)[0] + 1u : 0;
-	if (label == 0 || node->name_size != label + sizeof zones - 1 ||
-	    memcmp(node_name(node) + label, zones, sizeof zones - 1) != 0 || !node_rrset(node, TYPE_PTR, &rrset))
+	if (!catalog_is_member(node_name(node), node->name_size) || !node_rrset(node, TYPE_PTR, &rrset))
 		return true;
 	size_t size = name_lower(rrset_first(&rrset).bytes, target);
 	if (!is_member(table_exact(producing->gateway->table, target, size)) && has_room(producing)) {

@@ -139,3 +139,31 @@ def test_what_is_wrong_with_the_connection_is_said_once_with_what_to_look_at(etc
         assert gateway.log().count(words) == 1, gateway.log()
         assert "not connected" in gateway.ctl("status").stdout
         gateway.kill()
+
+
+CATALOG = """  - {name: catalog.test., store: registry, catalog: produce, allow-transfer: [127.0.0.1]}
+"""
+
+
+def test_zones_that_could_not_be_listed_are_listed_later_whatever_comes_meanwhile(etcd, make_gateway):
+    text = config(etcd, zones=()).replace("stores:\n", "stores:\n  local: {type: embedded}\n") + CATALOG
+    gateway = make_gateway(text)
+    added = []
+
+    def add():
+        added.append("n%d.test." % len(added))
+        gateway.ctl("add", added[-1], "--store", "local")
+
+    def listed():
+        return {x.split()[-1] for x in axfr(gateway, "catalog.test.") if x.split()[3] == "PTR"}
+    add()
+    wait_for(lambda: listed() == set(added), 60)
+    etcd.command("kill", etcd.dir)
+    add()
+    wait_for(lambda: "not brought up to date" in gateway.log(), 60)
+    etcd.command("start", etcd.dir)
+    while added[-1] not in listed():  # others come all the time, until one of them is listed
+        add()
+        time.sleep(0.3)
+        assert len(added) < 600
+    wait_for(lambda: listed() == set(added), 60)
