@@ -24,6 +24,7 @@ struct http_call {
 	size_t endpoint, tried;
 	bool shares, alone;           /* gRPC without TLS: on the connection of a stream, or never */
 	bool carries;                 /* is such a stream */
+	bool plain;                   /* goes as HTTP/1.1 */
 	struct http_buffer buffer;
 	uint64_t etcd_index;
 	int grpc_status;
@@ -31,8 +32,8 @@ struct http_call {
 	char error[CURL_ERROR_SIZE];
 };
 
-/* streams: of gRPC's that are open, whose connection others may share. */
-struct endpoint { char *url; unsigned streams; };
+/* streams: of gRPC's that are open, whose connection others may share. plain: HTTP/1.1 under way. */
+struct endpoint { char *url; unsigned streams, plain; };
 
 struct http {
 	CURLM *multi;
@@ -90,10 +91,11 @@ http_open(const struct http_settings *settings, struct http **out, char *reason)
 }
 
 static void
-leave_stream(struct http_call *call)
+leave_endpoint(struct http_call *call)
 {
 	call->http->endpoints[call->endpoint].streams -= call->carries;
-	call->carries = false;
+	call->http->endpoints[call->endpoint].plain -= call->plain;
+	call->carries = call->plain = false;
 }
 
 static void
@@ -104,7 +106,7 @@ free_call(struct http_call *call)
 	*call->link = call->next;
 	if (call->next)
 		call->next->link = call->link;
-	leave_stream(call);
+	leave_endpoint(call);
 	if (call->easy) {
 		curl_multi_remove_handle(http->multi, call->easy);
 		if (http->spare_count < SPARE_HANDLES)
@@ -313,27 +315,39 @@ http_keeps_grpc(const struct http *http)
 	return is_https(http, http->current) || http->endpoints[http->current].streams > 0;
 }
 
+/* A request that shares a connection makes none: were the stream's gone, it would go as HTTP/1.1. */
+static curl_socket_t
+make_no_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)context, (void)purpose, (void)address;
+	return CURL_SOCKET_BAD;
+}
+
 /*
  * gRPC without TLS: libcurl before 8.0 fails where a request that knows beforehand that the server speaks HTTP/2 comes
  * second on a connection, but lets one that would rather upgrade go there. So streams make connections, and all else
- * goes beside them.
+ * goes beside them. Where one connection to a server takes many requests at a time, libcurl believes it of all: beside
+ * HTTP/1.1 under way, gRPC makes a connection.
  */
 static void
 set_version(struct http_call *call)
 {
 	CURL *easy = call->easy;
+	struct endpoint *endpoint = &call->http->endpoints[call->endpoint];
 	bool https = is_https(call->http, call->endpoint), grpc = call->request.grpc;
 
-	call->shares = grpc && !https && !call->request.line && !call->alone &&
-		       call->http->endpoints[call->endpoint].streams > 0;
+	call->shares = grpc && !https && !call->request.line && !call->alone && endpoint->streams && !endpoint->plain;
+	call->plain = !grpc;
+	endpoint->plain += call->plain;
 	bool alone = grpc && !https && !call->shares;
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
 			 alone          ? (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
 			 : call->shares ? (long)CURL_HTTP_VERSION_2_0
 			 : grpc         ? (long)CURL_HTTP_VERSION_2TLS
 					: (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, call->shares ? make_no_socket : NULL);
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, (long)(grpc && https)); /* on the connection that is being made */
-	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)alone);
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)(alone || (grpc && endpoint->plain)));
 	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, (long)(alone || call->request.once));
 }
 
@@ -344,6 +358,7 @@ launch(struct http_call *call)
 	CURL *easy = call->easy;
 	char *url = NULL;
 
+	leave_endpoint(call);
 	call->endpoint = http->current;
 	if (asprintf(&url, "%s%s", http->endpoints[call->endpoint].url, call->path) < 0)
 		return false;
@@ -481,17 +496,13 @@ tell(struct http_call *call, CURLcode code)
 	call->request.done(call->request.context, &result);
 }
 
-/* The stream had just ended, so it went as HTTP/1.1, where gRPC does nothing. */
+/* The stream had just ended, or its connection takes no more. */
 static bool
 missed_stream(struct http_call *call, CURLcode code)
 {
-	long version = 0;
-
-	curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
-	if (!call->shares || code != CURLE_OK || version != CURL_HTTP_VERSION_1_1)
+	if (!call->shares || code != CURLE_COULDNT_CONNECT)
 		return false;
 	call->alone = true;
-	call->buffer.size = 0;
 	return true;
 }
 

@@ -2,7 +2,10 @@
 import http.client
 import http.server
 import os
+import re
 import shutil
+import socket
+import socketserver
 import threading
 import time
 
@@ -104,6 +107,48 @@ def test_through_a_proxy_that_knows_no_http2_all_goes_as_json(etcd, make_gateway
         proxy.server_close()
 
 
+class Delayer(socketserver.BaseRequestHandler):
+    """Passes octets on; what HTTP/1.1 asks is answered late, what the first connection asks too."""
+
+    def handle(self):
+        first = self.server.connections == 0
+        self.server.connections += 1
+        begin = self.request.recv(65536)
+        self.server.plain += not begin.startswith(b"PRI * HTTP/2")
+        with socket.create_connection(self.server.upstream) as upstream:
+            upstream.sendall(begin)
+            threading.Thread(target=self.pump, args=(self.request, upstream), daemon=True).start()
+            if first or not begin.startswith(b"PRI * HTTP/2"):
+                time.sleep(0.7)  # longer than from one probe to the next, shorter than a probe's time limit
+            self.pump(upstream, self.request)
+
+    @staticmethod
+    def pump(source, sink):
+        try:
+            while some := source.recv(65536):
+                sink.sendall(some)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def test_a_list_does_not_go_on_a_connection_of_http1_that_waits_for_its_answer(etcd, make_gateway):
+    host, port = etcd.url.split("//")[1].split(":")
+    make_gateway(config(etcd, name="gw2"))
+    proxy = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Delayer)
+    proxy.daemon_threads = True
+    proxy.upstream, proxy.connections, proxy.plain = (host, int(port)), 0, 0
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    try:
+        gateway = make_gateway(config(etcd).replace(etcd.url, "http://127.0.0.1:%d" % proxy.server_address[1]))
+        assert proxy.plain  # one was under way
+        assert "timed out" not in gateway.log()
+        update(gateway, "update add a.example.test. 60 A 192.0.2.1")
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+
+
 def test_requests_share_the_connection_of_the_watch(etcd, make_gateway):
     gateway = make_gateway(config(etcd))
     for i in range(30):
@@ -136,7 +181,8 @@ def test_what_is_wrong_with_the_connection_is_said_once_with_what_to_look_at(etc
         gateway.start(check=False)
         wait_for(lambda: os.path.exists(gateway.log_path) and words in gateway.log(), 30)
         time.sleep(1.5)
-        assert gateway.log().count(words) == 1, gateway.log()
+        said = [re.sub("[0-9]", "", x.split("reason=")[1]) for x in gateway.log().splitlines() if words in x]
+        assert len(said) == len(set(said)) <= 2, gateway.log()  # a server that closes is met in reading, or in writing
         assert "not connected" in gateway.ctl("status").stdout
         gateway.kill()
 
