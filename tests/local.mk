@@ -60,6 +60,7 @@ UNIT_TESTS = \
 	tests/unit/test_stat \
 	tests/unit/test_table \
 	tests/unit/test_tree \
+	tests/unit/test_trouble \
 	tests/unit/test_tsig \
 	tests/unit/test_update \
 	tests/unit/test_version \

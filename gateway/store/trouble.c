@@ -1,5 +1,6 @@
 #include "store/trouble.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,36 @@
 /* One for all: it is taken when something goes wrong, and when somebody asks. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
+static uint64_t
+hash_words(const char *text)
+{
+	char words[TROUBLE_SIZE];
+	size_t size = 0;
+
+	for (; *text && size < sizeof words; text++)
+		if (*text < '0' || *text > '9')
+			words[size++] = *text;
+	return hash_bytes(words, size);
+}
+
+/* Was it said in the last minute? If not, it is now. */
+static bool
+was_said(struct trouble *trouble, const char *text, uint64_t now_ms)
+{
+	uint64_t hash = hash_words(text);
+	unsigned at = 0;
+
+	while (at < TROUBLE_SAID && (trouble->said[at].hash != hash || !trouble->said[at].ms))
+		at++;
+	if (at < TROUBLE_SAID && now_ms - trouble->said[at].ms < AGAIN_MS)
+		return true;
+	if (at == TROUBLE_SAID)
+		at = trouble->next++ % TROUBLE_SAID;
+	trouble->said[at].hash = hash;
+	trouble->said[at].ms = now_ms;
+	return false;
+}
+
 bool
 trouble_note(struct trouble *trouble, const char *text)
 {
@@ -17,9 +48,9 @@ trouble_note(struct trouble *trouble, const char *text)
 	uint64_t now_ms = clock_monotonic_ms();
 	pthread_mutex_lock(&mutex);
 	char *kept = trouble->text;
-	bool say = text ? strncmp(kept, text, TROUBLE_SIZE - 1) != 0 || now_ms - trouble->said_ms >= AGAIN_MS : kept[0];
-	if (say)
-		trouble->said_ms = now_ms;
+	bool say = text ? !was_said(trouble, text, now_ms) : kept[0];
+	if (!text)
+		memset(trouble->said, 0, sizeof trouble->said);
 	trouble->heard_ms = now_ms;
 	snprintf(kept, TROUBLE_SIZE, "%s", text ? text : "");
 	atomic_store(&trouble->any, text != NULL);

@@ -12,16 +12,20 @@
 #include <stdint.h>
 
 #define TROUBLE_SIZE 300
+#define TROUBLE_SAID 8 /* words that one trouble may have by turns: one for each endpoint, or for where it was met */
 
 struct trouble {
 	_Atomic bool any;              /* nothing is locked to say that all is well */
 	char text[TROUBLE_SIZE];       /* empty: none */
-	uint64_t said_ms, heard_ms;
+	uint64_t heard_ms;
+	struct { uint64_t hash, ms; } said[TROUBLE_SAID]; /* a ring */
+	unsigned next;
 };
 
 /*
  * text     what is wrong; NULL: nothing any more
- * True: it deserves a line in the log: it is new, or was said a minute ago, or is over.
+ * True: it deserves a line in the log: it is new, or was said a minute ago, or is over. Other numbers (a port, a time)
+ * do not make it new.
  */
 bool trouble_note(struct trouble *trouble, const char *text);
 
