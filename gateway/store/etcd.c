@@ -348,6 +348,8 @@ etcd_connected(struct etcd *etcd, const struct etcd_answer *answer)
 	else if (!there && say)
 		log_error("store not connected", "store=%s reason=%s", etcd->store.name, answer->reason);
 	atomic_store(&etcd->store.connected, there);
+	if (there)
+		etcd->probes_failed = 0;
 }
 
 static void
@@ -357,7 +359,6 @@ on_probe(void *context, const struct etcd_answer *answer)
 
 	etcd->probing = false;
 	if (answer->outcome == ETCD_DONE || (etcd->settings.v2 && answer->outcome == ETCD_ABSENT)) { /* no keys yet */
-		etcd->probes_failed = 0;
 		if (!etcd->watched)
 			etcd->watched = answer->revision;
 		etcd_connected(etcd, &(struct etcd_answer){.outcome = ETCD_DONE});

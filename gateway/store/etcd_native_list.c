@@ -128,6 +128,7 @@ on_head(void *context, const struct etcd_answer *answer)
 		etcd_list_failed(at, answer);
 		return;
 	}
+	etcd_connected(at->etcd, answer); /* before the local copy begins anew, which until now has had the history */
 	at->list = (struct etcd_place){.revision = answer->revision};
 	at->list_state = (struct replay_state){0};
 	at->meta_revision = 0;
