@@ -18,7 +18,8 @@ libzonegate_a_SOURCES += \
 	gateway/base/random.c gateway/base/random.h \
 	gateway/base/rcu.h \
 	gateway/base/stat.c gateway/base/stat.h \
-	gateway/base/status.c gateway/base/status.h
+	gateway/base/status.c gateway/base/status.h \
+	gateway/base/wait.c gateway/base/wait.h
 
 # gateway/wire/
 libzonegate_a_SOURCES += \

@@ -64,6 +64,7 @@ UNIT_TESTS = \
 	tests/unit/test_tsig \
 	tests/unit/test_update \
 	tests/unit/test_version \
+	tests/unit/test_wait \
 	tests/unit/test_warm \
 	tests/unit/test_xdp_frame \
 	tests/wire/test_wire

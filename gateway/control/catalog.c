@@ -1,11 +1,11 @@
 #include "control/catalog.h"
 #include "base/clock.h"
 #include "base/rcu.h"
+#include "base/wait.h"
 #include "control/added.h"
 #include "control/catalog_internal.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define NAMES_SIZE (1u << 20) /* beyond that all zones are compared, which is cheaper then */
 
@@ -155,12 +155,10 @@ take_turn(struct catalog *catalog, const struct catalog_turn *turn)
 static void
 wait_for_work(struct catalog *catalog, uint64_t retry_ms)
 {
-	struct timespec until = {.tv_sec = (time_t)(retry_ms / 1000), .tv_nsec = (long)(retry_ms % 1000) * 1000000};
-
 	while (!catalog->stop && !catalog->all && !catalog->changed && catalog->names.count == 0) {
 		if (retry_ms == 0)
 			pthread_cond_wait(&catalog->work, &catalog->mutex);
-		else if (pthread_cond_timedwait(&catalog->work, &catalog->mutex, &until) != 0)
+		else if (!wait_until(&catalog->work, &catalog->mutex, retry_ms))
 			break;
 	}
 	if (retry_ms > 0 && clock_monotonic_ms() >= retry_ms)
@@ -203,16 +201,12 @@ struct catalog *
 catalog_new(struct gateway *gateway)
 {
 	struct catalog *catalog = calloc(1, sizeof *catalog);
-	pthread_condattr_t attributes;
 
 	if (!catalog)
 		abort();
 	catalog->gateway = gateway;
 	pthread_mutex_init(&catalog->mutex, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&catalog->work, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&catalog->work);
 	if (pthread_create(&catalog->thread, NULL, run, catalog) != 0)
 		abort();
 	return catalog;

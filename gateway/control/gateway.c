@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "base/rcu.h"
+#include "base/wait.h"
 #include "control/added.h"
 #include "control/jobs.h"
 #include "control/settings.h"
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #define LOADER_THREADS 2
+#define LOOK_MS 20 /* a state may change without word */
 #define STORE_PATIENCE_MS 5000 /* for a store that is being started, too; what starts us waits longer */
 
 #define say(reason, ...) status_say(reason, GATEWAY_REASON_SIZE, __VA_ARGS__)
@@ -516,15 +518,8 @@ gateway_wait_settled(struct gateway *gateway, struct zone *zone)
 	struct settling settling = {.since_ms = clock_monotonic_ms()};
 
 	pthread_mutex_lock(&gateway->mutex);
-	while (!is_settled(&settling, zone)) {
-		struct timespec until;
-		/* A state may change without word: look again now and then. */
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += 20000000;
-		if (until.tv_nsec >= 1000000000)
-			until.tv_sec++, until.tv_nsec -= 1000000000;
-		pthread_cond_timedwait(&gateway->changed, &gateway->mutex, &until);
-	}
+	while (!is_settled(&settling, zone))
+		wait_until(&gateway->changed, &gateway->mutex, clock_monotonic_ms() + LOOK_MS);
 	pthread_mutex_unlock(&gateway->mutex);
 	return (enum zone_state)atomic_load(&zone->state);
 }
@@ -649,7 +644,7 @@ gateway_open(struct gateway *gateway, struct config *config, char *reason)
 	pthread_rwlock_init(&gateway->lock, NULL);
 	pthread_rwlock_init(&gateway->loads, NULL);
 	pthread_mutex_init(&gateway->mutex, NULL);
-	pthread_cond_init(&gateway->changed, NULL);
+	wait_init(&gateway->changed);
 	char why[STORE_REASON_SIZE] = "";
 	enum status status = kv_open(config->server.state_dir, &gateway->kv, why);
 	if (status != STATUS_OK)

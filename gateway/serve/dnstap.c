@@ -1,6 +1,7 @@
 #include "serve/dnstap.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "serve/dnstap_frame.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -385,14 +386,10 @@ write_some(struct dnstap *dnstap)
 static bool
 pause_for(struct dnstap *dnstap, unsigned ms)
 {
-	struct timespec until;
+	uint64_t until_ms = clock_monotonic_ms() + ms;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)ms * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&dnstap->mutex);
-	while (!dnstap->stop && pthread_cond_timedwait(&dnstap->stopped, &dnstap->mutex, &until) == 0)
+	while (!dnstap->stop && wait_until(&dnstap->stopped, &dnstap->mutex, until_ms))
 		;
 	bool stop = dnstap->stop;
 	pthread_mutex_unlock(&dnstap->mutex);
@@ -456,7 +453,6 @@ struct dnstap *
 dnstap_new(const struct dnstap_settings *settings)
 {
 	struct dnstap *dnstap = calloc(1, sizeof *dnstap);
-	pthread_condattr_t attributes;
 
 	require((settings->socket != NULL) != (settings->file != NULL));
 	if (dnstap == NULL)
@@ -465,10 +461,7 @@ dnstap_new(const struct dnstap_settings *settings)
 	dnstap->types = settings->types;
 	atomic_init(&dnstap->holders, 1);
 	pthread_mutex_init(&dnstap->mutex, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&dnstap->stopped, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&dnstap->stopped);
 	dnstap->prefix = dnstap_frame_prefix(settings->identity, settings->version, &dnstap->prefix_size);
 	if (dnstap->prefix != NULL && copy_text(&dnstap->socket, settings->socket) &&
 	    copy_text(&dnstap->file, settings->file) && copy_text(&dnstap->identity, settings->identity) &&

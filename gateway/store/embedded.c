@@ -2,6 +2,7 @@
 #include "store/embedded_data.h"
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "wire/name.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -732,7 +733,7 @@ embedded_open(const char *name, struct kv *kv, uint64_t keep_history_s, struct s
 	atomic_store(&embedded->keep_history_s, keep_history_s);
 	atomic_store(&embedded->store.connected, 1);
 	pthread_mutex_init(&embedded->mutex, NULL);
-	pthread_cond_init(&embedded->work, NULL);
+	wait_init(&embedded->work);
 	pthread_cond_init(&embedded->done, NULL);
 	if (!embedded->store.name || !embedded->intake || embedded_keep_start(embedded) != STATUS_OK) {
 		intake_free(embedded->intake);

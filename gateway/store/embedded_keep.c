@@ -4,15 +4,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
+#include "base/wait.h"
 #include "wire/name.h"
 #include "zone/change_json.h"
 #include <stdlib.h>
-#include <time.h>
 
 #define NAMES_IN_PLACE 50000  /* more names than that become a new generation */
 #define NODES_IN_ONE 4096     /* of one transaction: commits of updates wait for it, some milliseconds */
 #define ROWS_IN_ONE 10000     /* to delete */
 #define TRIM_MS 60000
+#define LOOK_MS 1000          /* is it time for that? */
 #define SMALL_NODES 64        /* a zone that is kept together with others */
 #define SMALL_TOGETHER 512    /* zones in one transaction, for which commits of updates wait some milliseconds */
 
@@ -582,10 +583,7 @@ run(void *context)
 		} else if (!at && embedded->stop) {
 			break;
 		} else if (!at) {
-			struct timespec until;
-			clock_gettime(CLOCK_REALTIME, &until);
-			until.tv_sec++;
-			pthread_cond_timedwait(&embedded->work, &embedded->mutex, &until);
+			wait_until(&embedded->work, &embedded->mutex, clock_monotonic_ms() + LOOK_MS);
 		}
 	}
 	pthread_mutex_unlock(&embedded->mutex);

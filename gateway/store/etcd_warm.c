@@ -1,6 +1,7 @@
 #include "store/etcd_warm.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -129,15 +130,10 @@ next_work(struct etcd_warm *warm)
 static void
 wait_for_work(struct etcd_warm *warm)
 {
-	struct timespec until;
-
-	if (!warm->flush_ms) {
+	if (warm->flush_ms)
+		wait_until(&warm->work, &warm->mutex, warm->flush_ms);
+	else
 		pthread_cond_wait(&warm->work, &warm->mutex);
-		return;
-	}
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += FLUSH_MS / 1000;
-	pthread_cond_timedwait(&warm->work, &warm->mutex, &until);
 }
 
 static void *
@@ -370,7 +366,7 @@ etcd_warm_open(const char *name, struct kv *kv, void (*woken)(void *context), vo
 	warm->woken = woken;
 	warm->context = context;
 	pthread_mutex_init(&warm->mutex, NULL);
-	pthread_cond_init(&warm->work, NULL);
+	wait_init(&warm->work);
 	pthread_cond_init(&warm->done, NULL);
 	enum status status = warm_open(name, kv, &warm->warm, reason);
 	if (!status && pthread_create(&warm->thread, NULL, run, warm) != 0) {

@@ -6,7 +6,6 @@
 #include "wire/name.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define POLL_MS 40            /* so that `tick` comes every 50 ms */
 #define IDLE_MS 1000          /* unchanged for so long: keep its content in the store now */

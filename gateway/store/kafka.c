@@ -4,12 +4,14 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/wait.h"
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define VERIFIED_MS 30000 /* so that brokers which fail all the time do not make a zone begin anew all the time */
+#define SNAPSHOT_MS 120000 /* zonegatectl snapshot waits for it */
 #define MIRROR_EVERY 4000 /* changes: what a warm start replays at most */
 
 /* ---- zones ---- */
@@ -336,18 +338,16 @@ static enum status
 kafka_snapshot_now(struct store *store, struct zone *zone, char *reason)
 {
 	struct kafka *kafka = kafka_of(store);
-	struct timespec until;
+	uint64_t until_ms = clock_monotonic_ms() + SNAPSHOT_MS;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 120;
 	pthread_mutex_lock(&kafka->mutex);
 	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
 	unsigned wanted = at ? ++at->shots_wanted : 0;
 	atomic_store(&store->round, true);
 	kafka_wake_poll(kafka);
-	int late = 0;
+	bool late = false;
 	while (at && (int)(at->shots_done - wanted) < 0 && !late) {
-		late = pthread_cond_timedwait(&kafka->drop_news, &kafka->mutex, &until);
+		late = !wait_until(&kafka->drop_news, &kafka->mutex, until_ms);
 		at = kafka_find(kafka, zone->text, strlen(zone->text));
 	}
 	enum status status = !at ? STATUS_NOT_FOUND : late ? STATUS_TIMEOUT : at->shot_status;
@@ -611,9 +611,9 @@ kafka_open(const char *name, const struct kafka_settings *settings, struct kv *k
 		return STATUS_NO_MEMORY;
 	pthread_mutex_init(&kafka->mutex, NULL);
 	pthread_rwlock_init(&kafka->producer_lock, NULL);
-	pthread_cond_init(&kafka->worker_news, NULL);
+	wait_init(&kafka->worker_news);
 	pthread_cond_init(&kafka->asker_news, NULL);
-	pthread_cond_init(&kafka->drop_news, NULL);
+	wait_init(&kafka->drop_news);
 	kafka->store.ops = &kafka_ops;
 	atomic_store(&kafka->margin_ms, -1);
 	snprintf(reason, STORE_REASON_SIZE, "no memory");

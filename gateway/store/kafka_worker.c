@@ -2,14 +2,14 @@
 #include "store/kafka_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include <librdkafka/rdkafka.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_MS 500 /* after what may work the next time */
-#define TICK_MS 500
+#define TICK_MS 500 /* and after what may work the next time */
 #define FLUSH_MS 400 /* less than the follower's idle second */
 #define RETENTION_MS 60000
 #define DOUBT_MS 5000
@@ -722,19 +722,6 @@ look_at_due(struct kafka *kafka)
 	return due;
 }
 
-static void
-wait_for_work(struct kafka *kafka, unsigned at_most_ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += (long)at_most_ms % 1000 * 1000000;
-	until.tv_sec += at_most_ms / 1000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	if (!kafka->worker_wanted && !atomic_load(&kafka->stop))
-		pthread_cond_timedwait(&kafka->worker_news, &kafka->mutex, &until);
-}
-
 void *
 kafka_worker_run(void *context)
 {
@@ -743,7 +730,8 @@ kafka_worker_run(void *context)
 
 	while (!atomic_load(&kafka->stop)) {
 		pthread_mutex_lock(&kafka->mutex);
-		wait_for_work(kafka, again ? AGAIN_MS : TICK_MS);
+		if (!kafka->worker_wanted && !atomic_load(&kafka->stop))
+			wait_until(&kafka->worker_news, &kafka->mutex, clock_monotonic_ms() + TICK_MS);
 		bool wanted = kafka->worker_wanted || again;
 		kafka->worker_wanted = false;
 		pthread_mutex_unlock(&kafka->mutex);

@@ -1,9 +1,10 @@
 #include "zone/reclaim.h"
+#include "base/clock.h"
 #include "base/rcu.h"
+#include "base/wait.h"
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct reclaim {
 	pthread_t thread;
@@ -25,20 +26,13 @@ is_urgent(const struct reclaim *reclaim)
 static void
 take(struct reclaim *reclaim, struct reclaim_item **items)
 {
-	struct timespec until;
-
 	reclaim->asleep = true;
 	while (reclaim->first == NULL && !(reclaim->stop && reclaim->expected == 0))
 		pthread_cond_wait(&reclaim->work, &reclaim->mutex);
 	reclaim->asleep = false;
 	/* Nobody signals while this sleeps, so publishing stays cheap under load. */
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += RECLAIM_GATHER_MS * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
-	while (!is_urgent(reclaim) && pthread_cond_timedwait(&reclaim->work, &reclaim->mutex, &until) == 0)
+	uint64_t until_ms = clock_monotonic_ms() + RECLAIM_GATHER_MS;
+	while (!is_urgent(reclaim) && wait_until(&reclaim->work, &reclaim->mutex, until_ms))
 		;
 	*items = reclaim->first;
 	reclaim->first = NULL;
@@ -81,17 +75,13 @@ struct reclaim *
 reclaim_new(void)
 {
 	struct reclaim *reclaim = calloc(1, sizeof *reclaim);
-	pthread_condattr_t attributes;
 
 	if (reclaim == NULL)
 		return NULL;
 	reclaim->last = &reclaim->first;
 	pthread_mutex_init(&reclaim->mutex, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&reclaim->work, &attributes);
+	wait_init(&reclaim->work);
 	pthread_cond_init(&reclaim->freed, NULL);
-	pthread_condattr_destroy(&attributes);
 	if (pthread_create(&reclaim->thread, NULL, reclaim_main, reclaim) == 0)
 		return reclaim;
 	pthread_cond_destroy(&reclaim->work);
