@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define ADDED_AT_ONCE 1024
 #define KEEP_EVERY 4000 /* changes: what a restart replays at most; some 10 us each */
 
 /* ---- zones come and go ---- */
@@ -29,16 +30,48 @@ embedded_add_zone(struct store *store, struct zone *zone)
 		if (at->next)
 			at->next->link = &at->next;
 		embedded->list = at;
+		*embedded->added_end = at;
+		embedded->added_end = &at->next_queued;
 	}
 	pthread_mutex_unlock(&embedded->mutex);
-	if (status) {
-		free(at);
-		return status;
-	}
-	status = intake_zone(embedded->intake, zone);
 	if (status)
-		store->ops->drop_zone(store, zone);
+		free(at);
+	else
+		intake_wake(embedded->intake);
 	return status;
+}
+
+/* Up to so many that were added; with a next_queued of their own. */
+static struct embedded_zone *
+take_added(struct embedded *embedded, size_t at_most)
+{
+	struct embedded_zone *first, **end = &first;
+
+	pthread_mutex_lock(&embedded->mutex);
+	first = embedded->added;
+	for (; *end && at_most > 0; at_most--)
+		end = &(*end)->next_queued;
+	embedded->added = *end;
+	if (!embedded->added)
+		embedded->added_end = &embedded->added;
+	*end = NULL;
+	pthread_mutex_unlock(&embedded->mutex);
+	return first;
+}
+
+/* It is going before it was handed out. The mutex is held. */
+static void
+forget_added(struct embedded *embedded, const struct embedded_zone *at)
+{
+	struct embedded_zone **link = &embedded->added;
+
+	while (*link && *link != at)
+		link = &(*link)->next_queued;
+	if (!*link)
+		return;
+	*link = at->next_queued;
+	if (!*link)
+		embedded->added_end = link;
 }
 
 static struct embedded_zone *
@@ -73,6 +106,7 @@ embedded_drop_zone(struct store *store, struct zone *zone)
 		if (at->next)
 			at->next->link = at->link;
 		embedded_keep_unqueue(embedded, at);
+		forget_added(embedded, at);
 		intake_map_remove(&embedded->zones, zone);
 	}
 	pthread_mutex_unlock(&embedded->mutex);
@@ -105,18 +139,9 @@ new_record(struct kv_txn *txn, struct embedded_zone *at)
 	return status;
 }
 
-/* The zone that the item of the last poll adds; NULL: it adds none, or it is gone again. */
-static struct embedded_zone *
-added_zone(struct embedded *embedded, size_t item)
-{
-	const struct intake_item *at = embedded->items[item];
-
-	return at->kind == INTAKE_ZONE ? zone_of(embedded, at->append.zone) : NULL;
-}
-
 /* What is in memory of the records there are. */
 static enum status
-note_records(struct embedded *embedded, size_t *missing)
+note_records(struct embedded *embedded, struct embedded_zone *added, size_t *missing)
 {
 	struct embedded_record record;
 	struct kv_txn *txn;
@@ -124,10 +149,7 @@ note_records(struct embedded *embedded, size_t *missing)
 
 	if (status)
 		return status;
-	for (size_t i = 0; i < embedded->item_count && !status; i++) {
-		struct embedded_zone *at = added_zone(embedded, i);
-		if (!at)
-			continue;
+	for (struct embedded_zone *at = added; at && !status; at = at->next_queued) {
 		status = embedded_data_get(txn, at->zone->name, &record);
 		if (!status)
 			embedded_data_note(at, &record);
@@ -141,18 +163,16 @@ note_records(struct embedded *embedded, size_t *missing)
 }
 
 static enum status
-make_records(struct embedded *embedded)
+make_records(struct embedded *embedded, struct embedded_zone *added)
 {
 	struct kv_txn *txn;
 	enum status status = kv_begin_write(embedded->kv, &txn);
 
 	if (status)
 		return status;
-	for (size_t i = 0; i < embedded->item_count && !status; i++) {
-		struct embedded_zone *at = added_zone(embedded, i);
-		if (at && !at->number)
+	for (struct embedded_zone *at = added; at && !status; at = at->next_queued)
+		if (!at->number)
 			status = new_record(txn, at);
-	}
 	if (!status)
 		return kv_commit(txn);
 	kv_abort(txn);
@@ -161,18 +181,15 @@ make_records(struct embedded *embedded)
 
 /* Records of the zones that this poll adds; where they cannot be had, the zones' number is 0. */
 static void
-prepare_zones(struct embedded *embedded)
+prepare_zones(struct embedded *embedded, struct embedded_zone *added)
 {
 	size_t missing = 0;
-	enum status status = note_records(embedded, &missing);
+	enum status status = note_records(embedded, added, &missing);
 
 	if (!status && missing > 0)
-		status = make_records(embedded);
-	for (size_t i = 0; status && i < embedded->item_count; i++) {
-		struct embedded_zone *at = added_zone(embedded, i);
-		if (at)
-			at->number = 0;
-	}
+		status = make_records(embedded, added);
+	for (struct embedded_zone *at = added; status && at; at = at->next_queued)
+		at->number = 0;
 }
 
 /* Its record, and where the zone is: its last log entry, or the base where there is none. */
@@ -227,6 +244,7 @@ load_zone(struct embedded *embedded, struct embedded_zone *at, const struct embe
 {
 	struct replay *replay = replay_new();
 	struct draft draft;
+	bool rests = !at->removed && at->content_version == head->version;
 
 	if (!replay || draft_begin(&draft, NULL, at->zone->name) != STATUS_OK) {
 		replay_free(replay);
@@ -234,13 +252,17 @@ load_zone(struct embedded *embedded, struct embedded_zone *at, const struct embe
 		return STATUS_NO_MEMORY;
 	}
 	enum status status = at->removed ? load_removed(head, &draft, replay)
-	                                 : embedded_content_load(embedded, at, &draft, replay, reason);
+	                                 : embedded_content_load(embedded, at, &draft, replay, &rests, reason);
 	if (!status && draft.version->version != head->version) {
 		snprintf(reason, STORE_REASON_SIZE, "the log has gaps");
 		status = STATUS_STOP;
 	}
 	if (!status) {
 		at->records = draft.version->records; /* busy: the keeper does not look */
+		if (rests) {
+			replay_free(replay);
+			replay = NULL;
+		}
 		sink->loaded(sink->context, at->zone, &draft, replay);
 		return STATUS_OK;
 	}
@@ -286,30 +308,37 @@ hand_out(struct embedded *embedded, const struct intake_item *item, const struct
 {
 	struct embedded_zone *at = zone_of(embedded, item->append.zone);
 
-	if (intake_settle(item, at != NULL, sink))
-		return;
-	if (item->kind == INTAKE_ZONE)
-		hand_out_zone(embedded, at, sink);
-	else
+	if (!intake_settle(item, at != NULL, sink))
 		intake_record(item, at->head, sink);
+}
+
+static void
+hand_out_added(struct embedded *embedded, struct embedded_zone *added, const struct store_sink *sink)
+{
+	if (!added)
+		return;
+	prepare_zones(embedded, added);
+	for (struct embedded_zone *at = added, *next; at; at = next) {
+		next = at->next_queued;
+		hand_out_zone(embedded, at, sink);
+	}
+	kv_forget_pages(embedded->kv);
 }
 
 static void
 embedded_poll(struct store *store, const struct store_sink *sink, int timeout_ms)
 {
 	struct embedded *embedded = embedded_of(store);
-	bool added = false;
 
 	intake_done(embedded->intake, embedded->items, embedded->item_count);
-	embedded->item_count = intake_take(embedded->intake, embedded->items, timeout_ms);
-	for (size_t i = 0; i < embedded->item_count; i++)
-		added |= embedded->items[i]->kind == INTAKE_ZONE;
-	if (added)
-		prepare_zones(embedded);
+	pthread_mutex_lock(&embedded->mutex);
+	bool waits = embedded->added != NULL;
+	pthread_mutex_unlock(&embedded->mutex);
+	embedded->item_count = intake_take(embedded->intake, embedded->items, waits ? 0 : timeout_ms);
+	/* Whatever was taken came after its zone was added, and goes out after it. */
+	hand_out_added(embedded, take_added(embedded, embedded->item_count > 0 ? SIZE_MAX : ADDED_AT_ONCE), sink);
 	for (size_t i = 0; i < embedded->item_count; i++)
 		hand_out(embedded, embedded->items[i], sink);
-	if (added)
-		kv_forget_pages(embedded->kv);
 }
 
 /* ---- commit ---- */
@@ -727,6 +756,7 @@ embedded_open(const char *name, struct kv *kv, uint64_t keep_history_s, struct s
 	if (!embedded)
 		return STATUS_NO_MEMORY;
 	embedded->store.ops = &embedded_ops;
+	embedded->added_end = &embedded->added;
 	embedded->store.name = strdup(name);
 	embedded->kv = kv;
 	embedded->intake = intake_new();

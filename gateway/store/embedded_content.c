@@ -176,9 +176,9 @@ set_place(struct zone_version *version, const struct embedded_place *place)
 	memcpy(version->id, place->id, VERSION_ID_SIZE);
 }
 
-/* The window at record->content. */
+/* The window at record->content. *rests: it may stay where it is, and does so unless it says more than what changed. */
 static enum status
-load_window(struct kv_txn *txn, const struct embedded_record *record, struct replay *replay)
+load_window(struct kv_txn *txn, const struct embedded_record *record, struct replay *replay, bool *rests)
 {
 	uint8_t number[4];
 	struct kv_bytes window;
@@ -187,11 +187,11 @@ load_window(struct kv_txn *txn, const struct embedded_record *record, struct rep
 	bytes_put_u32(number, record->number);
 	enum status status = kv_get(txn, KV_WARM, (struct kv_bytes){number, 4}, &window);
 	if (!status)
-		status = embedded_data_restore(replay, window.bytes, window.size);
-	if (status)
-		return status;
-	replay_get(replay, &state);
-	return state.state_version == record->content.version ? STATUS_OK : STATUS_STOP;
+		status = embedded_data_state(window.bytes, window.size, &state);
+	if (!status && state.state_version != record->content.version)
+		status = STATUS_STOP;
+	*rests = *rests && !status && !state.frozen && !state.removed;
+	return status || *rests ? status : embedded_data_restore(replay, window.bytes, window.size);
 }
 
 enum status
@@ -208,7 +208,7 @@ embedded_content_window(struct embedded *embedded, const struct embedded_zone *a
 	if (!status && record.content.version != version)
 		status = STATUS_NOT_FOUND;
 	if (!status)
-		status = load_window(txn, &record, replay);
+		status = load_window(txn, &record, replay, &(bool){false});
 	kv_abort(txn);
 	return status;
 }
@@ -216,14 +216,14 @@ embedded_content_window(struct embedded *embedded, const struct embedded_zone *a
 /* Rows and window at record->content. */
 static enum status
 load_content(struct kv_txn *txn, const struct embedded_record *record, struct draft *draft, struct replay *replay,
-	     char *reason)
+	     bool *rests, char *reason)
 {
 	enum status status = load_rows(txn, record, draft);
 
 	if (status)
 		return refuse(reason, status, "the kept content cannot be read: %s", status_text(status));
 	set_place(draft->version, &record->content);
-	status = load_window(txn, record, replay);
+	status = load_window(txn, record, replay, rests);
 	if (status)
 		return refuse(reason, status, "the kept window cannot be read: %s", status_text(status));
 	struct replay_state state;
@@ -301,7 +301,7 @@ replay_log(struct embedded *embedded, struct kv_txn *txn, struct zone *zone, uin
 
 enum status
 embedded_content_load(struct embedded *embedded, struct embedded_zone *at, struct draft *draft, struct replay *replay,
-		      char *reason)
+		      bool *rests, char *reason)
 {
 	struct kv_txn *txn;
 	struct embedded_record record;
@@ -311,13 +311,14 @@ embedded_content_load(struct embedded *embedded, struct embedded_zone *at, struc
 		return refuse(reason, status, "%s", kv_reason(embedded->kv));
 	status = embedded_data_get(txn, at->zone->name, &record);
 	if (!status && record.generation) {
-		status = load_content(txn, &record, draft, replay, reason);
-		if (!status)
+		status = load_content(txn, &record, draft, replay, rests, reason);
+		if (!status && !*rests)
 			status = replay_log(embedded, txn, at->zone, record.number, UINT64_MAX, draft, replay, reason);
 		kv_abort(txn);
 		return status;
 	}
 	kv_abort(txn);
+	*rests = false;
 	return status ? status : embedded_content_at(embedded, at, UINT64_MAX, draft, replay, reason);
 }
 

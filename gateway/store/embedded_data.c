@@ -229,6 +229,15 @@ get_name(struct reader *in, uint64_t *version)
 }
 
 enum status
+embedded_data_state(const uint8_t *window, size_t size, struct replay_state *state)
+{
+	struct reader in = reader_over(window, size);
+	uint64_t first;
+
+	return get_head(&in, state, &first) ? STATUS_OK : STATUS_STOP;
+}
+
+enum status
 embedded_data_restore(struct replay *replay, const uint8_t *window, size_t size)
 {
 	struct reader in = reader_over(window, size);

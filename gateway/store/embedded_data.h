@@ -67,7 +67,7 @@ struct embedded_zone {
 	bool trim;                     /* history may have become too old */
 	bool queued;                   /* in embedded->queue */
 	struct embedded_record *altered_record; /* NULL: not changed yet */
-	struct embedded_zone *next_queued;
+	struct embedded_zone *next_queued; /* in embedded->queue; until it is handed out, in embedded->added */
 };
 
 struct keeping;                        /* embedded_keep.c */
@@ -81,6 +81,7 @@ struct embedded {
 	pthread_cond_t work, done;
 	struct intake_map zones;
 	struct embedded_zone *list;
+	struct embedded_zone *added, **added_end; /* to be handed out, in this order */
 	struct embedded_zone *queue, **queue_end; /* zones that the keeper has something to do for */
 	uint64_t trimmed_ms;           /* the keeper's: when it looked for history to trim */
 	struct keeping *group;         /* the keeper's: room for the zones of one transaction */
@@ -118,13 +119,18 @@ void embedded_data_note(struct embedded_zone *at, const struct embedded_record *
 /* The window of a replay as bytes; given. NULL without memory. */
 uint8_t *embedded_data_window(const struct replay *replay, size_t *size);
 MUST_USE enum status embedded_data_restore(struct replay *replay, const uint8_t *window, size_t size);
+/* Its head alone. */
+MUST_USE enum status embedded_data_state(const uint8_t *window, size_t size, struct replay_state *state);
 /* Names changed after a version; false: too many, or all. `each` may be called twice for a name. */
 bool embedded_data_changed(const uint8_t *window, size_t size, uint64_t after, size_t at_most,
                            enum status (*each)(void *context, const uint8_t *name), void *context, enum status *status);
 
-/* embedded_content.c: content of versions */
+/*
+ * embedded_content.c: content of versions. *rests: nothing came after the content that is kept, so its window may stay
+ * where it is; it does so if that is still true afterwards, and `replay` is as it was.
+ */
 MUST_USE enum status embedded_content_load(struct embedded *embedded, struct embedded_zone *at, struct draft *draft,
-					   struct replay *replay, char *reason);
+					   struct replay *replay, bool *rests, char *reason);
 MUST_USE enum status embedded_content_at(struct embedded *embedded, struct embedded_zone *at, uint64_t version,
 					 struct draft *draft, struct replay *replay, char *reason);
 /* STATUS_NOT_FOUND: the content that is kept is another version's. */

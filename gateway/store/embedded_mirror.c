@@ -102,7 +102,7 @@ embedded_load(struct store *store, struct zone *zone, struct draft *draft, struc
 	 * nothing.
 	 */
 	if ((at->generation || at->base_version == 0) && at->head && !at->removed)
-		status = embedded_content_load(embedded, at, draft, replay, reason);
+		status = embedded_content_load(embedded, at, draft, replay, &(bool){false}, reason);
 	if (!status && draft->version->version != at->head)
 		status = STATUS_STOP;
 	give_back(embedded, at);

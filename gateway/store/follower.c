@@ -43,20 +43,30 @@ restore_place(const struct follower_zone *at, struct zone_version *version)
 	memcpy(version->id, at->place.id, VERSION_ID_SIZE);
 }
 
+/* What became of it has been seen to. */
+static void
+forget_draft(struct follower_zone *at)
+{
+	free(at->draft);
+	at->draft = NULL;
+}
+
 static bool
 open_draft(struct follower_zone *at)
 {
-	if (at->drafting)
+	if (at->draft)
 		return true;
 	struct zone_version *current = atomic_load_explicit(&at->zone->current, memory_order_relaxed);
-	if (draft_begin(&at->draft, current, at->zone->name) != STATUS_OK)
+	at->draft = malloc(sizeof *at->draft);
+	if (!at->draft || draft_begin(at->draft, current, at->zone->name) != STATUS_OK) {
+		forget_draft(at);
 		return false;
-	at->drafting = true;
+	}
 	bool removed = replay_removed(at->replay); /* and perhaps its last version is still in the table */
-	if (removed && current && draft_clear(&at->draft) != STATUS_OK)
+	if (removed && current && draft_clear(at->draft) != STATUS_OK)
 		return false;
 	if (removed || !current)
-		restore_place(at, at->draft.version);
+		restore_place(at, at->draft->version);
 	return true;
 }
 
@@ -73,7 +83,7 @@ rest(struct follower_zone *at)
 {
 	struct store *store = at->follower->store;
 
-	if (at->drafting || at->in_batch || !at->replay)
+	if (at->draft || at->in_batch || !at->replay)
 		return;
 	at->rests = store->ops->window && replay_is_small(at->replay) && !replay_removed(at->replay) &&
 		    !replay_frozen_until(at->replay) &&
@@ -109,10 +119,10 @@ undo_draft(struct follower_zone *at)
 	replay_undo(at->replay);
 	if (at->finished)
 		draft_discard(at->finished);
-	else if (at->drafting)
-		draft_drop(&at->draft);
+	else if (at->draft)
+		draft_drop(at->draft);
 	at->finished = NULL;
-	at->drafting = false;
+	forget_draft(at);
 	at->stopped = at->stopped || at->rebuilding; /* its content is gone: what is served stays */
 	at->rebuilding = false;
 }
@@ -132,8 +142,9 @@ finish_draft(struct follower_zone *at)
 {
 	struct zone_version *version;
 
-	at->drafting = false;
-	if (draft_finish(&at->draft, &version) == STATUS_OK)
+	enum status status = draft_finish(at->draft, &version);
+	forget_draft(at);
+	if (status == STATUS_OK)
 		return version;
 	log_error("zone not loaded", "zone=%s reason=%s", at->zone->text, "no memory");
 	at->stopped = true;
@@ -217,7 +228,7 @@ judge(struct follower *follower, struct follower_event *event)
 					       sizeof at) = at;
 		at->in_batch = true;
 	}
-	event->fate = follower_replay(follower->store, at->replay, &at->draft, &event->record, &follower->arena,
+	event->fate = follower_replay(follower->store, at->replay, at->draft, &event->record, &follower->arena,
 				      &event->change, reason);
 	if (event->fate == REPLAY_UNKNOWN)
 		at->stopped = true;
@@ -238,13 +249,12 @@ judge(struct follower *follower, struct follower_event *event)
 		tell_fate(follower, event, reason);
 		return;
 	}
-	event->version = at->draft.version->version;
+	event->version = at->draft->version->version;
 }
 
 static void
 note_fate(struct follower *follower, struct follower_event *event)
 {
-	const struct zone_version *version = zone_of(event->zone)->draft.version;
 	struct store_fate *fate =
 		follower_more(&follower->fates, &follower->fate_count, &follower->fate_room, sizeof *fate);
 
@@ -252,6 +262,7 @@ note_fate(struct follower *follower, struct follower_event *event)
 	fate->fate = event->fate;
 	if (event->fate != REPLAY_APPLIED)
 		return;
+	const struct zone_version *version = zone_of(event->zone)->draft->version;
 	fate->version = version->version;
 	fate->serial = version->serial;
 	memcpy(fate->id, version->id, VERSION_ID_SIZE);
@@ -266,21 +277,23 @@ take_loaded(struct follower *follower, struct follower_event *event)
 	struct follower_zone *at = zone_of(event->zone);
 	bool again = is_known(at);
 
-	if (at->drafting)
-		draft_drop(&at->draft);
+	if (at->draft)
+		draft_drop(at->draft);
+	else
+		at->draft = malloc(sizeof *at->draft);
+	invariant(at->draft); /* some forty octets */
+	*at->draft = event->draft;
 	replay_free(at->replay);
 	at->replay = event->replay;
-	at->rests = false;
-	follower->thaws = follower->thaws || replay_frozen_until(at->replay);
-	at->draft = event->draft;
-	at->drafting = true;
+	at->rests = !at->replay;
+	follower->thaws = follower->thaws || (at->replay && replay_frozen_until(at->replay));
 	at->stopped = at->held = false;
 	/* Others write to it: more may be to come before it is ready, and nothing before that is to be seen. */
 	at->rebuilding = again || follower->store->ops->diverged;
 	if (again)
 		return;
-	note_place(at, at->draft.version);
-	if (at->rebuilding || draft_is_empty(&at->draft))
+	note_place(at, at->draft->version);
+	if (at->rebuilding || draft_is_empty(at->draft))
 		return;
 	struct zone_version *version = finish_draft(at);
 	if (version)
@@ -310,9 +323,9 @@ take_ready(struct follower *follower, struct follower_event *event)
 	if (!at->rebuilding)
 		return;
 	at->rebuilding = false;
-	if (draft_is_empty(&at->draft)) {
-		note_place(at, at->draft.version);
-		if (replay_removed(at->replay) && event->again)
+	if (draft_is_empty(at->draft)) {
+		note_place(at, at->draft->version);
+		if (at->replay && replay_removed(at->replay) && event->again)
 			set_state(at, ZONE_REMOVED);
 		return;
 	}
@@ -370,10 +383,11 @@ finish_all(struct follower *follower)
 {
 	for (size_t i = 0; i < follower->batch_count; i++) {
 		struct follower_zone *at = follower->batch[i];
-		if (at->rebuilding || draft_is_empty(&at->draft))
+		if (at->rebuilding || !at->draft || draft_is_empty(at->draft))
 			continue;
-		at->drafting = false;
-		if (draft_finish(&at->draft, &at->finished) != STATUS_OK) {
+		enum status status = draft_finish(at->draft, &at->finished);
+		forget_draft(at);
+		if (status) {
 			at->finished = NULL;
 			return false;
 		}
@@ -417,8 +431,8 @@ publish_all(struct follower *follower)
 			publish(follower, at, at->finished);
 			note_changed(follower, at, now_ms);
 			at->new_version = true;
-		} else if (at->draft.version->version != before) {
-			note_place(at, at->draft.version);
+		} else if (at->draft && at->draft->version->version != before) {
+			note_place(at, at->draft->version);
 			if (replay_removed(at->replay) && at->ready) /* before, it is new to who adds it */
 				set_state(at, ZONE_REMOVED);
 		}
@@ -644,12 +658,12 @@ thaw(struct follower *follower, struct follower_zone *at)
 {
 	struct zone_version *version;
 
-	if (at->rebuilding || !replay_thaw(at->replay, clock_wall_us()) || at->drafting || !open_draft(at))
+	if (at->rebuilding || !replay_thaw(at->replay, clock_wall_us()) || at->draft || !open_draft(at))
 		return;
-	at->drafting = false;
-	at->draft.version->frozen = false;
-	if (draft_finish(&at->draft, &version) == STATUS_OK)
+	at->draft->version->frozen = false;
+	if (draft_finish(at->draft, &version) == STATUS_OK)
 		publish(follower, at, version);
+	forget_draft(at);
 	log_info("thawed", "zone=%s", at->zone->text);
 }
 
@@ -674,8 +688,9 @@ static void
 free_zone(struct follower_zone *at)
 {
 	at->zone->follower = NULL;
-	if (at->drafting)
-		draft_drop(&at->draft);
+	if (at->draft)
+		draft_drop(at->draft);
+	forget_draft(at);
 	replay_free(at->replay);
 	free(at->reason);
 	free(at);

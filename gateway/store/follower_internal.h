@@ -14,8 +14,8 @@
 struct follower_place {
 	uint64_t version;
 	uint8_t id[VERSION_ID_SIZE];
-	uint32_t serial;
 	uint64_t time_us;
+	uint32_t serial;
 	bool known;
 };
 
@@ -24,9 +24,8 @@ struct follower_zone {
 	struct zone *zone;
 	struct follower_zone *next, **link; /* of all of the follower's; link: what points here */
 	struct replay *replay;      /* NULL until the store has said what it knows, and while the zone rests */
+	struct draft *draft;        /* NULL: none is open */
 	bool rests;                 /* the store keeps what `replay` knew */
-	struct draft draft;
-	bool drafting;              /* `draft` is open */
 	bool in_batch;              /* this poll brought records for it */
 	bool ready;                 /* the store said so */
 	bool stopped;               /* an op that we do not know: goes no further */

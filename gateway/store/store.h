@@ -59,8 +59,8 @@ struct store_fate {
 struct store_sink {
 	void *context;
 	/*
-	 * The zone's content at some version, at start: draft and replay are given. Where the zone had content, it is
-	 * built anew: what is served stays until `ready`.
+	 * The zone's content at some version, at start: draft and replay are given. replay NULL: `window` has it. Where
+	 * the zone had content, it is built anew: what is served stays until `ready`.
 	 */
 	void (*loaded)(void *context, struct zone *zone, struct draft *draft, struct replay *replay);
 	/*
