@@ -90,11 +90,12 @@ index_run_free(struct reclaim_item *item)
 static void
 index_put(struct table_index *index, struct zone *zone)
 {
-	size_t at = zone->hash & (index->room - 1);
+	uint64_t hash = name_hash(zone->name, zone->name_size);
+	size_t at = hash & (index->room - 1);
 
 	while (atomic_load_explicit(&index->slot[at].zone, memory_order_relaxed) != NULL)
 		at = (at + 1) & (index->room - 1);
-	atomic_store_explicit(&index->slot[at].hash, zone->hash, memory_order_relaxed);
+	atomic_store_explicit(&index->slot[at].hash, hash, memory_order_relaxed);
 	atomic_store_explicit(&index->slot[at].zone, zone, memory_order_release);
 	atomic_fetch_or_explicit(&index->labels, UINT64_C(1) << label_bit(zone->labels), memory_order_release);
 	index->taken++;
@@ -193,12 +194,9 @@ table_zone_new(const uint8_t *name)
 
 	if (zone == NULL)
 		return NULL;
-	uint8_t *tail = (uint8_t *)(zone + 1);
-	zone->name = tail;
-	zone->name_size = name_lower(name, tail);
-	zone->labels = name_labels(tail);
-	zone->hash = name_hash(tail, size);
-	zone->text = memcpy(tail + size, name_to_text(tail, text), length);
+	zone->name_size = name_lower(name, zone->name);
+	zone->labels = name_labels(zone->name);
+	zone->text = memcpy(zone->name + size, name_to_text(zone->name, text), length);
 	return zone;
 }
 
@@ -214,9 +212,9 @@ table_zone_free(struct zone *zone)
 
 /* The reclaimer's last act for a zone. */
 static void
-zone_free(void *owner)
+zone_free(struct version_chain *chain)
 {
-	struct zone *zone = owner;
+	struct zone *zone = (struct zone *)(void *)((char *)chain - offsetof(struct zone, chain));
 
 	free(atomic_load(&zone->counters));
 	free(zone);
@@ -273,7 +271,7 @@ table_add_all(struct table *table, struct zone **zones, size_t count)
 	for (size_t i = 0; status == STATUS_OK && i < count; i++) {
 		struct zone *zone = zones[i];
 		zone->table = table;
-		zone->chain = (struct version_chain){.reclaim = table->reclaim, .free_owner = zone_free, .owner = zone};
+		zone->chain = (struct version_chain){.reclaim = table->reclaim, .free_owner = zone_free};
 		table->with_labels[label_bit(zone->labels)]++;
 		atomic_store_explicit(&index->only, index->taken == 0 ? zone : NULL, memory_order_release);
 		index_put(index, zone);
@@ -297,8 +295,9 @@ table_remove(struct table *table, struct zone *zone)
 	pthread_mutex_lock(&table->mutex);
 	struct table_index *index = atomic_load_explicit(&table->index, memory_order_relaxed);
 	struct zone *found;
+	uint64_t hash = name_hash(zone->name, zone->name_size);
 	struct table_slot *slot =
-		zone->table == table ? index_probe(index, zone->name, zone->name_size, zone->hash, &found) : NULL;
+		zone->table == table ? index_probe(index, zone->name, zone->name_size, hash, &found) : NULL;
 	if (slot != NULL) {
 		unsigned bit = label_bit(zone->labels);
 		atomic_store_explicit(&index->only, NULL, memory_order_release);

@@ -28,13 +28,12 @@ struct zone_counters {
 };
 
 struct zone {
-	const uint8_t *name;              /* absolute, lower case */
 	size_t name_size;
-	unsigned labels;
 	char *text;                       /* presentation format, final dot */
-	uint64_t hash;                    /* of name */
 	_Atomic(struct zone_version *) current; /* NULL: nothing was published yet */
+	unsigned labels;
 	_Atomic int state;                /* enum zone_state */
+	_Atomic int role;                 /* enum config_catalog, control/config.h */
 	atomic_bool restricted;           /* not everybody may query: transfer_settings says who */
 	/* What upper layers keep with a zone; opaque here, replaced at reload, read inside an RCU section. */
 	_Atomic(void *) update_settings;   /* struct update_settings, update/update.h */
@@ -46,11 +45,11 @@ struct zone {
 	void *store;                       /* struct store, store/store.h */
 	void *follower;                    /* struct follower_zone, store/follower.h */
 	void *control;                     /* struct config_zone, control/config.h; changed with gateway->loads held */
-	_Atomic int role;                  /* enum config_catalog, control/config.h */
 	_Atomic(struct zone_counters *) counters; /* NULL: all are 0, as in most zones of many */
 	/* for table.c */
 	struct table *table;               /* NULL: in none */
 	struct version_chain chain;
+	uint8_t name[];                    /* absolute, lower case; then `text` */
 };
 
 /* An UPDATE answered; a change that lost a race. Any thread. */

@@ -135,7 +135,7 @@ chain_advance(struct version_chain *chain)
 		reclaim_expect(chain->reclaim, -1);
 	}
 	if (chain->ended && chain->oldest == NULL)
-		chain->free_owner(chain->owner);
+		chain->free_owner(chain);
 }
 
 #define FROM_ITEM(type, pointer) ((type *)(void *)((char *)(pointer) - offsetof(type, item)))

@@ -70,8 +70,7 @@ struct version_chain {
 	struct reclaim *reclaim;
 	struct zone_version *oldest;
 	bool ended;                       /* reclaimer's: the zone is gone */
-	void (*free_owner)(void *owner);  /* when the last version is freed after the end */
-	void *owner;
+	void (*free_owner)(struct version_chain *chain); /* when the last version is freed after the end */
 	struct reclaim_item item;
 };
 
