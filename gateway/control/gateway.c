@@ -620,7 +620,7 @@ static struct notify *
 gateway_notify(const struct config *config)
 {
 	const struct config_addresses *lists[] = {&config->server.listen, &config->server.listen_tls};
-	struct notify_settings settings = {.again_ms = NOTIFY_AGAIN_MS};
+	struct notify_settings settings = {.again_ms = NOTIFY_AGAIN_MS, .retry_ms = NOTIFY_RETRY_MS};
 	struct sockaddr_storage *addresses =
 		must(calloc(lists[0]->count + lists[1]->count + 1, sizeof *addresses));
 

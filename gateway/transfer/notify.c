@@ -60,7 +60,7 @@ struct notify {
 	size_t heap_count, heap_room, target_count;
 	bool stop;
 	/* From here on as made. */
-	uint32_t again_ms[NOTIFY_AGAIN];
+	uint32_t again_ms[NOTIFY_AGAIN], retry_ms;
 	int event;
 	struct notify_sockets sockets;
 	struct pollfd *fds;     /* the event, then each socket's */
@@ -269,9 +269,9 @@ make_message(struct notify *notify, struct target *target, uint8_t *out, size_t 
 /* ---- sending ---- */
 
 static uint64_t
-retry_ms(unsigned tries)
+retry_ms(const struct notify *notify, unsigned tries)
 {
-	uint64_t wait_ms = (uint64_t)NOTIFY_RETRY_MS << (tries < 16 ? tries : 16);
+	uint64_t wait_ms = (uint64_t)notify->retry_ms << (tries < 16 ? tries : 16);
 
 	return wait_ms < NOTIFY_RETRY_MOST_MS ? wait_ms : NOTIFY_RETRY_MOST_MS;
 }
@@ -308,7 +308,7 @@ send_target(struct notify *notify, struct target *target)
 	send_message(notify, target);
 	if (target->tries > 0)
 		stat_add(&notify->counters.retries, 1);
-	target->deadline_ms = clock_monotonic_ms() + retry_ms(target->tries++);
+	target->deadline_ms = clock_monotonic_ms() + retry_ms(notify, target->tries++);
 	target->state = TARGET_WAITING;
 	target->next = notify->ids[target->id % IDS];
 	notify->ids[target->id % IDS] = target;
@@ -687,6 +687,7 @@ notify_new(struct keyring *keys, const struct notify_settings *settings)
 	if (notify == NULL)
 		return NULL;
 	memcpy(notify->again_ms, settings->again_ms, sizeof notify->again_ms);
+	notify->retry_ms = settings->retry_ms;
 	notify->queue_end = &notify->queue;
 	notify->keys = keys;
 	keyring_hold(keys);

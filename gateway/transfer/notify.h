@@ -2,8 +2,8 @@
  * NOTIFY out (RFC 1996): tells the secondaries of a zone that it has a new version.
  *
  * The first NOTIFY after a change leaves at once. While it is not acknowledged, further changes wait for the answer and
- * then leave as one; without an answer it is sent again, with the newest SOA, after NOTIFY_RETRY_MS, doubled each time
- * up to NOTIFY_RETRY_MOST_MS, until there is one. An answer that says no is treated as none: a secondary that does not
+ * then leave as one; without an answer it is sent again, with the newest SOA, after retry_ms, doubled each time up to
+ * NOTIFY_RETRY_MOST_MS, until there is one. An answer that says no is treated as none: a secondary that does not
  * know the zone yet may know it later.
  *
  * Who has acknowledged the first one, or one that had to be sent again, is told some more times (again_ms): BIND 9.18
@@ -37,6 +37,7 @@ struct notify_settings {
 	const struct sockaddr_storage *addresses; /* that we listen on */
 	size_t address_count;
 	uint32_t again_ms[NOTIFY_AGAIN];          /* rising, after a first acknowledgement */
+	uint32_t retry_ms;                        /* after the first that is not answered */
 };
 
 struct notify;

@@ -50,7 +50,7 @@ static void on_tick(void *context) { (void)context; ticks++; }
 static bool
 reaches(_Atomic unsigned *counter, unsigned wanted)
 {
-	for (int i = 0; i < 50000 && atomic_load(counter) < wanted; i++)
+	for (int i = 0; i < 300000 && atomic_load(counter) < wanted; i++) /* a minute */
 		usleep(200);
 	return atomic_load(counter) >= wanted;
 }
@@ -161,7 +161,7 @@ ticks_come_while_nothing_happens(void **state)
 	unsigned before = ticks;
 	uint64_t begun = clock_monotonic_ms();
 	assert_true(reaches(&ticks, before + 10));
-	assert_in_range(clock_monotonic_ms() - begun, 0, 5000);
+	assert_in_range(clock_monotonic_ms() - begun, 0, 30000);
 }
 
 int

@@ -522,7 +522,7 @@ digest_current(struct fixture *fixture, struct digests *digests)
 		there = newest == current(fixture);
 		if (newest != NULL)
 			version_unpin(newest);
-		assert_true(tries < 10000);
+		assert_true(tries < 60000);
 		usleep(1000);
 	}
 }
