@@ -26,6 +26,8 @@ $TTL 300
 ns1	A	127.0.0.1
 ns2	A	127.0.0.1
 """
+PATIENCE = 60   # seconds for what must happen: on a machine that is slow, or stands still for a while
+ONCE = ("-r", "0", "-u", str(PATIENCE))     # nsupdate(*ONCE): for those who count messages
 SECRET = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
 
@@ -51,7 +53,16 @@ def free_port():
                 s.close()
 
 
-def run(*command, check=True, timeout=60, **kw):
+def eventually(what, seconds=PATIENCE, said=lambda: "in vain"):
+    """Its first value that is true."""
+    end = time.monotonic() + seconds
+    while not (value := what()):
+        assert time.monotonic() < end, said()
+        time.sleep(0.02)
+    return value
+
+
+def run(*command, check=True, timeout=3 * PATIENCE, **kw):
     """A command to its end; output and exit status."""
     r = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                        timeout=timeout, **kw)
@@ -89,7 +100,7 @@ class Gateway:
         with open(self.log_path, errors="replace") as f:
             return f.read()
 
-    def start(self, wait=30, check=True, env=None):
+    def start(self, wait=PATIENCE, check=True, env=None):
         log = open(self.log_path, "ab")
         seen = log.tell()
         self.proc = subprocess.Popen(self.wrap + [ZONEGATED, "-c", self.config_path], stdin=subprocess.DEVNULL, stdout=log,
@@ -109,7 +120,7 @@ class Gateway:
             time.sleep(0.01)
         return self
 
-    def stop(self, wait=30):
+    def stop(self, wait=PATIENCE):
         """Clean stop; a crash or a sanitizer's finding fails the test."""
         if self.proc is None:
             return
@@ -138,20 +149,21 @@ class Gateway:
         self.stop()
         return self.start(**kw)
 
-    def ctl(self, *arguments, check=True, timeout=60):
+    def ctl(self, *arguments, check=True, timeout=3 * PATIENCE):
         return run(ZONEGATECTL, "-c", self.config_path, *arguments, check=check, timeout=timeout)
 
-    def dig(self, *arguments, check=True, timeout=60):
-        return run("dig", "@127.0.0.1", "-p", self.port, "+norec", "+tries=1", "+time=5", *arguments, check=check, timeout=timeout).stdout
+    def dig(self, *arguments, check=True, timeout=3 * PATIENCE):
+        return run("dig", "@127.0.0.1", "-p", self.port, "+norec", "+tries=1", "+time=%d" % PATIENCE, *arguments, check=check, timeout=timeout).stdout
 
     def short(self, name, rrtype="A", *more):
         """The sorted RDATA that dig shows."""
         return sorted(x for x in self.dig("+short", name, rrtype, *more).splitlines() if x)
 
     def nsupdate(self, text, *options, key="dhcp.key", check=True, zone="example.test."):
+        """It sends the same message again and again; ONCE among the options: it waits."""
         commands = "server 127.0.0.1 %d\n" % self.port + ("zone %s\n" % zone if zone else "") + text + "\nsend\n"
         key_options = ["-k", os.path.join(self.dir, key)] if key else []
-        return run("nsupdate", *key_options, *options, input=commands, check=check)
+        return run("nsupdate", *key_options, "-r", "15", *options, input=commands, check=check)
 
     def serial(self, zone="example.test."):
         return int(self.dig("+short", zone, "SOA").split()[2])
@@ -178,10 +190,12 @@ keys:
 zones:
   - name: example.test.
     file: example.test.zone
+    update-timeout: 30s
     update-policy:
       - grant dhcp. zonesub ANY
     allow-transfer: [key dhcp., 127.0.0.1]
 """
+HASTY = CONFIG.replace("update-timeout: 30s", "update-timeout: 2s")     # as it is by default
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import dns.tsigkeyring
 import dns.update
 import pytest
 
-from conftest import SECRET, ZONEGATED
+from conftest import HASTY, PATIENCE, SECRET, ZONEGATED
 
 KEYS = dns.tsigkeyring.from_text({"dhcp.": SECRET})
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -21,7 +21,7 @@ def update(g, n, ask=dns.query.tcp):
     u = dns.update.UpdateMessage("example.test.", keyring=KEYS, keyalgorithm="hmac-sha256")
     u.add("n%d" % n, 300, "TXT", *[os.urandom(100).hex() for _ in range(20)])
     try:
-        return ask(u, "127.0.0.1", 20, g.port)
+        return ask(u, "127.0.0.1", PATIENCE, g.port)
     except dns.exception.Timeout:
         return None
 
@@ -50,7 +50,7 @@ def lines(g, word):
 @pytest.fixture
 def small_disk(make_gateway):
     """A gateway whose state is on a disk of 3 MiB; grow() makes room."""
-    g = make_gateway(start=False)
+    g = make_gateway(HASTY, start=False)
     state = os.path.join(g.dir, "state")
     os.mkdir(state)
     if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=755", "tmpfs", state],
@@ -96,7 +96,7 @@ def failing_disk(make_gateway, folder):
             pytest.skip("AddressSanitizer wants to be loaded first")
     library, path = os.path.join(folder, "faildisk.so"), os.path.join(folder, "fails")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, os.path.join(HERE, "faildisk.c"), "-ldl"], check=True)
-    g = make_gateway(start=False)
+    g = make_gateway(HASTY, start=False)
 
     def fail(what):
         if what is None:

@@ -15,7 +15,7 @@ import dns.tsigkeyring
 import dns.update
 import pytest
 
-from conftest import SECRET
+from conftest import PATIENCE, SECRET
 
 KEYS = dns.tsigkeyring.from_text({"dhcp.": SECRET})
 ANY, NONE, IN = dns.rdataclass.ANY, dns.rdataclass.NONE, dns.rdataclass.IN
@@ -40,7 +40,7 @@ def put(m, section, name, ttl, rdclass, rdtype, text=None):
 
 
 def rcode(gateway, m):
-    return dns.rcode.to_text(dns.query.udp(m, "127.0.0.1", 5, gateway.port).rcode())
+    return dns.rcode.to_text(dns.query.udp(m, "127.0.0.1", PATIENCE, gateway.port).rcode())
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def raw_rcode(gateway, m, patch=lambda wire: wire):
     wire += dns.name.from_text("dhcp.").to_wire() + struct.pack("!HHIH", 250, 255, 0, len(tsig)) + tsig
     wire = wire[:10] + struct.pack("!H", 1) + wire[12:]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.settimeout(5)
+        s.settimeout(PATIENCE)
         s.sendto(wire, ("127.0.0.1", gateway.port))
         return dns.rcode.to_text(s.recv(65535)[3] & 15)
 

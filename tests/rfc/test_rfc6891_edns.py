@@ -11,7 +11,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from conftest import CONFIG, LONG, ZONE, run
+from conftest import CONFIG, LONG, PATIENCE, ZONE, run
 
 QR, AA, TC, RD, RA, Z, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0040, 0x0020, 0x0010
 DO = 0x8000
@@ -162,7 +162,7 @@ def ask_udp(port, batch):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         s.connect(("127.0.0.1", port))
         answers = {}
-        for _ in range(3):
+        for _ in range(PATIENCE):
             for number, case in enumerate(batch):
                 if number not in answers:
                     s.send(case.wire(number))
@@ -176,7 +176,7 @@ def ask_udp(port, batch):
 
 
 def ask_tcp(port, batch):
-    with socket.create_connection(("127.0.0.1", port), 20) as s:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as s:
         s.sendall(b"".join(struct.pack("!H", len(w)) + w for w in (c.wire(i) for i, c in enumerate(batch))))
         data, answers = b"", {}
         while len(answers) < len(batch):
@@ -209,7 +209,7 @@ def test_every_combination_is_answered_as_the_rfcs_say(make_gateway, transport):
 
 def raw(g, wire):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.settimeout(5)
+        s.settimeout(PATIENCE)
         s.sendto(wire, ("127.0.0.1", g.port))
         return s.recv(65535)
 
@@ -244,7 +244,7 @@ def test_a_query_for_a_cookie_alone(still):
     m = dns.message.from_wire(raw(still, wire))
     assert m.rcode() == dns.rcode.NOERROR and not m.question and not m.answer and [o.otype for o in m.options] == [COOKIE]
     assert struct.unpack("!H", raw(still, wire + b"x")[2:4])[0] & 15 == dns.rcode.FORMERR
-    out = run("dig", "@127.0.0.1", "-p", still.port, "+header-only", "+cookie=0123456789abcdef", "+tries=1", "+time=5").stdout
+    out = run("dig", "@127.0.0.1", "-p", still.port, "+header-only", "+cookie=0123456789abcdef", "+tries=1", "+time=%d" % PATIENCE).stdout
     assert "status: NOERROR" in out and "(good)" in out
 
 

@@ -10,17 +10,21 @@ import dns.message
 import dns.query
 import pytest
 
-from conftest import SECRET, free_port, keyfile
+from conftest import PATIENCE, SECRET, free_port, keyfile
 
 
-def soa_serial_of(zone, port):
-    """None: no answer, or none with a SOA."""
-    query = dns.message.make_query(zone, "SOA")
+def soa_of(zone, port, timeout=PATIENCE):
+    """The answer to a SOA query; None: there is none."""
     try:
-        answer = dns.query.udp(query, "127.0.0.1", port=port, timeout=1)
+        return dns.query.udp(dns.message.make_query(zone, "SOA"), "127.0.0.1", port=port, timeout=timeout)
     except (dns.exception.DNSException, OSError):
         return None
-    return answer.answer[0][0].serial if answer.answer else None
+
+
+def soa_serial_of(zone, port, timeout=PATIENCE):
+    """None: no answer, or none with a SOA."""
+    answer = soa_of(zone, port, timeout)
+    return answer.answer[0][0].serial if answer and answer.answer else None
 
 
 class Server:
@@ -50,7 +54,7 @@ class Server:
         if self.proc and self.proc.poll() is None:
             self.proc.terminate()
             try:
-                self.proc.wait(10)
+                self.proc.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.proc.kill()
                 self.proc.wait()
@@ -60,11 +64,11 @@ class Server:
         with open(self.log_path, errors="replace") as f:
             return f.read()
 
-    def wait_for(self, zone, serial=None, seconds=30):
+    def wait_for(self, zone, serial=None, seconds=2 * PATIENCE):
         """Until it serves this serial; None: any."""
         end, seen = time.monotonic() + seconds, None
         while time.monotonic() < end:
-            seen = soa_serial_of(zone, self.port)
+            seen = soa_serial_of(zone, self.port, 1)
             if seen is not None and serial in (None, seen):
                 return
             assert self.proc.poll() is None, self.log()[-3000:]
@@ -194,7 +198,7 @@ class Secondary:
         self.prepare(folder)
         self.primary, self.signed, self.zone = primary, signed, zone
 
-    def wait(self, serial, seconds=30):
+    def wait(self, serial, seconds=2 * PATIENCE):
         self.wait_for(self.zone, serial, seconds)
 
 
@@ -277,7 +281,7 @@ class Primary:
     def serve(self):
         self.start()
         try:
-            self.wait_for(self.zone, seconds=60)
+            self.wait_for(self.zone)
         except AssertionError:
             self.stop()
             raise

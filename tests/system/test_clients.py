@@ -8,7 +8,7 @@ import dns.tsigkeyring
 import dns.update
 import pytest
 
-from conftest import CONFIG, SECRET, ZONEGATECTL, keyfile, run
+from conftest import CONFIG, PATIENCE, SECRET, ZONEGATECTL, keyfile, run
 
 TYPES = [
     ("A", "192.0.2.1"), ("AAAA", "2001:db8::1"), ("NS", "ns1.example.test."), ("CNAME", "www.example.test."), ("MX", "10 mail.example.test."),
@@ -116,7 +116,7 @@ def test_truncated_macs_by_dnspython(make_gateway, algorithm):
     u = dns.update.UpdateMessage("example.test.", keyring=ring, keyalgorithm=algorithm)
     u.add("www", 300, "A", "192.0.2.7")
     for q in (dns.query.udp, dns.query.tcp):
-        assert q(u, "127.0.0.1", 5, g.port).rcode() == dns.rcode.NOERROR
+        assert q(u, "127.0.0.1", PATIENCE, g.port).rcode() == dns.rcode.NOERROR
 
 
 def test_cname_exclusivity_in_every_order(gateway):
@@ -135,7 +135,7 @@ def test_strict_refuses_with_a_reason_that_dig_shows(make_gateway):
     u = dns.update.UpdateMessage("example.test.", keyring=ring, keyalgorithm="hmac-sha256")
     u.use_edns(0, payload=1232)
     u.add("c", 300, "CNAME", "ns1")
-    answer = dns.query.udp(u, "127.0.0.1", 5, g.port)
+    answer = dns.query.udp(u, "127.0.0.1", PATIENCE, g.port)
     assert answer.rcode() == dns.rcode.REFUSED
     assert any(o.otype == 15 and "CNAME" in str(o) for o in answer.options), answer.options
 
@@ -147,7 +147,7 @@ def test_a_burst_from_64_clients_is_all_there(gateway):
         ring = dns.tsigkeyring.from_text({"dhcp.": SECRET})
         u = dns.update.UpdateMessage("example.test.", keyring=ring, keyalgorithm="hmac-sha256")
         u.add("b%d" % i, 300, "A", "10.1.%d.%d" % (i >> 8, i & 255))
-        return (dns.query.tcp if i % 2 else dns.query.udp)(u, "127.0.0.1", 10, gateway.port).rcode()
+        return (dns.query.tcp if i % 2 else dns.query.udp)(u, "127.0.0.1", PATIENCE, gateway.port).rcode()
     with concurrent.futures.ThreadPoolExecutor(64) as pool:
         assert set(pool.map(one, range(640))) == {dns.rcode.NOERROR}
     dump = gateway.ctl("dump", "example.test.").stdout

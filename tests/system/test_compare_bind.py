@@ -15,7 +15,7 @@ import dns.tsigkeyring
 import dns.update
 import pytest
 
-from conftest import CONFIG, LONG, SECRET, free_port, keyfile
+from conftest import CONFIG, LONG, PATIENCE, SECRET, free_port, keyfile
 
 CUTS = ["cut.a", "sub.cut2", "b.c.b"]
 FIXED = """$ORIGIN example.test.
@@ -125,7 +125,7 @@ def named(folder):
                     % (folder, port, folder, folder) + zones)
         with open(os.path.join(folder, "log"), "w") as log:
             procs.append(subprocess.Popen(["named", "-g", "-c", os.path.join(folder, "named.conf")], stdout=log, stderr=log))
-        query, end = dns.message.make_query(asked, "SOA"), time.monotonic() + 15
+        query, end = dns.message.make_query(asked, "SOA"), time.monotonic() + PATIENCE
         while True:
             try:
                 if dns.query.udp(query, "127.0.0.1", port=port, timeout=1).answer:
@@ -137,7 +137,7 @@ def named(folder):
     yield start
     for proc in procs:
         proc.terminate()
-        proc.wait(15)
+        proc.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("seed", range(20 if LONG else 2))
@@ -152,8 +152,8 @@ def test_answers_are_those_of_bind(seed, named, make_gateway):
         query = dns.message.make_query(name, rrtype, use_edns=rnd.choice([-1, 0]), payload=1232)
         query.flags = 0
         ask = dns.query.tcp if rnd.random() < 0.2 else dns.query.udp
-        theirs = ask(query, "127.0.0.1", port=port, timeout=5)
-        ours = ask(query, "127.0.0.1", port=gateway.port, timeout=5)
+        theirs = ask(query, "127.0.0.1", port=port, timeout=PATIENCE)
+        ours = ask(query, "127.0.0.1", port=gateway.port, timeout=PATIENCE)
         found = differences(rrtype, theirs, ours)
         assert not found, "%s %s: %s\n\nBIND: %s\n\nhere: %s" % (name, rrtype, found, theirs, ours)
 
@@ -215,7 +215,7 @@ def test_updates_are_taken_and_refused_as_by_bind(seed, named, make_gateway):
         for zone, rules in policies.items()), {zone + "zone": text for zone in zones}, zones[0])
     head = CONFIG[:CONFIG.index("zones:")].replace("  - file: dhcp.key", "\n".join("  - file: %skey" % key for key in POLICY_KEYS))
     gateway = make_gateway(head + "zones:\n" + "".join(
-        "  - name: %s\n    file: %szone\n    allow-transfer: [127.0.0.1]\n    update-policy:\n%s" % (
+        "  - name: %s\n    file: %szone\n    allow-transfer: [127.0.0.1]\n    update-timeout: 30s\n    update-policy:\n%s" % (
             zone, zone, "".join('      - "%s"\n' % rule for rule in rules)) for zone, rules in policies.items()),
         dict({zone + "zone": text for zone in zones}, **{key + "key": keyfile(key) for key in POLICY_KEYS}))
     seen = set()
@@ -223,8 +223,8 @@ def test_updates_are_taken_and_refused_as_by_bind(seed, named, make_gateway):
         zone, key = rnd.choice(zones), rnd.choice(POLICY_KEYS + [None])
         update = make_update(rnd, zone, key)
         ask = rnd.choice([dns.query.tcp, dns.query.udp])
-        theirs = ask(update, "127.0.0.1", port=port, timeout=10).rcode()
-        ours = ask(update, "127.0.0.1", port=gateway.port, timeout=10).rcode()
+        theirs = ask(update, "127.0.0.1", port=port, timeout=PATIENCE).rcode()
+        ours = ask(update, "127.0.0.1", port=gateway.port, timeout=PATIENCE).rcode()
         if theirs == dns.rcode.NOERROR and ours == dns.rcode.REFUSED and deletes_nothing(update, port):
             continue
         assert theirs == ours, "%s by %s over %s\n%s\nBIND: %s, here: %s" % (

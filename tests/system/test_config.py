@@ -198,9 +198,9 @@ def test_a_wrong_configuration_does_not_start(make_gateway):
 
 @pytest.mark.parametrize("config,files,where", [
     (CONFIG.replace("zones:", "zonez:"), {}, "zonegate.yaml:11: "),
-    (CONFIG + "  - name: new.test.\n    file: none.zone\n", {}, "zonegate.yaml:18: "),
+    (CONFIG + "  - name: new.test.\n    file: none.zone\n", {}, "zonegate.yaml:19: "),
     (CONFIG + "  - name: new.test.\n    file: new.zone\n", {"new.zone": ZONE + "x 300 IN A 1.2.3\n"}, "new.zone:"),
-    (CONFIG.replace("zonesub ANY", "zonesub ANY\n      - grant nobody. zonesub ANY"), {}, "zonegate.yaml:16: "),
+    (CONFIG.replace("zonesub ANY", "zonesub ANY\n      - grant nobody. zonesub ANY"), {}, "zonegate.yaml:17: "),
     (CONFIG, {"dhcp.key": 'key "dhcp." { algorithm hmac-sha256; };\n'}, "dhcp.key:"),
     (CONFIG + "\tx\n", {}, "zonegate.yaml:"),
 ])

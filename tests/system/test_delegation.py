@@ -3,7 +3,7 @@ import os
 import subprocess
 import time
 
-from conftest import TOP
+from conftest import PATIENCE, TOP
 
 CONFIG = """
 server:
@@ -35,9 +35,9 @@ def test_a_resolver_follows_the_delegation(net, make_gateway):
     named = subprocess.Popen(inside + ["named", "-g", "-c", os.path.join(g.dir, "named.conf")], stdout=log, stderr=log)
 
     def dig(*a):
-        return net.run(net.server, "dig", "@127.0.0.1", "+short", "+tries=1", "+time=3", *a, check=False).stdout.split()
+        return net.run(net.server, "dig", "@127.0.0.1", "+short", "+tries=1", "+time=%d" % PATIENCE, *a, check=False).stdout.split()
     try:
-        end = time.monotonic() + 15
+        end = time.monotonic() + PATIENCE
         while dig("ns1.corp.test.") != ["127.0.0.1"]:
             assert time.monotonic() < end, open(os.path.join(g.dir, "named.log")).read()[-2000:]
             time.sleep(0.1)
@@ -47,4 +47,4 @@ def test_a_resolver_follows_the_delegation(net, make_gateway):
         assert dig("new.dyn.corp.test.") == ["192.0.2.81"]
     finally:
         named.terminate()
-        named.wait(15)
+        named.wait(PATIENCE)

@@ -11,13 +11,14 @@ import time
 import urllib.request
 
 import dns.edns
+import dns.exception
 import dns.flags
 import dns.message
 import dns.query
 import pytest
 
 import test_tls
-from conftest import CONFIG, LONG, ZONE, ZONEGATED
+from conftest import CONFIG, LONG, PATIENCE, ZONE, ZONEGATED, eventually
 
 IP_PKTINFO = 8                  # ip(7); not in this Python's socket
 RATE, SLIP = 40, 2
@@ -31,7 +32,7 @@ def with_server(text):
 
 
 def metric(g, name):
-    text = urllib.request.urlopen("http://127.0.0.1:%d/metrics" % g.http, timeout=10).read().decode()
+    text = urllib.request.urlopen("http://127.0.0.1:%d/metrics" % g.http, timeout=PATIENCE).read().decode()
     return int(re.search(r"^zonegate_%s (\d+)$" % re.escape(name), text, re.M).group(1))
 
 
@@ -57,7 +58,7 @@ def frame(name="ns1.example.test.", rrtype="A"):
 
 def connect(g, source="127.0.0.1", receive_buffer=None):
     s = socket.socket()
-    s.settimeout(10)
+    s.settimeout(PATIENCE)
     if receive_buffer:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     s.bind((source, 0))
@@ -78,7 +79,7 @@ def read_exactly(s, size):
 def alive(s):
     """Does it answer?"""
     try:
-        s.settimeout(10)
+        s.settimeout(PATIENCE)
         s.sendall(frame())
         return dns.message.from_wire(read_exactly(s, struct.unpack("!H", read_exactly(s, 2))[0])).answer != []
     except (OSError, EOFError):
@@ -100,15 +101,16 @@ def others_are_served(g, times=20):
     question = dns.message.make_query("ns1.example.test.", "A")
     with connect(g, "127.200.0.1") as kept:
         for _ in range(times):
-            assert len(dns.query.udp(question, "127.0.0.1", port=g.port, timeout=10, source="127.200.0.2").answer) == 1
-            assert len(dns.query.tcp(question, "127.0.0.1", port=g.port, timeout=10, source="127.200.0.3").answer) == 1
+            assert len(dns.query.udp(question, "127.0.0.1", port=g.port, timeout=PATIENCE, source="127.200.0.2").answer) == 1
+            assert len(dns.query.tcp(question, "127.0.0.1", port=g.port, timeout=PATIENCE, source="127.200.0.3").answer) == 1
             assert alive(kept)
 
 
 # ---- spoofed addresses ----
 
 def spoof(port, networks, hosts, seconds, wire, pipe):
-    """The same question from hosts of many /24s; what comes back to each network: octets and messages, whole and cut."""
+    """The same question from hosts of many /24s, for so long and until the pipe says so; what comes back to each network: octets and
+    messages, whole and cut."""
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -130,7 +132,7 @@ def spoof(port, networks, hosts, seconds, wire, pipe):
             got[to][2] += len(answer)
             got[to][3] = max(got[to][3], len(answer) if cut else 0)
     start = time.monotonic()
-    while time.monotonic() - start < seconds:
+    while time.monotonic() - start < seconds or not pipe.poll():
         for _ in range(50):
             try:
                 s.sendmsg([wire], sources[sent % len(sources)], 0, ("127.0.0.1", port))
@@ -139,22 +141,42 @@ def spoof(port, networks, hosts, seconds, wire, pipe):
                 break
         drain()
         time.sleep(0.002)
-    time.sleep(0.3)
-    drain()
+    before = -1
+    while before != sum(sum(x[:2]) for x in got.values()):      # what is still on its way
+        before = sum(sum(x[:2]) for x in got.values())
+        time.sleep(0.3)
+        drain()
     pipe.send((sent, got, time.monotonic() - start))
     pipe.close()
 
 
+def lost(g):
+    """How many datagrams the system did not give the gateway, whose buffer was full (proc(5), /proc/net/udp)."""
+    with open("/proc/net/udp") as f:
+        return sum(int(x.split()[-1]) for x in f if x.split()[1].endswith(":%04X" % g.port))
+
+
 def ask_with_cookie(g, source, cookie):
+    """Asks again only where the question may have been lost before the gateway had it: the machine is too busy for the flood."""
+    while True:
+        before = lost(g)
+        try:
+            return ask_once_with_cookie(g, source, cookie, 5)
+        except dns.exception.Timeout:
+            if lost(g) == before:
+                return ask_once_with_cookie(g, source, cookie, PATIENCE)
+
+
+def ask_once_with_cookie(g, source, cookie, timeout):
     q = dns.message.make_query("big.example.test.", "TXT", use_edns=0, payload=1232,
                                options=[dns.edns.GenericOption(dns.edns.OptionType.COOKIE, cookie)])
-    r = dns.query.udp(q, "127.0.0.1", port=g.port, timeout=10, source=source)
+    r = dns.query.udp(q, "127.0.0.1", port=g.port, timeout=timeout, source=source)
     return r, next(bytes(o.data) for o in r.options if o.otype == dns.edns.OptionType.COOKIE)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_spoofed_flood_gets_no_more_than_the_rate_and_who_has_a_cookie_gets_all(make_gateway, threads):
-    seconds, count = (30, 40) if LONG else (2.5, 8)
+    seconds, count = (30, 40) if LONG else (3, 8)
     zone = ZONE + "big TXT " + " ".join('"%s"' % ("x" * 250) for _ in range(4)) + "\n"
     g = make_gateway(with_server("  threads: %d\n  rate-limit: {rate: %d, slip: %d}\n" % (threads, RATE, SLIP)),
                      {"example.test.zone": zone})
@@ -164,22 +186,25 @@ def test_a_spoofed_flood_gets_no_more_than_the_rate_and_who_has_a_cookie_gets_al
     first, cookie = ask_with_cookie(g, victim, b"8octets!")
     size = len(first.to_wire())
     assert size > 1000 > 15 * len(wire), "an attacker would want that one"
-    near, far = multiprocessing.Pipe(False)
+    near, far = multiprocessing.Pipe()
     flood = multiprocessing.get_context("fork").Process(target=spoof, args=(g.port, networks, range(1, 251), seconds, wire, far))
     flood.start()
-    served = 0
+    served, wanted = 0, 20 * seconds
     try:
         while not near.poll(0.01):
+            if served == wanted:
+                near.send("enough")
             r, _ = ask_with_cookie(g, victim, cookie)
             assert not r.flags & dns.flags.TC and len(r.answer) == 1
             served += 1
             # Who has none hears TC=1 or nothing, and asks by TCP.
             q = dns.message.make_query("big.example.test.", "TXT")
-            assert len(dns.query.tcp(q, "127.0.0.1", port=g.port, timeout=10, source=victim).answer) == 1
+            assert len(dns.query.tcp(q, "127.0.0.1", port=g.port, timeout=PATIENCE, source=victim).answer) == 1
         sent, got, took = near.recv()
     finally:
-        flood.join(60)
-    assert served > 20 * seconds
+        flood.terminate()   # where something has failed: else it has ended
+        flood.join()
+    assert served >= wanted
     most = RATE * (took + 1) + 1
     assert sent / count > 2 * most, "the flood is one"
     for whole, cut, octets, longest_cut in got.values():
@@ -190,7 +215,7 @@ def test_a_spoofed_flood_gets_no_more_than_the_rate_and_who_has_a_cookie_gets_al
         assert octets <= most * size + (sent / count / SLIP + 250) * len(wire)
     # A network that nobody uses is as well served as ever.
     r = dns.query.udp(dns.message.make_query("big.example.test.", "TXT", use_edns=0, payload=1232), "127.0.0.1", port=g.port,
-                      timeout=10, source="127.99.99.99")
+                      timeout=PATIENCE, source="127.99.99.99")
     assert len(r.answer) == 1
 
 
@@ -207,11 +232,9 @@ def crowd(g, count, each, network="127.50.0.0"):
     return made
 
 
-def wait_open(g, most, seconds=30):
-    end = time.monotonic() + seconds
-    while metric(g, "tcp_connections") > most:
-        assert time.monotonic() < end, "%d connections are still open" % metric(g, "tcp_connections")
-        time.sleep(0.1)
+def wait_open(g, count, seconds=2 * PATIENCE):
+    """Until as many are open: one is accepted, or seen to be closed, a little later than its client knows."""
+    eventually(lambda: metric(g, "tcp_connections") == count, seconds, lambda: "%d connections are open" % metric(g, "tcp_connections"))
 
 
 def close_all(sockets):
@@ -226,8 +249,7 @@ def test_thousands_of_idle_connections_cost_others_nothing_and_little_memory(mak
     before = g.rss_bytes()
     made = crowd(g, count, 100)
     others_are_served(g)
-    wait_open(g, count)     # those of others_are_served() are closed, which the gateway may see a little later
-    assert metric(g, "tcp_connections") == count
+    wait_open(g, count)
     each = (g.rss_bytes() - before) / count
     print("%d idle connections: %.0f octets each" % (count, each))
     assert each <= IDLE_BYTES * factor()
@@ -267,14 +289,13 @@ def test_idle_tls_connections_cost_others_nothing_and_bounded_memory(tls, many_f
     print("%d idle TLS connections: %.0f octets each" % (count, each))
     assert each <= IDLE_TLS_BYTES * factor()
     wait_open(g, len(made + silent))
-    assert metric(g, "tcp_connections") == len(made + silent)
     close_all(made + silent)
     wait_open(g, 0)
 
 
 def test_connections_beyond_the_limits_are_refused_or_take_the_place_of_the_idlest(make_gateway, many_files):
     count = min(10000 if LONG else 3000, many_files)
-    g = make_gateway(with_server("  threads: 1\n  tcp-clients: 1000\n  tcp-clients-address: 100\n  tcp-idle: 6s\n"))
+    g = make_gateway(with_server("  threads: 1\n  tcp-clients: 1000\n  tcp-clients-address: 100\n  tcp-idle: 1h\n"))
     others_are_served(g)
     before = g.rss_bytes()
     made = [connect(g, "127.50.%d.%d" % (i // 50 // 250, 1 + i // 50 % 250)) for i in range(count)]
@@ -289,10 +310,17 @@ def test_connections_beyond_the_limits_are_refused_or_take_the_place_of_the_idle
     assert [alive(s) for s in more].count(True) <= 100
     assert [alive(s) for s in made[-800:]].count(False) <= 20
     assert metric(g, "tcp_refused_total") >= 900
-    wait_open(g, 0)
-    assert all(is_closed(s) for s in made + more)
-    others_are_served(g, 5)
     close_all(made + more)
+    wait_open(g, 0)
+
+
+def test_many_that_are_idle_are_all_closed(make_gateway):
+    g = make_gateway(with_server("  threads: 2\n  tcp-clients: 2000\n  tcp-clients-address: 100\n  tcp-idle: 2s\n"))
+    made = [connect(g, "127.50.0.%d" % (1 + i // 50)) for i in range(1000)]
+    eventually(lambda: all(is_closed(s) for s in made))
+    wait_open(g, 0)
+    others_are_served(g, 5)
+    close_all(made)
 
 
 # ---- slow readers and writers ----
@@ -333,7 +361,7 @@ def test_slow_readers_are_bounded_and_closed(make_gateway):
     assert g.rss_bytes() - before <= STALLED_BYTES * count * factor()
     # What was sent until then is there; the end is not (RFC 5936 2.2).
     for s in slow[1::20]:
-        s.settimeout(10)
+        s.settimeout(PATIENCE)
         size = 0
         try:
             while more := s.recv(1 << 20):
@@ -380,7 +408,7 @@ def test_slow_writers_are_bounded_and_closed(make_gateway):
             wire = frame()
             for i in range(0, len(wire), 8):
                 s.sendall(wire[i:i + 8])
-                time.sleep(0.2)
+                time.sleep(0.05)
             assert dns.message.from_wire(read_exactly(s, struct.unpack("!H", read_exactly(s, 2))[0])).answer
         # An octet now and then does not keep a connection: a whole message does (RFC 7766 6.2.3).
         wait_open(g, 0)
@@ -393,12 +421,12 @@ def test_slow_writers_are_bounded_and_closed(make_gateway):
 
 
 def test_slow_readers_in_every_place_do_not_keep_others_out(make_gateway):
-    g = make_gateway(with_server("  threads: 1\n  tcp-clients: 40\n  tcp-idle: 8s\n").replace(
+    g = make_gateway(with_server("  threads: 1\n  tcp-clients: 40\n  tcp-idle: 16s\n").replace(
         "allow-transfer: [key dhcp., 127.0.0.1]", "allow-transfer: [127.0.0.0/8]"), {"example.test.zone": big_zone(20000)})
     slow = [connect(g, receive_buffer=4096) for _ in range(40)]
     for s in slow:
         s.sendall(frame("example.test.", "AXFR"))
-    time.sleep(4)               # more than a quarter of tcp-idle
+    time.sleep(4.5)             # more than a quarter of tcp-idle
     others_are_served(g, 5)
     assert metric(g, "tcp_refused_total") == 0 and metric(g, "tcp_connections") >= 35, "no more than must make room"
     close_all(slow)

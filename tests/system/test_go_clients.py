@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import CONFIG, LONG, SECRET, TOP, free_port, keyfile, run
+from conftest import CONFIG, LONG, PATIENCE, SECRET, TOP, free_port, keyfile, run
 
 PEBBLE = "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1"
 EXTERNAL_DNS = "sigs.k8s.io/external-dns@v0.15.1"
@@ -42,14 +42,14 @@ def acme(make_gateway):
     g.directory, g.pebble_log = "https://127.0.0.1:%d/dir" % directory, os.path.join(g.dir, "pebble.log")
     log = open(g.pebble_log, "w")
     p = subprocess.Popen([pebble, "-config", "pebble.json", "-strict", "-dnsserver", "127.0.0.1:%d" % g.port], cwd=g.dir, stdout=log, stderr=log,
-                         env=dict(os.environ, PEBBLE_VA_NOSLEEP="1"))
-    end = time.monotonic() + 10
+                         env=dict(os.environ, PEBBLE_VA_NOSLEEP="1", PEBBLE_WFE_NONCEREJECT="0"))  # by default one nonce in twenty, as a trial
+    end = time.monotonic() + PATIENCE
     while run("curl", "-sk", g.directory, check=False).returncode:
         assert time.monotonic() < end and p.poll() is None, open(g.pebble_log).read()
         time.sleep(0.1)
     yield g
     p.terminate()
-    p.wait(10)
+    p.wait(PATIENCE)
 
 
 def example(gateway, name):
@@ -72,7 +72,7 @@ def came_and_went(gateway):
 def test_a_certificate_by_lego(acme):
     # The propagation check would ask the name servers at port 53.
     r = run("sh", example(acme, "lego.sh"), "--server", acme.directory, "--dns.disable-cp", "--path", os.path.join(acme.dir, "lego"),
-            cwd=acme.dir, check=False, timeout=120, env=dict(os.environ, LEGO_CA_CERTIFICATES=os.path.join(acme.dir, "pebble.pem")))
+            cwd=acme.dir, check=False, timeout=300, env=dict(os.environ, LEGO_CA_CERTIFICATES=os.path.join(acme.dir, "pebble.pem")))
     assert r.returncode == 0, r.stdout + r.stderr + open(acme.pebble_log).read()[-2000:]
     names = run("openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", os.path.join(acme.dir, "lego", "certificates", "www.example.test.crt")).stdout
     assert "www.example.test" in names
@@ -83,7 +83,7 @@ def test_a_certificate_by_certbot(acme):
     folders = [x for kind in ("config", "work", "logs") for x in ("--%s-dir" % kind, os.path.join(acme.dir, "certbot", kind))]
     r = run("certbot", "certonly", "--non-interactive", "--agree-tos", "-m", "admin@example.test", "--server", acme.directory, "--dns-rfc2136",
             "--dns-rfc2136-credentials", example(acme, "certbot.ini"), "--dns-rfc2136-propagation-seconds", "1", "-d", "www.example.test", *folders,
-            check=False, timeout=120, env=dict(os.environ, REQUESTS_CA_BUNDLE=os.path.join(acme.dir, "pebble.pem")))
+            check=False, timeout=300, env=dict(os.environ, REQUESTS_CA_BUNDLE=os.path.join(acme.dir, "pebble.pem")))
     assert r.returncode == 0, r.stdout + r.stderr
     assert os.path.exists(os.path.join(acme.dir, "certbot", "config", "live", "www.example.test", "fullchain.pem"))
     came_and_went(acme)
@@ -112,7 +112,7 @@ def cluster(make_gateway):
     def synchronize():
         """One run; how many changes it made."""
         before = g.version()
-        r = run(external_dns, *arguments, *source, "--once", "--log-level=debug", check=False, timeout=120)
+        r = run(external_dns, *arguments, *source, "--once", "--log-level=debug", check=False, timeout=300)
         assert r.returncode == 0 and "level=error" not in r.stderr, r.stderr[-3000:]
         return g.version() - before
     g.version = lambda: json.loads(g.ctl("zones", "--json").stdout.splitlines()[0])["version"]

@@ -12,7 +12,7 @@ import dns.rcode
 import dns.tsigkeyring
 import pytest
 
-from conftest import CONFIG, SECRET, ZONE, run
+from conftest import CONFIG, PATIENCE, SECRET, ZONE, eventually, run
 
 KEYRING = dns.tsigkeyring.from_text({"dhcp.": SECRET})
 
@@ -21,7 +21,7 @@ def ask(g, name="ns1.example.test.", rrtype="A", source=None, key=False, tcp=Fal
     q = dns.message.make_query(name, rrtype, use_edns=0)
     if key:
         q.use_tsig(KEYRING, keyname="dhcp.", algorithm="hmac-sha256")
-    r = (dns.query.tcp if tcp else dns.query.udp)(q, "127.0.0.1", port=g.port, timeout=10, source=source)
+    r = (dns.query.tcp if tcp else dns.query.udp)(q, "127.0.0.1", port=g.port, timeout=PATIENCE, source=source)
     ede = [o.code for o in r.options if isinstance(o, dns.edns.EDEOption)]
     return dns.rcode.to_text(r.rcode()), len(r.answer), ede
 
@@ -51,11 +51,15 @@ def test_allow_query(make_gateway):
     assert r.returncode == 1 and "allow-query: 'nowhere' is not an address" in r.stderr and ask(g, source="127.0.0.2")[0] == "NOERROR"
 
 
+def metric(g, name):
+    return int(re.search(r"^zonegate_%s (\d+)$" % name, run("curl", "-s", "http://127.0.0.1:%d/metrics" % g.http).stdout, re.M).group(1))
+
+
 def alive(s):
     """Does it still answer?"""
     wire = dns.message.make_query("ns1.example.test.", "A").to_wire()
     try:
-        s.settimeout(5)
+        s.settimeout(PATIENCE)
         s.sendall(struct.pack("!H", len(wire)) + wire)
         return len(s.recv(512)) > 12
     except OSError:
@@ -63,7 +67,7 @@ def alive(s):
 
 
 def connect(g, source="127.0.0.1"):
-    return socket.create_connection(("127.0.0.1", g.port), 5, source_address=(source, 0))
+    return socket.create_connection(("127.0.0.1", g.port), PATIENCE, source_address=(source, 0))
 
 
 @pytest.mark.parametrize("threads", [1])
@@ -81,9 +85,10 @@ def test_connections_of_a_client_and_of_all(make_gateway, threads):
     assert [alive(s) for s in other + five].count(False) == 1 and not alive(other[0])
     assert not alive(connect(g)) and all(alive(s) for s in other[1:] + five + third), "who may not have another sends nobody away"
     # Who goes makes room for itself.
+    before = metric(g, "tcp_connections")
     third[0].close()
     five[0].close()
-    time.sleep(0.1)
+    eventually(lambda: metric(g, "tcp_connections") == before - 2)
     assert alive(connect(g))
     assert g.short("ns1.example.test") == ["127.0.0.1"], "UDP has nothing to do with it"
 
@@ -94,9 +99,9 @@ def test_an_idle_connection_is_closed(make_gateway):
         assert alive(s)
         half.sendall(b"\0")
         for idle in (s, half):
-            idle.settimeout(5)
+            idle.settimeout(PATIENCE)
             start = time.monotonic()
-            assert idle.recv(1) == b"" and time.monotonic() - start < 4
+            assert idle.recv(1) == b"" and time.monotonic() - start < 9, "by default it would be 10 s"
 
 
 IN_NETWORKS = """
@@ -104,11 +109,11 @@ import socket, sys
 kept, answered = [], []
 for source in sys.argv[2:]:
     s = socket.socket(socket.AF_INET6)
-    s.settimeout(5)
+    s.settimeout(60)
     s.bind((source, 0))
     s.connect(("2001:db8::53", int(sys.argv[1])))
-    s.sendall(bytes.fromhex("001200070000000100000000000000" + "0006" + "0001" + "00")[:20])
     try:
+        s.sendall(bytes.fromhex("001200070000000100000000000000" + "0006" + "0001" + "00")[:20])
         answered.append(len(s.recv(512)) > 2)
     except OSError:
         answered.append(False)
@@ -136,30 +141,31 @@ def stalled_transfer(g):
     """Its receiver has read something of it, and reads no more."""
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    s.settimeout(10)
+    s.settimeout(PATIENCE)
     s.connect(("127.0.0.1", g.port))
     wire = dns.message.make_query("example.test.", "AXFR").to_wire()
     s.sendall(struct.pack("!H", len(wire)) + wire)
-    assert len(s.recv(512)) == 512
+    read = 0
+    while read < 512:
+        more = len(s.recv(512 - read))
+        assert more
+        read += more
     return s
-
-
-def transfers(g):
-    return int(re.search(r"^zonegate_transfers (\d+)$", run("curl", "-s", "http://127.0.0.1:%d/metrics" % g.http).stdout, re.M).group(1))
 
 
 def large(make_gateway, options):
     zone = ZONE + "".join("host%d TXT %s\n" % (i, "y" * 250) for i in range(40000))
-    return make_gateway(CONFIG.replace("  identity: gw1\n", "  identity: gw1\n  threads: 1\n" + options), {"example.test.zone": zone})
+    config = CONFIG.replace("  identity: gw1\n", "  identity: gw1\n  threads: 1\n" + options) + "  - {name: small.test., allow-transfer: [127.0.0.1]}\n"
+    return make_gateway(config, {"example.test.zone": zone})
 
 
 def test_a_stop_cuts_transfers_that_are_stalled(make_gateway):
     g = large(make_gateway, "  tcp-idle: 1h\n")
     stalled = [stalled_transfer(g) for _ in range(3)]
-    assert transfers(g) == 3
+    assert metric(g, "transfers") == 3
     start = time.monotonic()
     g.stop()
-    assert time.monotonic() - start < 8, "no 10 s, which an UPDATE gets"
+    assert time.monotonic() - start < 9.5, "no 10 s, which an UPDATE gets"
     for s in stalled:
         s.close()
 
@@ -168,16 +174,15 @@ def test_a_transfer_ends_after_its_time(make_gateway):
     """One who reads just enough not to be idle does not keep an old version for ever."""
     g = large(make_gateway, "  tcp-idle: 500ms\n  tcp-transfer: 2s\n")
     s = stalled_transfer(g)
-    end, cut = time.monotonic() + 60, False
-    while not cut and time.monotonic() < end:
+    got, end = 512, time.monotonic() + 2 * PATIENCE
+    while metric(g, "transfers") > 0:
+        assert time.monotonic() < end
         time.sleep(0.1)
         try:
-            cut = len(s.recv(20000)) == 0
+            got += len(s.recv(20000))
         except ConnectionError:
-            cut = True
-        seen = transfers(g)
-        if seen == 0:
-            break
-    assert seen == 0
+            pass
+    assert got < 40000 * 250, "that was not the end of the zone"
     s.close()
-    assert "XFR size: 40006 records" in g.dig("example.test.", "AXFR") and transfers(g) == 0
+    assert "XFR size: 3 records" in g.dig("small.test.", "AXFR")
+    eventually(lambda: metric(g, "transfers") == 0)

@@ -8,7 +8,7 @@ import dns.query
 import dns.tsigkeyring
 import dns.update
 
-from conftest import LONG, SECRET
+from conftest import LONG, PATIENCE, SECRET
 
 
 def mutations(seed, count):
@@ -74,7 +74,7 @@ def test_udp(gateway):
 
 def test_tcp(gateway):
     for i, m in enumerate(mutations(3, 600)):
-        with socket.create_connection(("127.0.0.1", gateway.port), 5) as s:
+        with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as s:
             s.sendall(struct.pack("!H", len(m) if i % 7 else rng_length(i)) + m)
             s.settimeout(0.02)
             try:
@@ -90,16 +90,16 @@ def rng_length(i):
 
 def test_a_query_over_tcp_in_single_octets(gateway):
     q = dns.message.make_query("ns1.example.test.", "A").to_wire()
-    with socket.create_connection(("127.0.0.1", gateway.port), 5) as s:
+    with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as s:
         for octet in struct.pack("!H", len(q)) + q:
             s.sendall(bytes([octet]))
-        s.settimeout(5)
+        s.settimeout(PATIENCE)
         assert s.recv(2)
 
 
 def test_idle_connections_do_not_stop_others(gateway):
-    idle = [socket.create_connection(("127.0.0.1", gateway.port), 5) for _ in range(100)]
+    idle = [socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) for _ in range(100)]
     q = dns.message.make_query("ns1.example.test.", "A")
-    assert dns.query.tcp(q, "127.0.0.1", 5, gateway.port).answer
+    assert dns.query.tcp(q, "127.0.0.1", PATIENCE, gateway.port).answer
     for s in idle:
         s.close()

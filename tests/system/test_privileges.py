@@ -62,12 +62,12 @@ def test_root_binds_a_low_port_and_becomes_the_user(make_gateway):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_who_is_no_user_and_who_is_not_root_gets_one_clear_line(make_gateway):
     g = make_gateway(CONFIG.replace("server:\n", "server:\n  user: no-such-user\n"), start=False)
-    r = subprocess.run([ZONEGATED, "-c", g.config_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=30)
+    r = subprocess.run([ZONEGATED, "-c", g.config_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
     assert r.returncode == 1 and "zonegate.yaml:3: user no-such-user: no such user" in r.stderr, r.stderr
     os.chmod(g.dir, 0o755)
     os.chmod(os.path.join(g.dir, "dhcp.key"), 0o644)
     g.write_config(CONFIG.replace("server:\n", "server:\n  user: daemon\n"))
-    r = subprocess.run([ZONEGATED, "-c", g.config_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=30, user="nobody",
+    r = subprocess.run([ZONEGATED, "-c", g.config_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, user="nobody",
                        extra_groups=[])
     assert r.returncode == 1 and "user daemon: only root can change to another user" in r.stderr, r.stderr
 

@@ -13,7 +13,7 @@ import dns.rcode
 import dns.tsigkeyring
 import dns.update
 
-from conftest import LONG, SECRET, keyfile
+from conftest import LONG, PATIENCE, SECRET, eventually, keyfile
 from test_tls import TLS_CONFIG, connect, context, frame, make_certificate, read_messages, tls  # noqa: F401
 
 KEYRING = dns.tsigkeyring.from_text({"dhcp.": SECRET})
@@ -61,7 +61,7 @@ def udp(g):
         answer = s.recv(4096)
         assert answer[:2] == wire[:2] and answer[3] & 15 == 0 and answer[6:8] == b"\0\1"
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.settimeout(10)
+    s.settimeout(PATIENCE)
     s.connect(("127.0.0.1", g.port))
     return Socket(s, ask)
 
@@ -74,7 +74,7 @@ def pipelined(s):
 
 
 def tcp(g):
-    s = socket.create_connection(("127.0.0.1", g.port), 10)
+    s = socket.create_connection(("127.0.0.1", g.port), PATIENCE)
     return pipelined(s)
 
 
@@ -85,7 +85,7 @@ def signed_updates(g):
         number[0] += 1
         u = dns.update.Update("example.test.", keyring=KEYRING, keyname="dhcp.", keyalgorithm="hmac-sha256")
         u.replace("load", 60, "TXT", "%d" % number[0])
-        assert dns.query.tcp(u, "127.0.0.1", port=g.port, timeout=10).rcode() == dns.rcode.NOERROR
+        assert dns.query.tcp(u, "127.0.0.1", port=g.port, timeout=PATIENCE).rcode() == dns.rcode.NOERROR
     return Socket(socket.socket(), ask)
 
 
@@ -100,7 +100,7 @@ def new_connections(g):
 
 def transfers(g):
     def ask(_):
-        messages = dns.query.xfr("127.0.0.1", "example.test.", port=g.port, keyring=KEYRING, keyname="dhcp.", keyalgorithm="hmac-sha256", lifetime=20)
+        messages = dns.query.xfr("127.0.0.1", "example.test.", port=g.port, keyring=KEYRING, keyname="dhcp.", keyalgorithm="hmac-sha256", lifetime=PATIENCE)
         assert sum(len(m.answer) for m in messages) >= 4
     return Socket(socket.socket(), ask)
 
@@ -114,7 +114,10 @@ def test_nothing_is_lost_while_everything_is_reloaded(tls):  # noqa: F811
             "update": lambda: signed_updates(g), "transfer": lambda: transfers(g)}
     threads = [load.run(name, function) for name, function in work.items()]
     serials = set()
-    for number in range(2, 2 + ROUNDS):
+    number = 1
+    while number <= ROUNDS or not all(load.asked.get(name, 0) > 3 for name in work):   # as many as it takes that each asks meanwhile
+        number += 1
+        assert number < 100 * ROUNDS, load.asked
         make_certificate(g.dir, serial=number)
         with open(os.path.join(g.dir, "extra.key"), "w") as f:
             f.write(keyfile("extra%d." % number))
@@ -130,13 +133,12 @@ def test_nothing_is_lost_while_everything_is_reloaded(tls):  # noqa: F811
         der = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", g.tls)))
         serials.add(der)
         assert not load.lost, load.lost
-    time.sleep(0.2)
+    eventually(lambda: "extra%d." % number in g.ctl("keys").stdout)     # the last reload may have been by a signal
     load.done.set()
     for t in threads:
-        t.join(30)
+        t.join(2 * PATIENCE)
     assert not load.lost, load.lost
-    assert len(serials) >= ROUNDS // 2 and set(load.asked) == set(work) and all(n > 3 for n in load.asked.values()), load.asked
-    assert "extra%d." % (ROUNDS + 1) in g.ctl("keys").stdout
+    assert len(serials) >= number // 2
     assert g.short("load.example.test", "TXT") == ['"%d"' % load.asked["update"]]
 
 
@@ -156,7 +158,7 @@ def test_answers_that_are_ready_together_share_records(tls):  # noqa: F811
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     t = c.wrap_bio(incoming, outgoing, server_hostname="gw.example.test")
     raw, plain = bytearray(), b""
-    with socket.create_connection(("127.0.0.1", g.tls), 10) as s:
+    with socket.create_connection(("127.0.0.1", g.tls), PATIENCE) as s:
         def step(function, *arguments):
             nonlocal raw
             while True:

@@ -22,7 +22,7 @@ import dns.xfr
 import dns.zone
 import pytest
 
-from conftest import CONFIG, LONG, SECRET, ZONE, free_port, run
+from conftest import CONFIG, LONG, PATIENCE, SECRET, ZONE, eventually, free_port, run
 from system.peers import SecondaryBind, SecondaryKnot, SecondaryNsd, SecondaryPdns, soa_serial_of, targets
 
 ORIGIN = "example.test."
@@ -38,9 +38,21 @@ def whole_zones(secondary):
     return len(re.findall(pattern, secondary.log())) if pattern else None
 
 
+def first_whole_zones(secondaries):
+    """name: whole_zones() after the first, which a secondary serves before it says so."""
+    for s in secondaries:
+        eventually(lambda: whole_zones(s) is None or whole_zones(s) >= 1, said=s.log)
+    return {s.name: whole_zones(s) for s in secondaries}
+
+
 def increments(secondary):
     """How many times it took differences."""
     return len(re.findall({"bind": "got incremental response", "knot": "IXFR, incoming.*finished"}[secondary.name], secondary.log()))
+
+
+def has_increments(secondary, least):
+    """What it serves it may not have logged yet."""
+    eventually(lambda: increments(secondary) >= least, said=lambda: secondary.log()[-3000:])
 
 
 SECONDARIES = (SecondaryBind, SecondaryNsd, SecondaryKnot)
@@ -50,7 +62,7 @@ def fetch(zone, port, signed=False, udp=False):
     """Bring a dnspython zone up to date: AXFR if it is empty, else IXFR. dnspython applies differences strictly and checks each message."""
     query, _ = dns.xfr.make_query(zone, **({"keyring": KEYS, "keyname": "dhcp.", "keyalgorithm": "hmac-sha256"} if signed else {}))
     mode = dns.query.UDPMode.TRY_FIRST if udp else dns.query.UDPMode.NEVER
-    dns.query.inbound_xfr("127.0.0.1", zone, query, port=port, lifetime=60, udp_mode=mode)
+    dns.query.inbound_xfr("127.0.0.1", zone, query, port=port, lifetime=2 * PATIENCE, udp_mode=mode)
 
 
 def records(zone):
@@ -129,7 +141,7 @@ class Changes:
     def apex(self, u):
         u.replace("@", 300, "TXT", '"apex %d"' % self.random.randrange(99))
 
-    def one(self, timeout=10):
+    def one(self, timeout=PATIENCE):
         u = dns.update.Update(ORIGIN, **KEY)
         for _ in range(self.random.choice((1, 1, 1, 2, 5))):
             self.random.choice((self.add, self.add, self.add, self.delete, self.delete, self.cname_swap, self.ttl, self.glue, self.apex))(u)
@@ -185,7 +197,7 @@ def compare(gateway, secondaries, signed):
 def test_secondaries_follow_every_change_by_ixfr(make_gateway, start_secondaries, signed):
     g, secondaries = start_secondaries(make_gateway, signed)
     changes = Changes(g, 7 + signed)
-    whole = {s.name: whole_zones(s) for s in secondaries}
+    whole = first_whole_zones(secondaries)
     answered_whole = answered_incremental = 0
     for point in range(POINTS):
         changes.many(UPDATES // POINTS)
@@ -197,7 +209,8 @@ def test_secondaries_follow_every_change_by_ixfr(make_gateway, start_secondaries
             if point % 2:
                 g.kill()
                 g.start()
-            else:
+            else:   # when all is quiet: two connections that nobody takes, and BIND transfers nothing for ten minutes
+                compare(g, secondaries, signed)
                 g.restart()
             changes.many(5)
         compare(g, secondaries, signed)
@@ -207,7 +220,7 @@ def test_secondaries_follow_every_change_by_ixfr(make_gateway, start_secondaries
     for s in secondaries:
         if whole_zones(s) is not None:
             assert whole_zones(s) == whole[s.name], s.log()[-3000:]
-            assert increments(s) >= POINTS - 2
+            has_increments(s, POINTS - 2)
     assert metric(g, "notify_refused_total") == 0
 
 
@@ -215,7 +228,7 @@ def test_differences_from_before_a_restart(make_gateway, start_secondaries):
     """A secondary that was away while the gateway changed, was killed while it changed, and came back, takes differences."""
     g, (knot,) = start_secondaries(make_gateway, False, kinds=(SecondaryKnot,))
     changes = Changes(g, 3)
-    whole = whole_zones(knot)
+    whole = first_whole_zones([knot])["knot"]
     for _ in range(10 if LONG else 3):
         knot.stop()
         changes.many(10)
@@ -230,7 +243,8 @@ def test_differences_from_before_a_restart(make_gateway, start_secondaries):
         busy.join()
         knot.start()
         compare(g, [knot], False)
-    assert whole_zones(knot) == whole and increments(knot) >= 3, knot.log()[-3000:]
+    has_increments(knot, 3)
+    assert whole_zones(knot) == whole, knot.log()[-3000:]
 
 
 @pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
@@ -262,7 +276,7 @@ def test_differences_of_a_large_zone(make_gateway, start_secondaries, signed):
         for k in range(600):
             u.delete("h%d" % (i * 600 + k))
             u.add("big%d" % (i * 600 + k), 300, "TXT", '"%s"' % ("x" * 60))
-        assert dns.query.tcp(u, "127.0.0.1", port=g.port, timeout=10).rcode() == dns.rcode.NOERROR
+        assert dns.query.tcp(u, "127.0.0.1", port=g.port, timeout=PATIENCE).rcode() == dns.rcode.NOERROR
         serial = g.serial()
         for s in secondaries:
             s.wait(serial)
@@ -274,7 +288,7 @@ def test_differences_of_a_large_zone(make_gateway, start_secondaries, signed):
     for s in secondaries:
         assert zone_of(s.port) == records(client)
         assert whole_zones(s) == (1 if s.name == "knot" else whole_zones(s))
-        assert increments(s) >= 3, s.log()[-2000:]
+        has_increments(s, 3)
     assert metric(g, "ixfr_whole_total") == 0
 
 
@@ -327,20 +341,20 @@ def test_notify_waits_for_one_and_not_for_the_others(make_gateway, start_seconda
     try:
         late.start()
         late.wait(g.serial())
-        end = time.monotonic() + 20
-        while metric(g, "notify_waiting") > 1 and time.monotonic() < end:
-            time.sleep(0.1)
-        assert metric(g, "notify_waiting") == 1
+        eventually(lambda: metric(g, "notify_waiting") == 1, 2 * PATIENCE)
     finally:
         late.stop()
-    dead.settimeout(1)
     packets = set()
+    dead.settimeout(PATIENCE)
+    while len(packets) < 2:
+        packets.add(dead.recv(600)[:2])
+    dead.settimeout(1)
     try:
         while True:
             packets.add(dead.recv(600)[:2])
     except socket.timeout:
         pass
-    assert 2 <= len(packets) <= 12, "sent again, with longer and longer waits, and not once for each change"
+    assert len(packets) <= 12, "sent again, with longer and longer waits, and not once for each change"
     dead.close()
 
 

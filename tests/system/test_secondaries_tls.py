@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from conftest import CONFIG, LONG, SECRET, TOP, free_port, run
+from conftest import CONFIG, LONG, PATIENCE, SECRET, TOP, free_port, run
 from system.peers import SecondaryBind, SecondaryNsd, targets
 from test_client_certificates import client, rename_ca
 from test_secondaries import ORIGIN, Changes, metric
@@ -68,7 +68,7 @@ def follow(make_gateway, folder, run_all):
 
 def zone_by_kdig(port, *options):
     """What an AXFR has, SOA first and last, as kdig shows it."""
-    out = run("kdig", "@127.0.0.1", "-p", port, "+timeout=10", "+retry=0", *options, ORIGIN, "AXFR").stdout
+    out = run("kdig", "@127.0.0.1", "-p", port, "+timeout=%d" % PATIENCE, "+retry=0", *options, ORIGIN, "AXFR").stdout
     lines = [re.sub(r"\s+", " ", x).lower() for x in out.splitlines() if re.match(r"\S+\s+\d+\s+IN\s", x)]
     assert lines[0] == lines[-1] and " soa " in lines[0]
     return sorted(lines[1:])
@@ -106,7 +106,7 @@ def test_secondaries_follow_over_tls(follow, signed, mutual):
     # kdig takes differences too: one update is the old SOA, what went, the new SOA, what came, between two SOAs.
     serial = g.serial()
     g.nsupdate("update add kdig.example.test. 60 A 192.0.2.99")
-    out = run("kdig", "@127.0.0.1", "-p", g.tls, "+tls", *certificate, *key, "+timeout=10", ORIGIN, "IXFR=%d" % serial).stdout
+    out = run("kdig", "@127.0.0.1", "-p", g.tls, "+tls", *certificate, *key, "+retry=0", "+timeout=%d" % PATIENCE, ORIGIN, "IXFR=%d" % serial).stdout
     assert len([x for x in out.splitlines() if re.search(r"\sIN\s+SOA\s", x)]) == 4 and "192.0.2.99" in out, out
     # Nothing of the zone went over plain TCP: there nobody may have it but who signs.
     queries = run("curl", "-s", "http://127.0.0.1:%d/metrics" % g.http).stdout

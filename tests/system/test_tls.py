@@ -19,7 +19,7 @@ import dns.tsigkeyring
 import dns.update
 import pytest
 
-from conftest import CONFIG, LONG, SECRET, ZONE, ZONEGATED, free_port, run
+from conftest import CONFIG, LONG, PATIENCE, SECRET, ZONE, ZONEGATED, eventually, free_port, run
 
 TLS_CONFIG = CONFIG.replace("  identity: gw1\n", "  identity: gw1\n  listen-tls: [127.0.0.1@TLSP]\n"
                             "  tls: {certificate: server.pem, key: server.key}\n")
@@ -64,8 +64,8 @@ def context(g, **kw):
 
 
 def connect(g, c=None, session=None):
-    s = (c or context(g)).wrap_socket(socket.create_connection(("127.0.0.1", g.tls), 10), server_hostname="gw.example.test", session=session)
-    s.settimeout(10)
+    s = (c or context(g)).wrap_socket(socket.create_connection(("127.0.0.1", g.tls), PATIENCE), server_hostname="gw.example.test", session=session)
+    s.settimeout(PATIENCE)
     return s
 
 
@@ -88,7 +88,7 @@ def read_messages(s, count):
 
 
 def metric(g, name):
-    text = urllib.request.urlopen("http://127.0.0.1:%d/metrics" % g.http, timeout=10).read().decode()
+    text = urllib.request.urlopen("http://127.0.0.1:%d/metrics" % g.http, timeout=PATIENCE).read().decode()
     return int(re.search(r"^zonegate_%s (\d+)$" % re.escape(name), text, re.M).group(1))
 
 
@@ -97,13 +97,13 @@ def metric(g, name):
 def test_clients_query_and_transfer(tls):
     g = tls()
     ca = os.path.join(g.dir, "ca.pem")
-    kdig = ["kdig", "@127.0.0.1", "-p", g.tls, "+timeout=5", "+retry=0"]
+    kdig = ["kdig", "@127.0.0.1", "-p", g.tls, "+timeout=%d" % PATIENCE, "+retry=0"]
     for options in (["+tls"], ["+tls-ca=" + ca, "+tls-hostname=gw.example.test"], ["+tls-ca=" + ca, "+keepopen"]):
         out = run(*kdig, *options, "ns1.example.test", "A", "ns2.example.test", "A").stdout
         assert out.count("status: NOERROR") == 2 and out.count("127.0.0.1") >= 2, out
     # Another CA is an error of the client's.
     assert run(*kdig, "+tls-ca=/etc/ssl/certs/ca-certificates.crt", "ns1.example.test", check=False).returncode != 0
-    dig = ["dig", "@127.0.0.1", "-p", g.tls, "+norec", "+tries=1", "+time=5"]
+    dig = ["dig", "@127.0.0.1", "-p", g.tls, "+norec", "+tries=1", "+time=%d" % PATIENCE]
     assert "127.0.0.1" in run(*dig, "+tls", "+short", "ns1.example.test").stdout
     assert "127.0.0.1" in run(*dig, "+tls-ca=" + ca, "+tls-hostname=gw.example.test", "+short", "ns1.example.test").stdout
     # RFC 9103: AXFR and IXFR, plain and signed.
@@ -118,7 +118,7 @@ def test_update_over_tls(tls):
     g = tls()
     u = dns.update.Update("example.test.", keyring=KEYRING, keyname="dhcp.", keyalgorithm="hmac-sha256")
     u.add("new", 300, "A", "192.0.2.77")
-    r = dns.query.tls(u, "127.0.0.1", port=g.tls, ssl_context=context(g), server_hostname="gw.example.test", timeout=10)
+    r = dns.query.tls(u, "127.0.0.1", port=g.tls, ssl_context=context(g), server_hostname="gw.example.test", timeout=PATIENCE)
     assert r.rcode() == dns.rcode.NOERROR and r.had_tsig
     assert g.short("new.example.test") == ["192.0.2.77"]
     assert '"transport":"tls"' in g.ctl("log", "example.test.", "--raw").stdout.replace(" ", "")
@@ -130,13 +130,14 @@ def test_versions_ciphers_and_protocols(tls):
     g = tls()
     client = ["s_client", "-connect", "127.0.0.1:%d" % g.tls, "-CAfile", "ca.pem", "-verify_return_error"]
     for suite in ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"):
-        out = openssl(g.dir, *client, "-tls1_3", "-ciphersuites", suite, "-alpn", "dot", input="", timeout=20).stdout
+        out = openssl(g.dir, *client, "-tls1_3", "-ciphersuites", suite, "-alpn", "dot", input="", timeout=PATIENCE).stdout
         assert suite in out and "ALPN protocol: dot" in out and "Verify return code: 0 (ok)" in out
     for version in ("-tls1_2", "-tls1_1", "-tls1"):
-        r = openssl(g.dir, *client, version, "-cipher", "ALL:@SECLEVEL=0", input="", check=False, timeout=20)
+        r = openssl(g.dir, *client, version, "-cipher", "ALL:@SECLEVEL=0", input="", check=False, timeout=PATIENCE)
         assert r.returncode != 0 and "alert protocol version" in r.stderr, r.stderr
-    r = openssl(g.dir, *client, "-alpn", "h2", input="", check=False, timeout=20)
+    r = openssl(g.dir, *client, "-alpn", "h2", input="", check=False, timeout=PATIENCE)
     assert r.returncode != 0 and "no application protocol" in r.stderr
+    eventually(lambda: metric(g, 'tls_handshakes_total{result="failed"}') >= 4)     # the client knows it first
     assert metric(g, 'tls_handshakes_total{result="failed"}') == 4
 
 
@@ -229,10 +230,7 @@ def test_a_new_certificate_while_queries_run(tls):
             g.ctl("reload")
         else:
             g.proc.send_signal(signal.SIGHUP)
-        end = time.monotonic() + 10
-        while serial() != number and time.monotonic() < end:
-            time.sleep(0.02)
-        assert serial() == number
+        eventually(lambda: serial() == number)
     # A wrong one changes nothing, and says why.
     with open(os.path.join(g.dir, "server.pem"), "w") as f:
         f.write("not a certificate\n")
@@ -266,12 +264,12 @@ def test_mistakes_in_files_are_said_at_start_and_by_the_check(tls):
 
 
 def test_rubbish_and_silence_instead_of_a_handshake(tls):
-    g = tls(TLS_CONFIG.replace("  identity: gw1\n", "  identity: gw1\n  tcp-idle: 1s\n", 1))
+    g = tls(TLS_CONFIG.replace("  identity: gw1\n", "  identity: gw1\n  tcp-idle: 3s\n", 1))
     silent = [socket.create_connection(("127.0.0.1", g.tls)) for _ in range(20)]
     for rubbish in (b"GET / HTTP/1.0\r\n\r\n", os.urandom(3000), frame(), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(600)):
-        with socket.create_connection(("127.0.0.1", g.tls), 10) as s:
+        with socket.create_connection(("127.0.0.1", g.tls), PATIENCE) as s:
             s.sendall(rubbish)
-            s.settimeout(5)
+            s.settimeout(PATIENCE)
             try:
                 while s.recv(4096):
                     pass
@@ -281,7 +279,7 @@ def test_rubbish_and_silence_instead_of_a_handshake(tls):
     s.sendall(frame())
     read_messages(s, 1)
     for one in silent:
-        one.settimeout(5)
+        one.settimeout(PATIENCE)
         assert one.recv(1) == b""
         one.close()
 
@@ -297,9 +295,9 @@ def test_padding_and_keepalive(tls):
         assert len(wire) == 468
         assert [o.to_wire() for o in dns.message.from_wire(wire).options if o.otype == 11] == [struct.pack("!H", 100)]
     # Neither is for UDP; padding is not for what all can read (RFC 7830 6).
-    r = dns.query.udp(q, "127.0.0.1", port=g.port, timeout=5)
+    r = dns.query.udp(q, "127.0.0.1", port=g.port, timeout=PATIENCE)
     assert not r.options
-    r = dns.query.tcp(q, "127.0.0.1", port=g.port, timeout=5)
+    r = dns.query.tcp(q, "127.0.0.1", port=g.port, timeout=PATIENCE)
     assert [o.otype for o in r.options] == [11]
 
 
@@ -310,9 +308,9 @@ def cookie_of(text):
     return found.group(1) if found else None
 
 
-def ask_cookie(g, value, tcp=False):
+def ask_cookie(g, value, tcp=False, source=None, timeout=PATIENCE):
     q = dns.message.make_query("ns1.example.test.", "A", use_edns=0, options=[dns.edns.GenericOption(10, value)])
-    r = (dns.query.tcp if tcp else dns.query.udp)(q, "127.0.0.1", port=g.port, timeout=5)
+    r = (dns.query.tcp if tcp else dns.query.udp)(q, "127.0.0.1", port=g.port, timeout=timeout, source=source)
     return r.rcode(), b"".join(o.to_wire() for o in r.options if o.otype == 10)
 
 
@@ -329,7 +327,7 @@ def test_cookies(make_gateway):
         assert rcode == 0 and len(back) == 24 and back[:8] == wrong[:8] and back[8:] != wrong[8:]
     for size in (0, 1, 7, 9, 15, 41, 60):
         assert ask_cookie(g, bytes(size)) == (dns.rcode.FORMERR, b"")
-    assert not any(o.otype == 10 for o in dns.query.udp(dns.message.make_query("ns1.example.test.", "A", use_edns=0), "127.0.0.1", port=g.port, timeout=5).options)
+    assert not any(o.otype == 10 for o in dns.query.udp(dns.message.make_query("ns1.example.test.", "A", use_edns=0), "127.0.0.1", port=g.port, timeout=PATIENCE).options)
     assert ask_cookie(g, first, tcp=True) == (0, first)
     assert metric(g, 'cookies_total{verdict="good"}') == 2 and metric(g, 'cookies_total{verdict="bad"}') == 4
     g.ctl("reload")
@@ -382,10 +380,10 @@ zone:
                for c in (["named", "-g", "-c", "named.conf"], ["knotd", "-c", "knot.conf"])]
     try:
         for other in (bind, knot):
-            end = time.monotonic() + 20
+            end = time.monotonic() + PATIENCE
             while True:
                 try:
-                    _, theirs = ask_cookie(other, b"abcdefgh")
+                    _, theirs = ask_cookie(other, b"abcdefgh", timeout=1)
                     break
                 except Exception:
                     assert time.monotonic() < end, "it does not answer"
@@ -397,38 +395,34 @@ zone:
     finally:
         for p in running:
             p.terminate()
-            p.wait(20)
+            p.wait(PATIENCE)
 
 
 # ---- rate limiting ----
 
-def flood(g, source, seconds, wire, rate=4000):
-    """Queries from `source` as fast as `rate` allows; octets and answers that come back."""
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind((source, 0))
-    s.connect(("127.0.0.1", g.port))
-    s.setblocking(False)
-    sent, answers, start = 0, [], time.monotonic()
+ROUND = 20
 
-    def take():
-        try:
-            while True:
-                answers.append(s.recv(4096))
-        except OSError:
-            pass
-    while time.monotonic() - start < seconds:
-        for _ in range(20):
-            try:
+
+def flood(g, source, seconds, wire, rate=4000):
+    """Queries from `source` as fast as `rate` allows; how many, the answers that come back, and how long it took. After each ROUND
+    one with a cookie that is good, and its answer, which comes in any case: never so much is on its way that the system loses some."""
+    _, cookie = ask_cookie(g, b"flooding", tcp=True, source=source)
+    known = dns.message.make_query("ns1.example.test.", "A", use_edns=0, options=[dns.edns.GenericOption(10, cookie)],
+                                   id=int.from_bytes(wire[:2], "big") ^ 1).to_wire()
+    sent, answers, start = 0, [], time.monotonic()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((source, 0))
+        s.connect(("127.0.0.1", g.port))
+        s.settimeout(PATIENCE)
+        while time.monotonic() - start < seconds:
+            for _ in range(ROUND):
                 s.send(wire)
-                sent += 1
-            except OSError:
-                pass
-        take()
-        time.sleep(20 / rate)
-    time.sleep(0.2)
-    take()
-    s.close()
-    return sent, answers
+            sent += ROUND
+            s.send(known)
+            while (answer := s.recv(4096))[:2] != known[:2]:
+                answers.append(answer)
+            time.sleep(ROUND / rate)
+    return sent, answers, time.monotonic() - start
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -445,17 +439,17 @@ def test_rate_limiting(make_gateway, threads):
     _, cookie = ask_cookie(g, b"abcdefgh")
     for _ in range(300):
         assert ask_cookie(g, cookie) == (0, cookie)
-    assert len(dns.query.tcp(dns.message.make_query("ns1.example.test.", "A"), "127.0.0.1", port=g.port, timeout=5).answer) == 1
+    assert len(dns.query.tcp(dns.message.make_query("ns1.example.test.", "A"), "127.0.0.1", port=g.port, timeout=PATIENCE).answer) == 1
     for t in running:
         t.join()
-    most = rate * (seconds + 1) + rate
+    most = rate * (max(took for _, _, took in results.values()) + 1) + rate
     whole = lambda source: [x for x in results[source][1] if not x[2] & 2]
     cut = lambda source: [x for x in results[source][1] if x[2] & 2]
-    assert results["127.9.9.9"][0] > 10 * most, "the flood is one"
+    assert results["127.9.9.9"][0] > 3 * most, "the flood is one"
     assert len(whole("127.9.9.9")) <= most and len(whole("127.1.1.1")) + len(whole("127.1.1.200")) <= most, "a /24 is one client"
     assert len(whole("127.9.9.9")) >= rate * seconds // threads // 2
     slipped = len(cut("127.9.9.9")) / (results["127.9.9.9"][0] - len(whole("127.9.9.9")))
-    assert 0.2 < slipped < 0.4, slipped
+    assert 0.3 < slipped < 0.37, slipped
     assert all(len(x) <= len(wire) + 11 for x in cut("127.9.9.9")), "no larger than the question"
     assert metric(g, 'rate_limited_total{action="drop"}') > metric(g, 'rate_limited_total{action="slip"}') > 0
 
@@ -463,12 +457,12 @@ def test_rate_limiting(make_gateway, threads):
 def test_rate_limiting_changes_at_reload_and_is_off_by_default(make_gateway):
     g = make_gateway()
     wire = dns.message.make_query("nope.example.test.", "A").to_wire()
-    sent, answers = flood(g, "127.7.7.7", 0.5, wire)
-    assert len(answers) >= sent // 2, "a busy machine loses some on the way; a limit leaves a few"
+    sent, answers, _ = flood(g, "127.7.7.7", 0.5, wire)
+    assert len(answers) == sent
     with open(g.config_path) as f:
         text = f.read()
     with open(g.config_path, "w") as f:
         f.write(text.replace("  identity: gw1\n", "  identity: gw1\n  rate-limit: {rate: 10, slip: 0}\n"))
     g.ctl("reload")
-    sent, answers = flood(g, "127.7.7.7", 0.5, wire)
-    assert len(answers) <= 25 < sent
+    sent, answers, took = flood(g, "127.7.7.7", 0.5, wire)
+    assert len(answers) <= 10 * (took + 1) + 10 < sent

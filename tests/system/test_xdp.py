@@ -12,13 +12,14 @@ import subprocess
 import time
 import urllib.request
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
 import pytest
 
-from conftest import BUILD, CONFIG, LONG, ZONE, ZONEGATED, Gateway, keyfile, run
+from conftest import BUILD, CONFIG, LONG, ONCE, PATIENCE, ZONE, ZONEGATED, Gateway, eventually, keyfile, run
 
 OURS, THEIRS, OURS6, THEIRS6 = "198.18.7.1", "198.18.7.2", "fd77::1", "fd77::2"
 SECOND = "198.18.7.5"
@@ -101,13 +102,13 @@ class Wire:
 
     def counter(self, name):
         with inside(self.server):
-            text = urllib.request.urlopen("http://127.0.0.1:8053/metrics", timeout=10).read().decode()
+            text = urllib.request.urlopen("http://127.0.0.1:8053/metrics", timeout=PATIENCE).read().decode()
         return int(re.search(r"^zonegate_%s (\d+)$" % name, text, re.M).group(1))
 
     def taken(self):
         return self.counter("xdp_messages_total")
 
-    def ask(self, address=OURS, name="ns1.example.test.", rrtype="A", tcp=False, port=53, timeout=5, **kw):
+    def ask(self, address=OURS, name="ns1.example.test.", rrtype="A", tcp=False, port=53, timeout=PATIENCE, **kw):
         query = dns.message.make_query(name, rrtype, **kw)
         with inside(self.client):
             sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET,
@@ -201,7 +202,7 @@ class Raw:
         kind = kind or (0x0800 if packet[:1] and packet[0] >> 4 == 4 else 0x86dd)
         self.packet.send(mac(target or self.wire.mac["w0"]) + mac(source or self.wire.mac["w1"]) + tag + struct.pack("!H", kind) + packet)
 
-    def answer(self, timeout=10.0, v6=False):
+    def answer(self, timeout=PATIENCE, v6=False):
         """The ID of the next answer; None: there is none."""
         s = self.udp6 if v6 else self.udp4
         s.settimeout(timeout)
@@ -247,10 +248,10 @@ def test_queries_are_taken_from_the_wire_and_all_else_is_the_kernels(wire, mode)
         client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for server, where in ((other, (OURS, 5353)), (second, (SECOND, 53))):
         client.sendto(b"not for the gateway", where)
-        server.settimeout(5)
+        server.settimeout(PATIENCE)
         assert server.recv(100) == b"not for the gateway"
-    wire.exec("ping", "-c", "1", "-W", "2", OURS)
-    wire.exec("ping", "-c", "1", "-W", "2", OURS6)
+    wire.exec("ping", "-c", "1", "-W", str(PATIENCE), OURS)
+    wire.exec("ping", "-c", "1", "-W", str(PATIENCE), OURS6)
     assert wire.taken() == 4 and wire.counter("xdp_malformed_total") == 0
     assert wire.counter("queries_total{transport=\"udp\",rcode=\"NOERROR\"}".replace("{", r"\{").replace("}", r"\}")) == 4
 
@@ -260,7 +261,7 @@ def test_updates_come_by_it_and_are_answered(wire):
     before = wire.taken()
     for i in range(20):
         text = "server %s\nzone example.test.\nupdate add u%d.example.test. 60 A 192.0.2.%d\nsend\n" % (OURS if i % 2 else OURS6, i, i)
-        wire.exec("nsupdate", "-k", os.path.join(g.dir, "dhcp.key"), input=text)
+        wire.exec("nsupdate", *ONCE, "-k", os.path.join(g.dir, "dhcp.key"), input=text)
         assert wire.ask(name="u%d.example.test." % i).answer[0][0].to_text() == "192.0.2.%d" % i
     # nsupdate asks for the SOA first where no zone is given; here it is: an update and a query of ours each.
     assert wire.taken() == before + 40
@@ -275,9 +276,8 @@ def test_a_wildcard_of_listen_is_each_address_of_the_interface(wire):
     for count, address in enumerate((OURS, SECOND, OURS6), 1):    # dnspython refuses an answer from another address
         assert wire.ask(address).rcode() == 0
         assert wire.taken() == count
-    end = time.monotonic() + 10    # duplicate address detection
-    while wire.exec("dig", "@%s%%w1" % link_local, "+short", "+tries=1", "+time=1", "ns1.example.test.", check=False).stdout != "127.0.0.1\n":
-        assert time.monotonic() < end
+    dig = ("dig", "@%s%%w1" % link_local, "+short", "+tries=1", "+time=2", "ns1.example.test.")
+    eventually(lambda: wire.exec(*dig, check=False).stdout == "127.0.0.1\n")     # duplicate address detection
     assert wire.ask(tcp=True).rcode() == 0
 
 
@@ -299,7 +299,7 @@ def test_each_queue_has_a_worker(wire):
     with inside(wire.client):
         socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
     for i, s in enumerate(socks):
-        s.settimeout(5)
+        s.settimeout(PATIENCE)
         s.sendto(query(i), (OURS, 53))
     assert [struct.unpack("!H", s.recv(512)[:2])[0] for s in socks] == list(range(count))
     assert wire.taken() == count
@@ -312,20 +312,18 @@ def test_a_reload_loses_nothing_and_a_stop_leaves_the_interface_as_it_was(wire):
     assert wire.attached()
     with inside(wire.client):
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.settimeout(5)
+    s.settimeout(PATIENCE)
     s.connect((OURS, 53))
     for i in range(300):
         if i % 100 == 50:
             g.proc.send_signal(1)
         s.send(query(i))
         assert struct.unpack("!H", s.recv(512)[:2])[0] == i
+    eventually(lambda: len(re.findall(r"\binfo reload\b", g.log())) == 3, said=g.log)
     g.write_config(SERVER.replace("LISTEN", OURS + "@53").replace("INTERFACE", "{interface: w0, mode: generic}"))
     assert "key=xdp" not in g.log()
     g.proc.send_signal(1)
-    end = time.monotonic() + 10
-    while "the new value needs a restart key=xdp" not in g.log():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    eventually(lambda: "the new value needs a restart key=xdp" in g.log())
     assert wire.ask().rcode() == 0
     g.stop()
     assert not wire.attached()
@@ -339,7 +337,7 @@ def test_an_interface_that_was_down_is_served_again(wire):
     run("ip", "-n", wire.server, "address", "replace", OURS6 + "/64", "dev", "w0", "nodad")    # which went with the link
     before = wire.taken()
     for address in (OURS, OURS6):
-        assert wire.ask(address, timeout=20).rcode() == 0
+        assert wire.ask(address).rcode() == 0
     assert wire.taken() == before + 2
 
 
@@ -347,10 +345,7 @@ def test_killed_it_leaves_no_program_behind(wire):
     g = wire.start()
     assert wire.attached()
     g.kill()
-    end = time.monotonic() + 10
-    while wire.attached():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    eventually(lambda: not wire.attached())
     g.start()
     assert wire.ask().rcode() == 0 and wire.taken() == 1
 
@@ -360,7 +355,7 @@ def test_an_interface_that_goes_away_leaves_the_others_served(wire):
     assert wire.ask().rcode() == 0
     run("ip", "-n", wire.server, "link", "del", "w0")
     with inside(wire.server):
-        assert dns.query.udp(dns.message.make_query("ns1.example.test.", "A"), "127.0.0.1", timeout=5).rcode() == 0
+        assert dns.query.udp(dns.message.make_query("ns1.example.test.", "A"), "127.0.0.1", timeout=PATIENCE).rcode() == 0
     def cpu():
         with open("/proc/%d/stat" % g.proc.pid) as f:
             return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
@@ -427,6 +422,14 @@ def test_fragments_options_and_tags_go_on_to_the_kernel(wire):
         assert wire.taken() == before + 1, "the one after the tag"
 
 
+def asked_until_answered(wire, address):
+    """What was sent before may still be in the ring, which then has no room for the question."""
+    for _ in range(PATIENCE // 2):
+        with contextlib.suppress(dns.exception.Timeout):
+            return wire.ask(address, timeout=2)
+    return wire.ask(address)
+
+
 def test_any_octets_in_a_frame_do_no_harm(wire):
     wire.start()
     rng = random.Random(20261122)
@@ -449,7 +452,7 @@ def test_any_octets_in_a_frame_do_no_harm(wire):
                 packet += rng.randbytes(rng.randrange(1400))
             raw.send(bytes(packet[:1500]), kind=kind)
     for address in (OURS, OURS6):
-        assert wire.ask(address).answer[0][0].to_text() == "127.0.0.1"
+        assert asked_until_answered(wire, address).answer[0][0].to_text() == "127.0.0.1"
     assert wire.taken() > 100 and wire.counter("xdp_malformed_total") > 100
 
 
@@ -461,7 +464,7 @@ def start_fails(wire, expected, prefix=(), **kw):
     for name in os.listdir(g.dir):
         os.chmod(os.path.join(g.dir, name), 0o644)
     r = subprocess.run(["ip", "netns", "exec", wire.server, *prefix, ZONEGATED, "-c", g.config_path], stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, text=True, timeout=30, cwd=g.dir)
+                       stderr=subprocess.PIPE, text=True, timeout=PATIENCE, cwd=g.dir)
     wire.gateway = None
     assert r.returncode == 1 and re.search(expected, r.stderr), r.stderr
     assert not wire.attached()
@@ -484,7 +487,7 @@ def test_what_cannot_be_is_said_in_a_line(wire):
 def test_two_do_not_share_an_interface(wire):
     first = wire.start()
     other = subprocess.run(["ip", "netns", "exec", wire.server, ZONEGATED, "-c", first.config_path], stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE, text=True, timeout=30, cwd=first.dir)
+                           stderr=subprocess.PIPE, text=True, timeout=PATIENCE, cwd=first.dir)
     assert other.returncode == 1
     assert wire.attached() and wire.ask().rcode() == 0
 
@@ -507,7 +510,7 @@ def test_dnstap_has_both_ways(wire):
     g = wire.start(config=SERVER.replace("  threads: 2\n", "  threads: 1\n  dnstap: {file: %s}\n" % tap))
     for address in (OURS, OURS6):
         assert wire.ask(address).rcode() == 0
-    wire.exec("nsupdate", "-k", os.path.join(g.dir, "dhcp.key"), input="server %s\nzone example.test.\nupdate add a.example.test. 60 A 192.0.2.1\nsend\n" % OURS)
+    wire.exec("nsupdate", *ONCE, "-k", os.path.join(g.dir, "dhcp.key"), input="server %s\nzone example.test.\nupdate add a.example.test. 60 A 192.0.2.1\nsend\n" % OURS)
     g.stop()
     seen = [line.split() for line in run("dnstap-read", tap).stdout.splitlines()]    # date time type client -> server transport
     seen = sorted((w[2], w[3].rsplit(":", 1)[0].strip("[]"), w[4], w[5], w[6]) for w in seen)
