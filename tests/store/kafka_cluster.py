@@ -41,11 +41,13 @@ stores:
 zones:
   - name: example.test.
     file: example.test.zone
+    update-timeout: 30s
     update-policy:
       - grant dhcp. zonesub ANY
     allow-transfer: [key dhcp., 127.0.0.1]
 """
 os.environ.setdefault("KAFKA_TIER", "1")    # brokers that start and end all the time
+IMPATIENT = CONFIG.replace("    update-timeout: 30s\n", "")      # where stores are away: an update's fate is told soon
 CREATE = "create-topics: {partitions: 3, replication: %d}"
 
 
@@ -61,17 +63,17 @@ class Kafka:
     def __init__(self, *options, wrap=()):
         skip_under_thread_sanitizer()
         self.dir, self.wrap = tempfile.mkdtemp(prefix="zg-kafka-"), list(wrap)
-        r = run(*self.wrap, KAFKA, "start", self.dir, *options, check=False, timeout=300)
+        r = run(*self.wrap, KAFKA, "start", self.dir, *options, check=False, timeout=900)
         if r.returncode:
             self.close()
             pytest.skip("no Kafka here: %s" % (r.stdout + r.stderr)[-300:])
         self.bootstrap = run(KAFKA, "bootstrap", self.dir).stdout.strip()
 
     def tool(self, name, *arguments):
-        return run(*self.wrap, KAFKA, "tool", self.dir, name, "--bootstrap-server", self.bootstrap, *arguments, timeout=90).stdout
+        return run(*self.wrap, KAFKA, "tool", self.dir, name, "--bootstrap-server", self.bootstrap, *arguments, timeout=240).stdout
 
     def __call__(self, command, *arguments):
-        return run(*self.wrap, KAFKA, command, self.dir, *arguments, timeout=90).stdout
+        return run(*self.wrap, KAFKA, command, self.dir, *arguments, timeout=240).stdout
 
     def close(self):
         run(KAFKA, "clean", self.dir, check=False)
@@ -89,6 +91,16 @@ def shared():
 _shared = None
 
 
+class Patient(Gateway):
+    """One that says "ready" without a zone, as it does where brokers have not answered for five seconds, has started once it has the zone."""
+
+    def start(self, check=True, **kw):
+        super().start(check=check, **kw)
+        if check:
+            until(lambda: '"loading"' not in self.ctl("zones", "--json").stdout, 120)
+        return self
+
+
 class Cluster:
     """Gateways on topics of their own."""
 
@@ -102,7 +114,7 @@ class Cluster:
         config = self.config.replace("IDENTITY", "gw%d" % (len(self.made) + 1)).replace("TOPIC", self.topic)
         config = config.replace("BROKERS", ", ".join('"%s"' % b for b in self.kafka.bootstrap.split(",")))
         config = config.replace("MORE", more if more is not None else CREATE % self.replication)
-        g = Gateway(path, config, {"dhcp.key": keyfile(), "example.test.zone": ZONE, **(files or {})}, wrap=wrap)
+        g = Patient(path, config, {"dhcp.key": keyfile(), "example.test.zone": ZONE, **(files or {})}, wrap=wrap)
         self.made.append(g)
         return g.start(**kw) if start else g
 
@@ -126,12 +138,11 @@ class Cluster:
         p, errors = self.producer(), []
         for value in values:
             p.produce("%s.%s" % (self.topic, topic), value, key, on_delivery=lambda e, m: e and errors.append(e))
-        p.flush(20)
-        assert not errors, errors
+        assert p.flush(120) == 0 and not errors, errors
 
 
-def until(what, seconds=20):
-    """What it returns, once that is something."""
+def until(what, seconds=60):
+    """What it returns, once that is something. Patient: a busy machine takes its time, and what works is not slower for it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = what()

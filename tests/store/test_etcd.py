@@ -23,18 +23,18 @@ class Etcd:
         self.dir = os.path.join(folder, "etcd")
         for attempt in range(3):  # its second port may be another's
             self.port = free_port()
-            if run(SERVERS, "start", self.dir, "-p", self.port, *options, check=attempt == 2, timeout=120).returncode == 0:
+            if run(SERVERS, "start", self.dir, "-p", self.port, *options, check=attempt == 2, timeout=1800).returncode == 0:
                 break
             run(SERVERS, "clean", self.dir)
         self.endpoints = run(SERVERS, "endpoints", self.dir).stdout.strip().split(",")
         self.url = self.endpoints[0]
 
     def command(self, *arguments):
-        run(SERVERS, *arguments, timeout=120)
+        run(SERVERS, *arguments, timeout=300)
 
     def v3(self, path, **body):
         request = urllib.request.Request(self.url + "/v3/" + path, json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def put(self, key, value, lease=0):
@@ -53,8 +53,14 @@ class Etcd:
 
     def v2(self, method, key, **form):
         request = urllib.request.Request(self.url + "/v2/keys" + key, urllib.parse.urlencode(form).encode() if form else None, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
+
+
+def kept(gateway):
+    """What a gateway keeps of etcd's zones it writes lazily: every second, and content once nothing comes. Until its file is at rest."""
+    begin, path = time.time(), os.path.join(gateway.dir, "state", "data.mdb")
+    wait_for(lambda: time.time() > max(begin + 3.5, os.stat(path).st_mtime + 2))
 
 
 def b64(text):
@@ -78,7 +84,9 @@ def etcd(make_etcd):
     return make_etcd()
 
 
-def config(etcd, store="", zones=("example.test.",), more="", zone_file=True, name="gw1"):
+def config(etcd, store="", zones=("example.test.",), more="", zone_file=True, name="gw1", patience="30s"):
+    """patience: how long an update may take; None, for the default, where etcd is away and its fate is to be told soon."""
+    more += "    update-timeout: %s\n" % patience if patience else ""
     endpoints = ", ".join(etcd.endpoints)
     text = """
 server:
@@ -98,7 +106,8 @@ zones:
     return text
 
 
-def wait_for(what, seconds=20.0):
+def wait_for(what, seconds=60.0):
+    """Patient: a busy machine takes its time, and what works is not slower for it."""
     end = time.monotonic() + seconds
     while True:
         value = what()
@@ -109,7 +118,7 @@ def wait_for(what, seconds=20.0):
 
 
 def update(gateway, text, zone="example.test.", check=True):
-    return gateway.nsupdate(text, key=None, zone=zone, check=check)
+    return gateway.nsupdate(text, "-v", key=None, zone=zone, check=check)
 
 
 def axfr(gateway, zone="example.test."):
@@ -197,27 +206,28 @@ def test_a_gateway_killed_in_a_large_change_leaves_all_or_nothing(etcd, make_gat
         one.kill()
         sender.wait()
         one.start()
-        wait_for(lambda: not etcd.keys("/zonegate/zones/example.test./journal"), 10)
-        counts = [sum(x.startswith("k%dn" % i) for x in axfr(g)) for g in (one, two)]
-        assert counts[0] == counts[1] and counts[0] in (0, 1500)
+        counts = lambda: [sum(x.startswith("k%dn" % i) for x in axfr(g)) for g in (one, two)]
+        assert set(counts()) <= {0, 1500}
+        wait_for(lambda: not etcd.keys("/zonegate/zones/example.test./journal") and axfr(one) == axfr(two))
+        assert counts() in ([0, 0], [1500, 1500])
         update(one, "update add after%d.example.test. 60 A 192.0.2.1" % i)
         wait_for(lambda: axfr(one) == axfr(two))
 
 
 def test_etcd_away_and_back(etcd, make_gateway):
-    gateway = make_gateway(config(etcd))
+    gateway = make_gateway(config(etcd, patience=None))
     update(gateway, "update add www.example.test. 60 A 192.0.2.1")
     etcd.command("kill", etcd.dir)
     assert gateway.short("www.example.test.") == ["192.0.2.1"]
     assert update(gateway, "update add two.example.test. 60 A 192.0.2.1", check=False).returncode
-    wait_for(lambda: 'zonegate_store_connected{store="registry"} 0' in metrics(gateway), 8)
+    wait_for(lambda: 'zonegate_store_connected{store="registry"} 0' in metrics(gateway))
     etcd.command("start", etcd.dir)
-    wait_for(lambda: update(gateway, "update add three.example.test. 60 A 192.0.2.3", check=False).returncode == 0, 15)
+    wait_for(lambda: update(gateway, "update add three.example.test. 60 A 192.0.2.3", check=False).returncode == 0)
     assert gateway.short("three.example.test.") == ["192.0.2.3"]
 
 
 def metrics(gateway):
-    with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % gateway.http, timeout=5) as answer:
+    with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % gateway.http, timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -227,7 +237,7 @@ def test_etcd_that_comes_later_than_the_gateway(etcd, make_gateway):
     gateway.start(check=False)
     time.sleep(0.5)
     etcd.command("start", etcd.dir)
-    wait_for(lambda: "NOERROR" in gateway.dig("example.test.", "SOA", check=False), 15)
+    wait_for(lambda: "NOERROR" in gateway.dig("example.test.", "SOA", check=False))
 
 
 def test_a_compaction_loses_nothing(etcd, make_gateway):
@@ -238,7 +248,7 @@ def test_a_compaction_loses_nothing(etcd, make_gateway):
     revision = etcd.v3("kv/range", key=b64("/x"))["header"]["revision"]
     etcd.v3("kv/compaction", revision=revision)
     os.kill(two.proc.pid, signal.SIGCONT)
-    wait_for(lambda: axfr(two) == axfr(one), 10)
+    wait_for(lambda: axfr(two) == axfr(one))
     update(two, "update add after.example.test. 60 A 192.0.2.1")
     wait_for(lambda: axfr(two) == axfr(one))
 
@@ -272,15 +282,28 @@ def test_helix_v2_as_helixdns_documents_it(etcd, make_gateway):
 
 
 def test_helix_v2_keys_with_an_end(etcd, make_gateway):
+    """Until one is seen in its last second, which a busy machine may miss."""
     gateway = make_gateway(config(etcd, ", api: v2, layout: helix", HELIX))
-    etcd.v2("PUT", "/helix/com/example/tmp/A", value="1.2.3.4", ttl="5")
-    etcd.v2("PUT", "/helix/com/example/dir", dir="true", ttl="5")
-    etcd.v2("PUT", "/helix/com/example/dir/A", value="1.2.3.5")
-    wait_for(lambda: gateway.short("dir.example.com.") == ["1.2.3.5"])
-    line = gateway.dig("+noall", "+answer", "tmp.example.com.").split()
-    assert line[4] == "1.2.3.4" and 2 <= int(line[1]) <= 5
-    wait_for(lambda: gateway.dig("+noall", "+answer", "tmp.example.com.").split()[1:2] == ["1"])
-    wait_for(lambda: "NXDOMAIN" in gateway.dig("tmp.example.com.") and "NXDOMAIN" in gateway.dig("dir.example.com."))
+    for attempt in range(8):
+        tmp, folder, ttls, inside = "tmp%d" % attempt, "dir%d" % attempt, [], []
+        etcd.v2("PUT", "/helix/com/example/%s/A" % tmp, value="1.2.3.4", ttl="5")
+        etcd.v2("PUT", "/helix/com/example/%s" % folder, dir="true", ttl="5")
+        etcd.v2("PUT", "/helix/com/example/%s/A" % folder, value="1.2.3.5")
+        if "ttl" not in etcd.v2("GET", "/helix/com/example/%s?dir=true" % folder)["node"]:  # it was over, and is made anew
+            etcd.v2("DELETE", "/helix/com/example/%s?recursive=true" % folder)
+
+        def over():
+            there = json.dumps(etcd.v2("GET", "/helix/com/example?recursive=true"))
+            line = gateway.dig("+noall", "+answer", tmp + ".example.com.").split()
+            ttls.extend(int(x) for x in line[1:2])
+            assert line[4:] in ([], ["1.2.3.4"])
+            inside.extend(gateway.short(folder + ".example.com."))
+            return all("/%s/A" % x not in there and "NXDOMAIN" in gateway.dig(x + ".example.com.") for x in (tmp, folder))
+        wait_for(over)
+        assert ttls == sorted(ttls, reverse=True) and set(ttls) <= {1, 2, 3, 4, 5} and set(inside) <= {"1.2.3.5"}
+        if 1 in ttls and max(ttls) > 1 and inside:
+            return
+    pytest.fail("none was seen in its last second")
 
 
 @pytest.mark.parametrize("api", ["v2", "v3"])
@@ -323,12 +346,25 @@ def test_what_is_wrong_is_named_and_harms_no_other(etcd, make_gateway):
     assert "bad/A" not in gateway.ctl("check", "example.com.").stdout
 
 
+def served_with_a_lease(etcd, gateway):
+    """The name of a record that is served and has an end: of a short lease where the machine is quick enough to see it."""
+    for seconds in (3, 9, 27, 81):
+        name, key = "tmp%d.example.com." % seconds, "/helix/com/example/tmp%d/A" % seconds
+        try:
+            etcd.put(key, "192.0.2.1", etcd.lease(seconds))
+        except urllib.error.HTTPError:
+            continue  # the lease was over
+        line = wait_for(lambda: gateway.dig("+noall", "+answer", name).split() or key not in etcd.keys("/helix/") and ["over"])
+        if line != ["over"]:
+            assert line[4] == "192.0.2.1" and 1 <= int(line[1]) <= min(5, seconds)
+            return name
+    pytest.fail("no record was seen before its end")
+
+
 def test_helix_v3_leases(etcd, make_gateway):
     gateway = make_gateway(config(etcd, ", layout: helix", HELIX))
-    etcd.put("/helix/com/example/tmp/A", "1.2.3.4", etcd.lease(3))
-    wait_for(lambda: gateway.short("tmp.example.com.") == ["1.2.3.4"])
-    assert int(gateway.dig("+noall", "+answer", "tmp.example.com.").split()[1]) <= 3
-    wait_for(lambda: "NXDOMAIN" in gateway.dig("tmp.example.com."), 8)
+    name = served_with_a_lease(etcd, gateway)
+    wait_for(lambda: "NXDOMAIN" in gateway.dig(name), 120)
 
 
 # ---- skydns ----
@@ -351,7 +387,7 @@ QUESTIONS = [("a", "A"), ("a6", "AAAA"), ("a", "AAAA"), ("c", "A"), ("c", "CNAME
 
 def test_skydns_answers_as_coredns_does(etcd, make_gateway, folder):
     try:
-        coredns = run(os.path.join(TOP, "tests", "servers", "go"), "github.com/coredns/coredns@latest", timeout=900).stdout.strip()
+        coredns = run(os.path.join(TOP, "tests", "servers", "go"), "github.com/coredns/coredns@latest", timeout=1800).stdout.strip()
     except (AssertionError, OSError, subprocess.TimeoutExpired) as e:
         pytest.skip("no CoreDNS: %s" % e)
     gateway = make_gateway(config(etcd, ", layout: skydns", HELIX))
@@ -363,13 +399,14 @@ def test_skydns_answers_as_coredns_does(etcd, make_gateway, folder):
     for key, value in SERVICES.items():
         etcd.put(key, value)
     etcd.put("/skydns/com/example/wrong", '{"host":"300.1.1.1"}')
+    wait_for(lambda: "wrong" in gateway.ctl("check", "example.com.").stdout)  # it has seen all of them
     port = free_port()
     with open(os.path.join(folder, "Corefile"), "w") as f:
         f.write(".:%d {\n bind 127.0.0.1\n etcd example.com 56.34.12.in-addr.arpa {\n path /skydns\n endpoint %s\n }\n}\n" % (port, etcd.url))
     server = subprocess.Popen([coredns, "-conf", os.path.join(folder, "Corefile")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        theirs = lambda name, kind: sorted(run("dig", "@127.0.0.1", "-p", port, "+noall", "+answer", "+time=2", name, kind, check=False).stdout.splitlines())
-        wait_for(lambda: any("1.2.3.4" in x for x in theirs("a.example.com.", "A")), 15)
+        theirs = lambda name, kind: sorted(run("dig", "@127.0.0.1", "-p", port, "+noall", "+answer", "+time=10", name, kind, check=False).stdout.splitlines())
+        wait_for(lambda: any("1.2.3.4" in x for x in theirs("a.example.com.", "A")))
         for name, kind in QUESTIONS:
             name += ".example.com."
             ours = sorted(gateway.dig("+noall", "+answer", name, kind).splitlines())
@@ -398,7 +435,7 @@ def test_a_password_and_a_wrong_one(etcd, make_gateway, folder):
     update(gateway, "update add www.example.test. 60 A 192.0.2.1")
     wrong = make_gateway(config(etcd, store, name="gw2"), files={"pw": "guess\n"}, start=False)
     wrong.start(check=False)
-    wait_for(lambda: "auth.password-file" in wrong.log() if os.path.exists(wrong.log_path) else False, 10)
+    wait_for(lambda: "auth.password-file" in wrong.log() if os.path.exists(wrong.log_path) else False)
 
 
 def test_certificates(make_etcd, make_gateway):
@@ -411,14 +448,14 @@ def test_certificates(make_etcd, make_gateway):
         wrong = make_gateway(config(etcd, store, name="gw2").replace("level: info", "level: debug").replace("zones:\n", "log: {level: debug}\nzones:\n"),
                              start=False)
         wrong.start(check=False)
-        wait_for(lambda: word in wrong.log() if os.path.exists(wrong.log_path) else False, 10)
+        wait_for(lambda: word in wrong.log() if os.path.exists(wrong.log_path) else False)
         wrong.kill()
 
 
 @pytest.mark.skipif(not LONG, reason="three members: tests/run --long")
 def test_three_members_of_which_one_dies_and_one_hangs(make_etcd, make_gateway):
     etcd = make_etcd("-n", "3")
-    gateways = [make_gateway(config(etcd, name="gw%d" % i)) for i in range(3)]
+    gateways = [make_gateway(config(etcd, name="gw%d" % i, patience=None)) for i in range(3)]
     acknowledged, stop = [], threading.Event()
 
     def work(number):
@@ -443,6 +480,6 @@ def test_three_members_of_which_one_dies_and_one_hangs(make_etcd, make_gateway):
     stop.set()
     for thread in threads:
         thread.join()
-    wait_for(lambda: len({tuple(axfr(g)) for g in gateways}) == 1, 20)
+    wait_for(lambda: len({tuple(axfr(g)) for g in gateways}) == 1)
     served = {x.split()[0] for x in axfr(gateways[0])}
     assert acknowledged and not set(acknowledged) - served

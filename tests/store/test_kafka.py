@@ -28,11 +28,15 @@ def cluster(kafka):
     c.close()
 
 
+def metrics(g):
+    return run("curl", "-s", "http://127.0.0.1:%d/metrics" % g.http).stdout
+
+
 def test_the_suite_of_all_stores(kafka):
     program = os.path.join(BUILD, "tests", "unit", "test_kafka")
     if not os.path.exists(program):
         pytest.skip("tests/unit/test_kafka is not built")
-    r = run(program, check=False, timeout=120, env=dict(os.environ, KAFKA_BROKERS=kafka.bootstrap))
+    r = run(program, check=False, timeout=900, env=dict(os.environ, KAFKA_BROKERS=kafka.bootstrap))
     assert r.returncode == 0, r.stdout + r.stderr
 
 
@@ -40,16 +44,15 @@ def test_an_update_at_one_gateway_is_served_by_the_other(cluster):
     one, two = cluster.gateway(), cluster.gateway()
     for i, (at, other) in enumerate([(one, two), (two, one)] * 3):
         at.nsupdate("update add w%d.example.test. 300 A 192.0.2.%d" % (i, i + 1))
-        until(lambda: other.short("w%d.example.test." % i) == ["192.0.2.%d" % (i + 1)], 5)
+        until(lambda: other.short("w%d.example.test." % i) == ["192.0.2.%d" % (i + 1)])
     assert same([one, two]) == 7
     assert zone_of(one) == zone_of(two)
     assert newest_id(one) == newest_id(two)
     log = one.ctl("log", "example.test.", "--raw").stdout.splitlines()
     assert len(log) == 7 and json.loads(log[3])["origin"]["key"] == "dhcp."
     one.ctl("log", "--verify", "example.test.")
-    metrics = run("curl", "-s", "http://127.0.0.1:%d/metrics" % one.http).stdout
-    assert 'zonegate_snapshot_age_seconds{zone="example.test."}' in metrics
-    assert 'zonegate_snapshot_retention_margin_seconds{store="bus"}' in metrics
+    until(lambda: 'zonegate_snapshot_age_seconds{zone="example.test."}' in metrics(one))     # once there is a snapshot
+    assert 'zonegate_snapshot_retention_margin_seconds{store="bus"}' in metrics(one)
 
 
 def test_a_zone_that_another_gateway_has_removed_can_be_removed_or_added_here(cluster):
@@ -62,18 +65,18 @@ def test_a_zone_that_another_gateway_has_removed_can_be_removed_or_added_here(cl
             gateway.ctl("add", name, "--store", "bus")
         one.ctl("remove", name)
         until(lambda: state(two, name) == "removed")
-    two.ctl("remove", "a.test.", timeout=20)
+    two.ctl("remove", "a.test.")
     assert "a.test." not in two.ctl("zones").stdout
-    two.ctl("add", "b.test.", "--store", "bus", timeout=20)
-    assert state(two, "b.test.") == "ready"
+    two.ctl("add", "b.test.", "--store", "bus")
+    until(lambda: state(two, "b.test.") == "ready")
     two.restart()
-    assert state(two, "b.test.") == "ready" and state(two, "c.test.") == "removed"   # not made again by a restart
+    until(lambda: state(two, "b.test.") == "ready" and state(two, "c.test.") == "removed")   # not made again by a restart
     assert "another gateway has removed" in two.ctl("check", "c.test.", check=False).stderr
     assert "SERVFAIL" in two.dig("c.test.", "SOA")
-    one.ctl("add", "c.test.", "--store", "bus", timeout=20)
+    one.ctl("add", "c.test.", "--store", "bus")
     until(lambda: state(two, "c.test.") == "ready")
     # load, remove; b and c once more: nobody has written a record that was to be skipped, but where both loaded at once.
-    raw = [json.loads(line) for line in run("kcat", "-b", cluster.kafka.bootstrap, "-C", "-t", cluster.topic + ".updates", "-e", "-q").stdout.splitlines()]
+    raw = [json.loads(line) for line in run("kcat", "-m", "60", "-b", cluster.kafka.bootstrap, "-C", "-t", cluster.topic + ".updates", "-e", "-q").stdout.splitlines()]
     assert [sum("removed" in c for c in raw if c["zone"] == name) for name in ("a.test.", "b.test.", "c.test.")] == [1, 1, 1]
 
 
@@ -81,7 +84,7 @@ def test_status_shows_brokers_partitions_and_positions(cluster):
     one = cluster.gateway()
     for i in range(3):
         one.nsupdate("update add s%d.example.test. 300 A 192.0.2.1" % i)
-    out = run("kcat", "-b", cluster.kafka.bootstrap, "-L", "-J").stdout     # what another client says of the same brokers
+    out = run("kcat", "-m", "60", "-b", cluster.kafka.bootstrap, "-L", "-J").stdout     # what another client says of the same brokers
     brokers = {(b["id"], b["name"]) for b in json.loads(out)["brokers"]}
 
     def settled():
@@ -96,11 +99,11 @@ def test_status_shows_brokers_partitions_and_positions(cluster):
     text = one.ctl("status").stdout
     assert "broker 1: %s" % cluster.kafka.bootstrap in text
     assert "partition %d: leader 1, position 4, end 4, zones 1" % mine["partition"] in text
-    metrics = run("curl", "-s", "http://127.0.0.1:%d/metrics" % one.http).stdout
+    until(lambda: 'snapshot_age_seconds{zone="example.test."} ' in metrics(one))
+    shown = metrics(one)
     for name in ('store_connected{store="bus"} 1', 'store_lag_records{store="bus"} 0', 'propagation_seconds_count{store="bus"} 4',
-                 'update_conflicts_total{zone="example.test."} 0', 'snapshot_age_seconds{zone="example.test."} ',
-                 'snapshot_retention_margin_seconds{store="bus"} '):
-        assert "\nzonegate_" + name in metrics, name
+                 'update_conflicts_total{zone="example.test."} 0', 'snapshot_retention_margin_seconds{store="bus"} '):
+        assert "\nzonegate_" + name in shown, name
 
 
 def test_a_frozen_broker_is_said_of_its_partitions_alone():
@@ -117,6 +120,7 @@ def test_a_frozen_broker_is_said_of_its_partitions_alone():
         def silent(wanted):
             at = store()
             return at if [p["partition"] for p in at["partitions"] if p["silent"]] == wanted else None
+        until(lambda: [p["zones"] for p in store()["partitions"] if p["leader"] in (1, 2) and p["end"] is not None] in ([0, 1], [1, 0]))
         (mine,) = [p for p in store()["partitions"] if p["zones"]]
         (other,) = [p for p in store()["partitions"] if not p["zones"]]
         assert mine["leader"] != other["leader"], store()
@@ -129,8 +133,8 @@ def test_a_frozen_broker_is_said_of_its_partitions_alone():
                 one.nsupdate("update add f%d.example.test. 300 A 192.0.2.1" % i)
             text = one.ctl("status").stdout
             assert re.search(r"store bus: kafka, connected, ", text) and re.search("  partition %d: .*, silent\n" % other["partition"], text), text
-            metrics = run("curl", "-s", "http://127.0.0.1:%d/metrics" % one.http).stdout
-            assert '\nzonegate_store_connected{store="bus"} 1\n' in metrics and '\nzonegate_store_silent_partitions{store="bus"} 1\n' in metrics
+            shown = metrics(one)
+            assert '\nzonegate_store_connected{store="bus"} 1\n' in shown and '\nzonegate_store_silent_partitions{store="bus"} 1\n' in shown
             assert "warning partitions do not answer store=bus silent=1 of=2" in one.log() and "store not connected" not in one.log()
         finally:
             kafka("thaw", other["leader"])
@@ -154,7 +158,7 @@ def test_other_programs_rebuild_the_zone_from_the_topics(cluster):
         z = dns.zone.from_file(os.path.join(out, "example.test.zone"), "example.test.", relativize=False)
         assert text_of(z) == zone_of(one)
     if shutil.which("kcat"):
-        r = run("kcat", "-b", cluster.kafka.bootstrap, "-C", "-t", cluster.topic + ".updates", "-e", "-q", "-f", "%k %s\\n")
+        r = run("kcat", "-m", "60", "-b", cluster.kafka.bootstrap, "-C", "-t", cluster.topic + ".updates", "-e", "-q", "-f", "%k %s\\n")
         assert [json.loads(x.split(" ", 1)[1])["base"] for x in r.stdout.splitlines()] == [0, 1, 2]
 
 
@@ -177,11 +181,11 @@ def test_a_change_by_a_producer_in_java_is_applied(cluster):
     one, two = cluster.gateway(), cluster.gateway()
     until(lambda: state(two)["version"] == 1)
     base, base_id = place(one)
-    jars = run(KAFKA, "jars", *(["-v", os.environ["KAFKA_VERSION"]] if "KAFKA_VERSION" in os.environ else []), timeout=300).stdout.strip()
+    jars = run(KAFKA, "jars", *(["-v", os.environ["KAFKA_VERSION"]] if "KAFKA_VERSION" in os.environ else []), timeout=900).stdout.strip()
 
     def add_record(owner, kind, content):
         out = run("java", "-cp", jars + "/*", os.path.join(os.path.dirname(ZONES_PY), "AddRecord.java"), cluster.kafka.bootstrap,
-                  cluster.topic + ".updates", "example.test.", base, base_id, owner, 300, kind, content, "client.id=java").stdout
+                  cluster.topic + ".updates", "example.test.", base, base_id, owner, 300, kind, content, "client.id=java", timeout=300).stdout
         return re.fullmatch(r"partition (\d+) offset (\d+)\n", out).groups()
     first = add_record("Java", "TXT", '"with \\"quotes\\" and \\\\ too"')
     assert first[1] == "1"                              # in the zone's partition, after what loaded its file
@@ -234,17 +238,17 @@ def test_a_gateway_starts_from_nothing_from_its_copy_and_without_brokers(cluster
     two.stop()
     cluster.kafka("stop")
     try:
-        two.start(wait=20)
+        two.start()
         assert two.short("n4.example.test.") == ["192.0.2.1"] and two.short("n3.example.test.") == []
         assert one.short("n4.example.test.") == ["192.0.2.1"]
         r = two.nsupdate("update add late.example.test. 300 A 192.0.2.1", "-t", "3", "-u", "1", "-r", "0", check=False)
         assert r.returncode
-        two.restart(wait=20)
+        two.restart()
     finally:
         cluster.kafka("start")
-    until(lambda: one.nsupdate("update add back.example.test. 300 A 192.0.2.9", check=False).returncode == 0, 40)
-    until(lambda: two.short("back.example.test.") == ["192.0.2.9"], 30)
-    until(lambda: two.nsupdate("update add back2.example.test. 300 A 192.0.2.9", check=False).returncode == 0, 40)
+    until(lambda: one.nsupdate("update add back.example.test. 300 A 192.0.2.9", check=False).returncode == 0, 120)
+    until(lambda: two.short("back.example.test.") == ["192.0.2.9"])
+    until(lambda: two.nsupdate("update add back2.example.test. 300 A 192.0.2.9", check=False).returncode == 0, 120)
     same([one, two, three])
 
 
@@ -263,10 +267,12 @@ def test_history_rollback_import_freeze_and_removal_reach_all_gateways(cluster):
     three = cluster.gateway()
     same([one, two, three])
     two.ctl("freeze", "example.test.")
-    assert "REFUSED" in until(lambda: one.nsupdate("update add c.example.test. 300 A 192.0.2.1", check=False).stderr)
+    until(lambda: state(one)["frozen"])
+    assert "REFUSED" in one.nsupdate("update add c.example.test. 300 A 192.0.2.1", check=False).stderr
     one.restart()
     assert "REFUSED" in one.nsupdate("update add c.example.test. 300 A 192.0.2.1", check=False).stderr
     one.ctl("thaw", "example.test.")
+    until(lambda: not state(two)["frozen"])
     two.nsupdate("update add c.example.test. 300 A 192.0.2.1")
     same([one, two, three])
 
@@ -281,8 +287,11 @@ def test_a_removed_zone_stays_removed_until_it_is_made_again(cluster):
     until(lambda: two.short("a.dyn.test.") == ["192.0.2.1"])
     one.ctl("remove", "dyn.test.")
     until(lambda: two.short("a.dyn.test.") == [])
-    manifest = run("kcat", "-b", cluster.kafka.bootstrap, "-C", "-t", cluster.topic + ".snapshots", "-e", "-q", "-f", "%k %s\n").stdout
-    assert '"removed":true' in [x for x in manifest.splitlines() if x.startswith("dyn.test. ")][-1]
+
+    def manifest():
+        out = run("kcat", "-m", "60", "-b", cluster.kafka.bootstrap, "-C", "-t", cluster.topic + ".snapshots", "-e", "-q", "-f", "%k %s\n").stdout
+        return ([x for x in out.splitlines() if x.startswith("dyn.test. ")] or [""])[-1]
+    until(lambda: '"removed":true' in manifest())
     one.ctl(*add)
     until(lambda: one.short("ns1.dyn.test.") == ["127.0.0.1"])
     assert one.short("a.dyn.test.") == [] and one.serial("dyn.test.") > 2
@@ -291,16 +300,16 @@ def test_a_removed_zone_stays_removed_until_it_is_made_again(cluster):
 
 def test_what_expired_before_a_snapshot_is_said_and_not_served(cluster):
     one = cluster.gateway()
+    until(lambda: "info snapshot zone=example.test. version=1 " in one.log())
     for i in range(5):
         one.nsupdate("update add n%d.example.test. 300 A 192.0.2.1" % i)
     topic = cluster.topic + ".updates"
     with open(os.path.join(one.dir, "delete.json"), "w") as f:
         json.dump({"partitions": [{"topic": topic, "partition": p, "offset": -1} for p in range(3)], "version": 1}, f)
-    until(lambda: "snapshot" in one.log())
     one.stop()
     cluster.kafka.tool("org.apache.kafka.tools.DeleteRecordsCommand", "--offset-json-file", os.path.join(one.dir, "delete.json"))
     two = cluster.gateway(check=False)
-    until(lambda: "changes after version 1 are missing" in two.log(), 15)
+    until(lambda: "changes after version 1 are missing" in two.log())
     assert "SERVFAIL" in two.dig("example.test.", "SOA")
     one.start()                                       # its own copy has everything
     assert one.short("n4.example.test.") == ["192.0.2.1"]
@@ -318,20 +327,20 @@ def test_topics_are_checked_in_words_that_can_be_acted_on(cluster):
     one.kill()
     cluster.kafka.tool("kafka.admin.ConfigCommand", "--alter", "--entity-type", "topics", "--entity-name", cluster.topic + ".snapshots",
                        "--add-config", "cleanup.policy=compact")
-    r = subprocess.run([ZONEGATED, "-c", one.config_path], cwd=one.dir, stderr=subprocess.PIPE, text=True, timeout=20)
+    r = subprocess.run([ZONEGATED, "-c", one.config_path], cwd=one.dir, stderr=subprocess.PIPE, text=True, timeout=120)
     assert r.returncode == 1 and "snapshot-every" in r.stderr, r.stderr
     two = cluster.gateway(more="snapshot-every: {changes: 5, interval: 1m}")
     for i in range(12):
         two.nsupdate("update add n%d.example.test. 300 A 192.0.2.1" % i)
-    until(lambda: len(re.findall("info snapshot ", two.log())) >= 2, 50)
+    until(lambda: len(re.findall("info snapshot ", two.log())) >= 2, 120)
 
 
 def test_properties_are_checked_at_start(cluster):
     one = cluster.gateway(start=False, more="properties: {no.such.thing: 1}")
-    r = subprocess.run([ZONEGATED, "-c", one.config_path], cwd=one.dir, stderr=subprocess.PIPE, text=True, timeout=20)
+    r = subprocess.run([ZONEGATED, "-c", one.config_path], cwd=one.dir, stderr=subprocess.PIPE, text=True, timeout=120)
     assert r.returncode == 1 and "no.such.thing" in r.stderr
     two = cluster.gateway(start=False, more="properties: {acks: 1}")
-    r = subprocess.run([ZONEGATED, "-c", two.config_path], cwd=two.dir, stderr=subprocess.PIPE, text=True, timeout=20)
+    r = subprocess.run([ZONEGATED, "-c", two.config_path], cwd=two.dir, stderr=subprocess.PIPE, text=True, timeout=120)
     assert r.returncode == 1 and "acks" in r.stderr
 
 
@@ -358,8 +367,8 @@ def test_tls_and_sasl_on_a_real_broker():
                     until(lambda: said in g.log())
                     assert "wrong" not in g.log() and g.proc.poll() is None, g.log()
                     until(lambda: "no answer from %s" % k.bootstrap in g.ctl("check", "example.test.", check=False).stderr)
-                    (store,) = json.loads(g.ctl("status", "--json").stdout)["stores"]
-                    assert not store["connected"] and k.bootstrap + "/" in store["trouble"]
+                    store = lambda: json.loads(g.ctl("status", "--json").stdout)["stores"][0]
+                    until(lambda: not store()["connected"] and k.bootstrap + "/" in (store()["trouble"] or ""))
                     assert len(re.findall(" broker store=bus", g.log())) < 8, g.log()     # each kind of error once
                     continue
                 g.nsupdate("update add a.example.test. 300 A 192.0.2.1")
@@ -382,20 +391,20 @@ def permissions(k, plain, properties):
 
     def allow(who, *operations):
         run(KAFKA, "tool", k.dir, tool, "--bootstrap-server", plain, "--add", "--force", "--allow-principal", "User:" + who,
-            *[x for o in operations for x in ("--operation", o)], *[x for t in topics for x in ("--topic", t)], timeout=90)
+            *[x for o in operations for x in ("--operation", o)], *[x for t in topics for x in ("--topic", t)], timeout=240)
     for topic, policy in zip(topics, ("delete", "compact")):
         run(KAFKA, "tool", k.dir, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", plain, "--create", "--topic", topic,
-            "--partitions", "1", "--config", "cleanup.policy=" + policy, timeout=90)
+            "--partitions", "1", "--config", "cleanup.policy=" + policy, timeout=240)
     allow("somebody", "All")
     try:
         g = c.gateway(more=properties, files={"secret": "secret\n"}, check=False)
         until(lambda: "Topic authorization failed (the ACLs of contrib/kafka/README.md are wanted)" in g.log())
         assert "Topic authorization failed" in g.ctl("check", "example.test.", check=False).stderr
         allow("gateway", "Describe", "DescribeConfigs", "Read")
-        until(lambda: "change not written zone=example.test. reason=\"Broker: Topic authorization failed\"" in g.log(), 40)
+        until(lambda: "change not written zone=example.test. reason=\"Broker: Topic authorization failed\"" in g.log(), 90)
         allow("gateway", "Write")
-        until(lambda: g.short("ns1.example.test.") == ["127.0.0.1"], 40)
-        until(lambda: g.nsupdate("update add a.example.test. 300 A 192.0.2.1", check=False).returncode == 0, 40)
+        until(lambda: g.short("ns1.example.test.") == ["127.0.0.1"], 90)
+        until(lambda: g.nsupdate("update add a.example.test. 300 A 192.0.2.1", check=False).returncode == 0, 120)
         assert g.ctl("check", "example.test.").returncode == 0
     finally:
         c.close()
@@ -404,7 +413,7 @@ def permissions(k, plain, properties):
 @pytest.mark.skipif(not LONG, reason="long: all of this again, on the older line")
 def test_all_of_this_on_kafka_3_9():
     r = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", os.path.dirname(__file__), "-k", "kafka"], text=True,
-                       stdout=subprocess.PIPE, timeout=1200, env=dict(os.environ, KAFKA_VERSION="3.9.2", ZONEGATE_LONG=""))
+                       stdout=subprocess.PIPE, timeout=3600, env=dict(os.environ, KAFKA_VERSION="3.9.2", ZONEGATE_LONG=""))
     assert r.returncode == 0 and re.search(r"[1-9]\d* passed", r.stdout), r.stdout[-6000:]
 
 
@@ -432,7 +441,8 @@ def test_a_zone_is_said_to_be_new_where_the_log_has_lost_its_beginning(cluster):
     assert run(*new_zone, "example.test.", check=False).returncode == 1
     run(*new_zone, "New.Example")
     one.restart()
-    assert one.short("ns1.new.example.") == ["127.0.0.1"] and one.short("n2.example.test.") == ["192.0.2.1"]
+    until(lambda: one.short("ns1.new.example.") == ["127.0.0.1"])
+    assert one.short("n2.example.test.") == ["192.0.2.1"]
     one.nsupdate("update add a.new.example. 300 A 192.0.2.1", zone="new.example.")
     until(lambda: len(re.findall("info snapshot zone=new.example", one.log())) == 1)
     assert run(*new_zone, "new.example.", check=False).returncode == 1      # it is not new any more
@@ -440,4 +450,5 @@ def test_a_zone_is_said_to_be_new_where_the_log_has_lost_its_beginning(cluster):
     two.write_config(config.replace("@%d" % one.port, "@%d" % two.port).replace("@%d" % one.http, "@%d" % two.http) +
                      "  - name: new.example.\n    file: new.example.zone\n    update-policy: [grant dhcp. zonesub ANY]\n")
     two.start()
-    assert two.short("a.new.example.") == ["192.0.2.1"] and two.serial("new.example.") == one.serial("new.example.")
+    until(lambda: two.short("a.new.example.") == ["192.0.2.1"])
+    assert two.serial("new.example.") == one.serial("new.example.")

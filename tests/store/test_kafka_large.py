@@ -14,7 +14,7 @@ confluent_kafka = pytest.importorskip("confluent_kafka")
 import confluent_kafka.admin
 
 COUNT = 1000000 if LONG else 20000
-WAIT = 600 if LONG else 120
+WAIT = 900 if LONG else 300
 BIG_CONFIG = CONFIG + """
   - name: big.test.
     file: big.test.zone
@@ -37,7 +37,7 @@ def big(seed):
 def make_topic(kafka, name, settings, partitions=1):
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka.bootstrap})
     (made,) = admin.create_topics([confluent_kafka.admin.NewTopic(name, partitions, 1, config=settings)]).values()
-    made.result(30)
+    made.result(120)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def content(g):
 
 def chunks(c):
     """What the snapshots topic holds of the large zone: (id, number), size of the value or -1, in the topic's order; manifests have no id."""
-    out = run("kcat", "-b", c.kafka.bootstrap, "-C", "-t", c.topic + ".snapshots", "-e", "-q", "-f", "%k %S\n", timeout=WAIT).stdout
+    out = run("kcat", "-m", "60", "-b", c.kafka.bootstrap, "-C", "-t", c.topic + ".snapshots", "-e", "-q", "-f", "%k %S\n", timeout=WAIT).stdout
     found = []
     for line in out.splitlines():
         key, size = line.rsplit(" ", 1)
@@ -89,7 +89,7 @@ def chunks(c):
 
 
 def manifest(c):
-    out = run("kcat", "-b", c.kafka.bootstrap, "-C", "-t", c.topic + ".snapshots", "-e", "-q", "-f", "%k %s\n", timeout=WAIT).stdout
+    out = run("kcat", "-m", "60", "-b", c.kafka.bootstrap, "-C", "-t", c.topic + ".snapshots", "-e", "-q", "-f", "%k %s\n", timeout=WAIT).stdout
     return [json.loads(x.split(" ", 1)[1]) for x in out.splitlines() if x.startswith("big.test. {")][-1]
 
 
@@ -102,17 +102,21 @@ def import_zone(g, seed):
 
 def test_a_large_import_at_another_gateway_does_not_stop_small_zones(cluster):
     one, two = gateway(cluster), gateway(cluster)
-    before, meanwhile = version(one), 0
-    importing = threading.Thread(target=import_zone, args=(one, 1))
-    importing.start()
-    end = time.monotonic() + WAIT
-    while version(two) == before and time.monotonic() < end:
-        written = version(one) > before
-        two.nsupdate("update add n%d.example.test. 300 A 192.0.2.1" % time.monotonic_ns())
-        meanwhile += written and version(two) == before     # behind the import in the log, and answered before it is there
-    importing.join()
+    meanwhile = 0
+    for seed in range(1, 9):                                    # the moment is short where the gateway is quick and we are slow
+        before = version(one)
+        importing = threading.Thread(target=import_zone, args=(one, seed))
+        importing.start()
+        end = time.monotonic() + WAIT
+        while version(two) == before and time.monotonic() < end:
+            written = version(one) > before
+            two.nsupdate("update add n%d.example.test. 300 A 192.0.2.1" % time.monotonic_ns())
+            meanwhile += written and version(two) == before     # behind the import in the log, and answered before it is there
+        importing.join()
+        until(lambda: version(two) == version(one), WAIT)
+        if meanwhile:
+            break
     assert meanwhile, "the small zone waited for the large one"
-    until(lambda: version(two) == version(one), WAIT)
     assert content(one) == content(two)
     one.nsupdate("update add after.big.test. 300 A 192.0.2.9", zone="big.test.")
     until(lambda: two.short("after.big.test.") == ["192.0.2.9"], WAIT)
@@ -162,8 +166,9 @@ def test_a_snapshot_is_taken_early_where_the_log_is_cut_by_its_size(kafka_topics
     until(lambda: [x for x in chunks(c) if not x[0]])
     for i in range(400):
         one.nsupdate("update add t%d.big.test. 300 TXT %s" % (i, " ".join('"%s"' % ("y" * 250) for _ in range(40))), "-v", zone="big.test.")
-    until(lambda: manifest(c)["version"] > 300, 100)
+    until(lambda: manifest(c)["version"] > 300, 200)
     two = c.gateway(more="", files={"big.test.zone": ""})
+    until(lambda: version(two) == version(one), WAIT)
     assert content(two) == content(one)
 
 
@@ -177,7 +182,7 @@ def test_old_chunks_go_once_a_new_snapshot_is_there(cluster):
     one.ctl("snapshot", "big.test.", timeout=WAIT)
     second = manifest(cluster)
     assert second["snapshot"] != first["snapshot"] and second["version"] == version(one) and second["records"] == COUNT + 10
-    assert dict(chunks(cluster))[(first["snapshot"], "0")] == -1         # a tombstone is its last value
+    assert dict(chunks(cluster)).get((first["snapshot"], "0"), -1) == -1  # a tombstone is its last value, until that is cleaned away
 
     def compacted():
         one.ctl("snapshot", "example.test.")                              # the segments go on
@@ -188,14 +193,15 @@ def test_old_chunks_go_once_a_new_snapshot_is_there(cluster):
     for i in range(5):
         one.nsupdate("update delete c%d.big.test. A" % i, zone="big.test.")
     two = gateway(cluster)                                                # from nothing, after compaction
-    assert version(two) == version(one) and content(two) == content(one)
+    until(lambda: version(two) == version(one), WAIT)
+    assert content(two) == content(one)
 
 
 def kill_in_snapshot(c, g, whole):
     """kill -9 once the first chunk of a new snapshot is in the topic; true if its manifest is not."""
     consumer = confluent_kafka.Consumer({"bootstrap.servers": c.kafka.bootstrap, "group.id": "none", "enable.auto.commit": False})
     topic = c.topic + ".snapshots"
-    end = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(topic, 0), timeout=20)[1]
+    end = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(topic, 0), timeout=60)[1]
     consumer.assign([confluent_kafka.TopicPartition(topic, 0, end)])
     consumer.poll(1)
     asking = subprocess.Popen([ZONEGATECTL, "-c", g.config_path, "snapshot", "big.test."], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -213,7 +219,7 @@ def kill_in_snapshot(c, g, whole):
 def test_a_crash_in_the_middle_of_a_snapshot_leaves_the_older_one(cluster):
     one = gateway(cluster)
     until(lambda: [x for x in chunks(cluster) if not x[0]], WAIT)
-    for attempt in range(5):
+    for attempt in range(20):
         whole = manifest(cluster)
         one.nsupdate("update add k%d.big.test. 300 A 192.0.2.9" % attempt, zone="big.test.")
         known, at = content(one), version(one)
@@ -226,8 +232,10 @@ def test_a_crash_in_the_middle_of_a_snapshot_leaves_the_older_one(cluster):
     assert [n for (i, n), size in [x for x in there if x[0]] if i == whole["snapshot"] and size > 0]
     assert [i for (i, n), size in [x for x in there if x[0]] if i != whole["snapshot"] and size > 0], "no chunk of the broken one"
     two = gateway(cluster)
-    assert version(two) == at and content(two) == known
+    until(lambda: version(two) == at, WAIT)
+    assert content(two) == known
     one.start(wait=WAIT)
-    assert version(one) == at and content(one) == known
+    until(lambda: version(one) == at, WAIT)
+    assert content(one) == known
     one.ctl("snapshot", "big.test.", timeout=WAIT)
     assert manifest(cluster)["version"] == at

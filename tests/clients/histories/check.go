@@ -76,7 +76,7 @@ func check(path string) error {
 	}
 	bad := 0
 	for name, operations := range names {
-		if result := porcupine.CheckOperationsTimeout(register, operations, time.Minute); result != porcupine.Ok {
+		if result := porcupine.CheckOperationsTimeout(register, operations, 10*time.Minute); result != porcupine.Ok {
 			bad++
 			explain(name, operations, string(result))
 		}

@@ -1,6 +1,6 @@
 // Clients of many gateways, and what they saw: run makes updates and queries and writes a history, check judges it.
 //
-//	histories run -gateways HOST:PORT,… -key NAME -secret BASE64 -out FILE [-names N] [-updates N] [-clients N] [-rate N]
+//	histories run -gateways HOST:PORT,… -key NAME -secret BASE64 -out FILE [-names N] [-updates N] [-clients N] [-rate N] [-patience TIME]
 //	histories check FILE
 //
 // A name is a register (rN) or a counter (cN), one TXT record each. Every update but `set` has a prerequisite. run ends after N updates

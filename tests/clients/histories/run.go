@@ -23,16 +23,16 @@ import (
 )
 
 const (
-	zone        = "example.test."
-	updateAfter = 3 * time.Second // more than the gateway's update-timeout
-	queryAfter  = 2 * time.Second
-	probeEvery  = 50 * time.Millisecond
+	zone       = "example.test."
+	queryAfter = 4 * time.Second // less than what a query would wait for brokers that start
+	probeEvery = 50 * time.Millisecond
 )
 
 type runner struct {
 	gateways    []string
 	key, secret string
 	names       int
+	patience    time.Duration
 	left        atomic.Int64
 	pace        <-chan time.Time
 	stop        chan struct{}
@@ -45,6 +45,7 @@ func run(arguments []string) error {
 	gateways := flags.String("gateways", "", "")
 	key, secret := flags.String("key", "dhcp.", ""), flags.String("secret", "", "")
 	names, updates, clients := flags.Int("names", 200, ""), flags.Int("updates", 20000, ""), flags.Int("clients", 24, "")
+	patience := flags.Duration("patience", 3*time.Second, "with an update: more than the gateway's update-timeout")
 	rate, path, seed := flags.Int("rate", 0, "updates a second"), flags.String("out", "", ""), flags.Int64("seed", 1, "")
 	flags.Parse(arguments)
 	file, err := os.Create(*path)
@@ -52,7 +53,7 @@ func run(arguments []string) error {
 		return err
 	}
 	buffer := bufio.NewWriter(file)
-	r := &runner{gateways: strings.Split(*gateways, ","), key: *key, secret: *secret, names: *names, stop: make(chan struct{}),
+	r := &runner{gateways: strings.Split(*gateways, ","), key: *key, secret: *secret, names: *names, patience: *patience, stop: make(chan struct{}),
 		out: json.NewEncoder(buffer)}
 	r.left.Store(int64(*updates))
 	if *rate > 0 {
@@ -202,7 +203,7 @@ func (r *runner) update(e event, random *rand.Rand) {
 	e.Begin, e.Result = now(), "unsent"
 	for range 3 {
 		e.Gateway = random.Intn(len(r.gateways))
-		answer, result := r.exchange(network, e.Gateway, m, bytes, updateAfter)
+		answer, result := r.exchange(network, e.Gateway, m, bytes, r.patience)
 		if result != "unsent" {
 			e.Tries, e.Result = e.Tries+1, result
 		}
