@@ -335,11 +335,15 @@ config_read_file(FILE *file, char **text, size_t *size)
 		errno = EFBIG;
 		return STATUS_IO;
 	}
+	/* A pipe does not say its size. */
 	size_t room = (size_t)info.st_size + 65536;
-	*text = malloc(room);
-	if (!*text)
-		abort();
-	*size = fread(*text, 1, room, file);
+	*text = NULL;
+	*size = 0;
+	do {
+		room = *size < room ? room : 2 * room;
+		*text = must(realloc(*text, room));
+		*size += fread(*text + *size, 1, room - *size, file);
+	} while (*size == room && *size <= CONFIG_MAX_SIZE); /* what is larger is refused by who reads it */
 	if (!ferror(file))
 		return STATUS_OK;
 	free(*text);

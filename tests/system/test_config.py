@@ -233,3 +233,13 @@ def test_af_xdp_that_is_not_built_in_is_said_with_its_line(make_gateway):
         pytest.skip("AF_XDP is built in: test_xdp.py")
     g.write_config("server:\n  listen: [127.0.0.1@PORT]\n  xdp: [eth0]\n")
     assert_one_line(check(g), g.config_path + ":3: xdp: this build has no AF_XDP (configure --enable-xdp")
+
+
+def test_a_configuration_that_comes_through_a_pipe_is_read_whole(make_gateway):
+    g = make_gateway("server: {listen: [127.0.0.1@PORT], state-dir: DIR/state, control-socket: DIR/zonegate.sock}\n", start=False)
+    with open(g.config_path) as f:
+        text = f.read() + ("# %s\n" % ("x" * 98)) * 3000
+    command = [ZONEGATED, "-t", "-c", "/dev/stdin"]
+    assert run(*command, input=text, check=False, cwd=g.dir).returncode == 0
+    result = run(*command, input=text + "zonez: []\n", check=False, cwd=g.dir)
+    assert result.returncode == 1 and 'unknown key "zonez"' in result.stderr
