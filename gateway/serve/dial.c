@@ -124,6 +124,9 @@ transfer(struct dial *dial, uint8_t *bytes, size_t size, bool sending, char *rea
 	size_t done = 0;
 	short events;
 
+	/* Here too: who sends all the time is never waited for. */
+	if (dial->settings->gone(dial->settings->context))
+		return fail(reason, STATUS_TIMEOUT, "given up");
 	while (done < size) {
 		ssize_t moved = step(dial, bytes + done, size - done, sending, &events);
 		if (moved > 0) {

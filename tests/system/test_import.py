@@ -18,7 +18,7 @@ import dns.tsigkeyring
 import dns.zone
 import pytest
 
-from conftest import CONFIG, LONG, PATIENCE, SECRET, ZONE, eventually, free_port, keyfile, run
+from conftest import CONFIG, LONG, PATIENCE, SECRET, ZONE, ZONEGATECTL, eventually, free_port, keyfile, run
 from system.peers import PrimaryBind, PrimaryKnot, PrimaryNsd, PrimaryPdns
 from test_tls import make_ca, make_certificate
 
@@ -395,4 +395,28 @@ def test_rubbish_and_silence(still):
         while connection.recv(4096):  # the query, then the end: nobody waits any more
             pass
         connection.close()
+    assert "move.test. serial 1 version 1 records 2 " in still.ctl("zones").stdout
+
+
+def test_a_zone_without_end_is_given_up_once_nobody_waits(still):
+    with socket.create_server(("127.0.0.1", 0)) as endless:
+        waiting = subprocess.Popen([ZONEGATECTL, "-c", still.config_path, "import", "move.test.", "--from", "127.0.0.1@%d" % endless.getsockname()[1]],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        connection, _ = endless.accept()
+        with connection:
+            query = dns.message.from_wire(connection.recv(2048)[2:])
+            parts = []
+            for sets in ([SOA, NS], addresses(0)):
+                m = dns.message.Message(query.id)
+                m.flags = dns.flags.QR | dns.flags.AA
+                m.answer = list(sets)
+                parts.append(struct.pack("!H", len(m.to_wire())) + m.to_wire())
+            connection.settimeout(60)
+            connection.sendall(parts[0] + parts[1])
+            waiting.kill()
+            waiting.wait()
+            end = time.monotonic() + 60
+            with pytest.raises(OSError):
+                while time.monotonic() < end:
+                    connection.sendall(parts[1] * 100)
     assert "move.test. serial 1 version 1 records 2 " in still.ctl("zones").stdout
