@@ -63,8 +63,11 @@ open_draft(struct follower_zone *at)
 		return false;
 	}
 	bool removed = replay_removed(at->replay); /* and perhaps its last version is still in the table */
-	if (removed && current && draft_clear(at->draft) != STATUS_OK)
+	if (removed && current && draft_clear(at->draft) != STATUS_OK) {
+		draft_drop(at->draft);
+		forget_draft(at);
 		return false;
+	}
 	if (removed || !current)
 		restore_place(at, at->draft->version);
 	return true;

@@ -140,16 +140,17 @@ static bool
 set_from_file(rd_kafka_conf_t *conf, const char *name, const char *path, char *reason)
 {
 	char base[100], line[1024] = "";
-	FILE *file = fopen(path, "re");
 
-	snprintf(base, sizeof base, "%.*s", (int)(strlen(name) - strlen(".file")), name);
+	errno = 0;
+	FILE *file = fopen(path, "re");
 	bool good = file && fgets(line, sizeof line, file);
+	const char *why = errno != 0 ? strerror(errno) : "it is empty";
 	if (file)
 		fclose(file);
+	snprintf(base, sizeof base, "%.*s", (int)(strlen(name) - strlen(".file")), name);
 	line[strcspn(line, "\r\n")] = '\0';
 	if (!good)
-		snprintf(reason, STORE_REASON_SIZE, "properties: %s: cannot read %.150s: %s", name, path,
-			 strerror(errno));
+		snprintf(reason, STORE_REASON_SIZE, "properties: %s: cannot read %.150s: %s", name, path, why);
 	else
 		good = set(conf, base, line, reason);
 	digest_wipe(line, sizeof line);

@@ -59,7 +59,13 @@ bool
 notify_sockets_send(const struct notify_sockets *sockets, const struct sockaddr_storage *to, const void *bytes,
 		    size_t size)
 {
-	return sendto(socket_for(sockets, to), bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)to,
+	int fd = socket_for(sockets, to);
+
+	if (fd < 0) { /* a host without IPv6, or without IPv4 */
+		errno = EAFNOSUPPORT;
+		return false;
+	}
+	return sendto(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)to,
 		      endpoint_size(to)) == (ssize_t)size;
 }
 

@@ -342,6 +342,9 @@ def test_properties_are_checked_at_start(cluster):
     two = cluster.gateway(start=False, more="properties: {acks: 1}")
     r = subprocess.run([ZONEGATED, "-c", two.config_path], cwd=two.dir, stderr=subprocess.PIPE, text=True, timeout=120)
     assert r.returncode == 1 and "acks" in r.stderr
+    three = cluster.gateway(start=False, more="properties: {sasl.password.file: /dev/null}")
+    r = subprocess.run([ZONEGATED, "-c", three.config_path], cwd=three.dir, stderr=subprocess.PIPE, text=True, timeout=20)
+    assert r.returncode == 1 and "sasl.password.file: cannot read /dev/null: it is empty" in r.stderr
 
 
 def test_tls_and_sasl_on_a_real_broker():
