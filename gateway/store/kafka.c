@@ -39,7 +39,12 @@ kafka_find(struct kafka *kafka, const char *text, size_t length)
 void
 kafka_want_open(struct kafka *kafka, struct kafka_zone *at)
 {
-	at->opening = true;
+	if (!at->opening) {
+		at->opening = true;
+		at->next_opening = NULL;
+		*kafka->opening_end = at;
+		kafka->opening_end = &at->next_opening;
+	}
 	kafka->worker_wanted = true;
 	pthread_cond_signal(&kafka->worker_news);
 }
@@ -100,7 +105,7 @@ kafka_drop_zone(struct store *store, struct zone *zone)
 	struct kafka_zone *at = kafka_find(kafka, zone->text, strlen(zone->text));
 	while (at && (at->opening || at->shooting || at->mirroring || at->fetching)) {
 		/* the worker looks at `dropped` between two steps */
-		at->dropped = true;
+		at->dropped = kafka->dropping = true;
 		pthread_cond_signal(&kafka->worker_news);
 		pthread_cond_wait(&kafka->drop_news, &kafka->mutex);
 	}
@@ -615,6 +620,7 @@ kafka_open(const char *name, const struct kafka_settings *settings, struct kv *k
 	pthread_cond_init(&kafka->asker_news, NULL);
 	wait_init(&kafka->drop_news);
 	kafka->store.ops = &kafka_ops;
+	kafka->opening_end = &kafka->opening_first;
 	atomic_store(&kafka->margin_ms, -1);
 	snprintf(reason, STORE_REASON_SIZE, "no memory");
 	enum status status =

@@ -111,8 +111,9 @@ struct kafka_zone {
 	bool own_first;           /* we made its first version: its snapshot is ours to take, at once */
 	/* under the mutex: */
 	bool opening, shooting; /* the worker has it, or is about to */
+	struct kafka_zone *next_opening; /* in kafka->opening_first, while `opening`: the worker alone takes it out */
 	/* the worker's: */
-	uint64_t round;             /* when it was last looked at */
+	bool prepared;              /* in this round: what is kept here was looked at, else its chunks are wanted */
 	struct kafka_opened *kept;  /* the local copy, read */
 	uint64_t kept_version;      /* of it, also where it does not fit */
 	bool known_here, told_kept; /* known to the local copy's store; served from it */
@@ -232,6 +233,8 @@ struct kafka {
 	/* under the mutex: */
 	struct chains zones;
 	bool worker_wanted; /* a zone is to be opened, a shot to be written */
+	struct kafka_zone *opening_first, **opening_end; /* in the order of their coming */
+	bool dropping;      /* the follower waits for one of them */
 	struct kafka_flight *flights[KAFKA_FLIGHT_BUCKETS];
 	struct kafka_flight *oldest, *newest;
 	uint64_t flight_serial;
@@ -255,7 +258,7 @@ struct kafka {
 	size_t handed_count;
 	/* the worker's: */
 	struct kafka_shelf *shelf; /* what the snapshots topic holds */
-	uint64_t retention_checked_ms, renewed_ms, rounds, doubts_checked, doubts_checked_ms;
+	uint64_t retention_checked_ms, renewed_ms, doubts_checked, doubts_checked_ms;
 };
 
 static inline struct kafka *

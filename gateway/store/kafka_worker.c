@@ -264,77 +264,64 @@ open_zone(struct kafka *kafka, struct kafka_zone *at, struct kafka_opened *opene
 
 /* ---- all that wait to be opened ---- */
 
-/* Under the mutex: the next zone that waits and was not looked at in this round. */
-static struct kafka_zone *
-next_opening(struct kafka *kafka, uint64_t round)
+/* Under the mutex: out of the list, and no more the worker's. */
+static void
+take_out(struct kafka *kafka, struct kafka_zone **link)
 {
-	struct chains_walk walk = {0};
+	struct kafka_zone *at = *link;
 
-	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
-		if (at->opening && at->round != round) {
-			at->round = round;
-			return at;
-		}
-	return NULL;
+	*link = at->next_opening;
+	if (!*link)
+		kafka->opening_end = link;
+	at->opening = at->prepared = false;
+	pthread_cond_broadcast(&kafka->drop_news);
 }
 
 /* Those that the follower wants to drop are let go. */
 static void
 let_go(struct kafka *kafka)
 {
-	struct chains_walk walk = {0};
-
 	pthread_mutex_lock(&kafka->mutex);
-	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
-		if (at->dropped && at->opening) {
-			at->opening = false;
-			pthread_cond_broadcast(&kafka->drop_news);
-		}
+	for (struct kafka_zone **link = &kafka->opening_first; kafka->dropping && *link;)
+		if ((*link)->dropped)
+			take_out(kafka, link);
+		else
+			link = &(*link)->next_opening;
+	kafka->dropping = false;
 	pthread_mutex_unlock(&kafka->mutex);
 }
 
-static bool
-any_opening(struct kafka *kafka)
+/* The first that waits to be opened, or the one behind `before`; others may come behind them all the time. */
+static struct kafka_zone *
+next_opening(struct kafka *kafka, const struct kafka_zone *before)
 {
-	bool any = false;
-	struct chains_walk walk = {0};
-
 	pthread_mutex_lock(&kafka->mutex);
-	for (const struct kafka_zone *at; !any && (at = kafka_next(kafka, &walk));)
-		any = any || at->opening;
+	struct kafka_zone *at = before ? before->next_opening : kafka->opening_first;
 	pthread_mutex_unlock(&kafka->mutex);
-	return any;
+	return at;
 }
 
 static void
 load_all_kept(struct kafka *kafka)
 {
-	uint64_t round = ++kafka->rounds;
-	struct kafka_zone *at;
-
-	do {
-		pthread_mutex_lock(&kafka->mutex);
-		at = next_opening(kafka, round);
-		pthread_mutex_unlock(&kafka->mutex);
-		if (at && !at->dropped)
-			load_kept(kafka, at);
-	} while (at);
+	for (struct kafka_zone *at = NULL; (at = next_opening(kafka, at));) {
+		load_kept(kafka, at);
+		at->prepared = true;
+	}
 }
 
 static enum status
-want_chunks(struct kafka *kafka, bool wanted)
+want_chunks(struct kafka *kafka)
 {
 	enum status status = STATUS_OK;
-	struct chains_walk walk = {0};
 
-	pthread_mutex_lock(&kafka->mutex);
-	for (struct kafka_zone *at; (at = kafka_next(kafka, &walk));)
-		if (!status && at->opening && !at->kept)
-			status = kafka_snapshot_want(kafka, at->text, wanted);
-	pthread_mutex_unlock(&kafka->mutex);
+	for (struct kafka_zone *at = NULL; !status && (at = next_opening(kafka, at)) && at->prepared;)
+		if (!at->kept)
+			status = kafka_snapshot_want(kafka, at->text, true);
 	return status;
 }
 
+/* The first of those that wait. */
 static enum status
 open_one(struct kafka *kafka, struct kafka_zone *at, char *reason)
 {
@@ -352,7 +339,7 @@ open_one(struct kafka *kafka, struct kafka_zone *at, char *reason)
 	} else {
 		kafka_worker_free_opened(at->opened);
 		at->opened = opened;
-		at->opening = false;
+		take_out(kafka, &kafka->opening_first);
 		atomic_store(&kafka->opened_any, true);
 		enum status dropped = kafka_snapshot_want(kafka, at->text, false);
 		(void)dropped; /* nothing is allocated for that */
@@ -366,29 +353,23 @@ static bool
 open_zones(struct kafka *kafka)
 {
 	char reason[STORE_REASON_SIZE] = "no memory";
-	uint64_t round;
 	struct kafka_zone *at;
 
 	let_go(kafka);
-	if (!any_opening(kafka))
+	if (!next_opening(kafka, NULL))
 		return true;
 	load_all_kept(kafka);
-	round = ++kafka->rounds;
 	enum status status = kafka_client_topics(kafka, reason);
 	if (status)
 		serve_kept(kafka);
 	if (!status)
 		status = kafka_retention_check(kafka, reason);
 	if (!status)
-		status = want_chunks(kafka, true);
+		status = want_chunks(kafka);
 	if (!status)
 		status = kafka_snapshot_read(kafka, reason);
-	while (!status && !atomic_load(&kafka->stop)) {
-		pthread_mutex_lock(&kafka->mutex);
-		at = next_opening(kafka, round);
-		pthread_mutex_unlock(&kafka->mutex);
-		if (!at)
-			break;
+	/* One that has come since has nothing of its snapshot here: it wakes us again. */
+	while (!status && !atomic_load(&kafka->stop) && (at = next_opening(kafka, NULL)) && at->prepared) {
 		status = open_one(kafka, at, reason);
 		let_go(kafka);
 	}
