@@ -27,7 +27,7 @@ struct shelf_snapshot {
 	struct shelf_snapshot *next;
 	char id[KAFKA_ID_TEXT + 32];
 	struct shelf_chunk *chunks;
-	uint32_t room;
+	uint32_t room, count; /* count: of those that are there */
 	int64_t newest_ms; /* of the youngest chunk */
 	int32_t partition;
 	bool replaced; /* a manifest named it, and a newer one does not */
@@ -106,6 +106,17 @@ free_snapshot(struct shelf_snapshot *snapshot)
 	drop_values(snapshot);
 	free(snapshot->chunks);
 	free(snapshot);
+}
+
+static void
+forget_snapshot(struct shelf_zone *zone, struct shelf_snapshot *snapshot)
+{
+	struct shelf_snapshot **link = &zone->snapshots;
+
+	while (*link != snapshot)
+		link = &(*link)->next;
+	*link = snapshot->next;
+	free_snapshot(snapshot);
 }
 
 void
@@ -241,6 +252,8 @@ put_chunk(struct shelf_snapshot *snapshot, uint32_t number, const uint8_t *bytes
 		snapshot->room = room;
 	}
 	struct shelf_chunk *chunk = &snapshot->chunks[number];
+	snapshot->count -= chunk->there;
+	snapshot->count += bytes != NULL;
 	free(chunk->bytes);
 	*chunk = (struct shelf_chunk){.there = bytes != NULL};
 	if (!bytes || !keep)
@@ -291,7 +304,10 @@ take_chunk(struct shelf_zone *zone, const rd_kafka_message_t *message, const cha
 	snapshot->partition = message->partition;
 	if (message->payload && time_ms > snapshot->newest_ms)
 		snapshot->newest_ms = time_ms;
-	return put_chunk(snapshot, number, message->payload, message->len, zone->wanted);
+	enum status status = put_chunk(snapshot, number, message->payload, message->len, zone->wanted);
+	if (snapshot->count == 0) /* its last tombstone: there is one snapshot more with every hour */
+		forget_snapshot(zone, snapshot);
+	return status;
 }
 
 static enum status
