@@ -94,10 +94,10 @@ _shared = None
 class Patient(Gateway):
     """One that says "ready" without a zone, as it does where brokers have not answered for five seconds, has started once it has the zone."""
 
-    def start(self, check=True, **kw):
-        super().start(check=check, **kw)
+    def start(self, check=True, wait=120, **kw):
+        super().start(check=check, wait=wait, **kw)
         if check:
-            until(lambda: '"loading"' not in self.ctl("zones", "--json").stdout, 120)
+            until(lambda: '"loading"' not in self.ctl("zones", "--json").stdout, wait)
         return self
 
 
