@@ -1,6 +1,7 @@
 #include "control/added.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "control/config_rules.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,30 +20,98 @@ added_of(const struct config_zone *config)
 	return config->added ? (struct added *)config : NULL;
 }
 
+/* ---- rules ---- */
+
+struct added_rules {
+	size_t holders;
+	struct config *fragment; /* of one zone, which has them */
+};
+
+static struct added_rules *
+rules_hold(struct added_rules *rules)
+{
+	rules->holders++;
+	return rules;
+}
+
+void
+added_rules_free(struct added_rules *rules)
+{
+	if (!rules || --rules->holders > 0)
+		return;
+	config_free(rules->fragment);
+	free(rules);
+}
+
+/* The fragment (given) becomes `recent`, but where that says the same already. Members and groups are a zone's own. */
+static struct added_rules *
+rules_of(struct config *fragment, struct added_rules **recent)
+{
+	const struct config_zone *zone = &fragment->zones[0];
+
+	if (*recent && !zone->members && config_rules_same((*recent)->fragment->zones[0].rules, zone->rules)) {
+		config_free(fragment);
+		return rules_hold(*recent);
+	}
+	struct added_rules *rules = must(calloc(1, sizeof *rules));
+	rules->fragment = fragment;
+	added_rules_free(*recent);
+	*recent = rules_hold(rules);
+	return rules_hold(rules);
+}
+
+/* ---- one zone ---- */
+
 void
 added_free(struct added *added)
 {
 	if (!added)
 		return;
-	config_free(added->fragment);
-	free((char *)added->text);
+	added_rules_free(added->rules);
 	free(added->group);
 	free(added);
 }
 
+/* With its name, and room for more behind that. */
+static struct added *
+added_new(const uint8_t *name, size_t more, char **tail)
+{
+	char text[NAME_TEXT_SIZE];
+	size_t size = name_size(name), length = strlen(name_to_text(name, text)) + 1;
+	struct added *added = must(calloc(1, sizeof *added + size + length + more));
+	uint8_t *own = (uint8_t *)(added + 1);
+
+	name_lower(name, own);
+	added->config.name = own;
+	added->config.text = memcpy(own + size, text, length);
+	*tail = (char *)own + size + length;
+	return added;
+}
+
 enum status
-added_parse(const struct config *main, const char *text, size_t size, struct added **out, char *reason)
+added_parse(const struct config *main, const char *text, size_t size, struct added_rules **recent, struct added **out,
+	    char *reason)
 {
 	struct config *fragment;
+	char *tail;
 	enum status status = config_parse_zone(main, text, size, &fragment, reason);
 
 	if (status != STATUS_OK)
 		return status;
-	struct added *added = must(calloc(1, sizeof *added));
-	added->config = fragment->zones[0];
+	const struct config_zone zone = fragment->zones[0];
+	size_t length = zone.file ? strlen(zone.file) + 1 : 0;
+	struct added *added = added_new(zone.name, size + 1 + length, &tail);
+	const uint8_t *own_name = added->config.name;
+	const char *own_text = added->config.text;
+	added->text = memcpy(tail, text, size);
+	const char *file = zone.file ? memcpy(tail + size + 1, zone.file, length) : NULL;
+	added->rules = rules_of(fragment, recent);
+	added->config = zone;
+	added->config.name = own_name;
+	added->config.text = own_text;
+	added->config.file = file;
+	added->config.rules = added->rules->fragment->zones[0].rules;
 	added->config.added = true;
-	added->fragment = fragment;
-	added->text = must(strndup(text, size));
 	*out = added;
 	return STATUS_OK;
 }
@@ -73,14 +142,9 @@ added_set_group(struct added *added, const char *group)
 struct added *
 added_member(const struct config_zone *catalog, const uint8_t *name, const uint8_t *label, const char *group)
 {
-	char text[NAME_TEXT_SIZE];
-	size_t size = name_size(name), length = strlen(name_to_text(name, text)) + 1;
-	struct added *added = must(calloc(1, sizeof *added + size + length));
-	uint8_t *tail = (uint8_t *)(added + 1);
+	char *tail;
+	struct added *added = added_new(name, 0, &tail);
 
-	name_lower(name, tail);
-	added->config.name = tail;
-	added->config.text = memcpy(tail + size, text, length);
 	memcpy(added->label, label, label[0] + 1u);
 	added_set_group(added, group);
 	added_set_catalog(added, catalog);
@@ -161,6 +225,7 @@ added_append(struct added_list *list, struct added *added)
 
 struct added_reading {
 	const struct config *main;
+	struct added_rules **recent;
 	struct added_list good, stale;
 };
 
@@ -196,7 +261,7 @@ added_read_one(void *context, struct kv_bytes key, struct kv_bytes value)
 
 	if (value.size > 0 && bytes[0] == ADDED_MEMBER)
 		added = added_decode_member(reading->main, key.bytes, bytes, value.size, &stale);
-	else if (added_parse(reading->main, value.bytes, value.size, &added, reason) != STATUS_OK)
+	else if (added_parse(reading->main, value.bytes, value.size, reading->recent, &added, reason) != STATUS_OK)
 		added = NULL;
 	if (!added) {
 		log_error("added_zone", "a zone that was added at run time cannot be served zone=%s reason=%s",
@@ -215,9 +280,10 @@ added_read_one(void *context, struct kv_bytes key, struct kv_bytes value)
 }
 
 enum status
-added_read(struct kv *kv, const struct config *main, struct added ***list, size_t *count, char *reason)
+added_read(struct kv *kv, const struct config *main, struct added_rules **recent, struct added ***list, size_t *count,
+	   char *reason)
 {
-	struct added_reading reading = {.main = main};
+	struct added_reading reading = {.main = main, .recent = recent};
 	struct kv_txn *txn;
 	enum status status = kv_begin_read(kv, &txn);
 

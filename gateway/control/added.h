@@ -14,19 +14,27 @@
 
 #define ADDED_LABEL_SIZE 64 /* a label with its length octet */
 
+/* Rules of zones that came by zonegatectl add one after the other and say the same. */
+struct added_rules;
+
 struct added {
 	struct config_zone config;       /* first; config.added is true */
-	struct config *fragment;         /* of zonegatectl add: owns what config points to. NULL: a member */
-	char *text;                      /* of zonegatectl add: as given */
+	struct added_rules *rules;       /* of zonegatectl add: holds config.rules. NULL: a member */
+	const char *text;                /* of zonegatectl add: as given */
 	const uint8_t *catalog;          /* of a member: the catalog zone's name; else NULL */
 	char *group;                     /* of a member: the group whose settings it has; NULL: of none */
 	uint8_t label[ADDED_LABEL_SIZE]; /* of a member: its node's (RFC 9432 4.1) */
 	bool restored;                   /* of an earlier run: where the zone has ended since, it is not made again */
 };
 
-/* `text`: what an item of "zones" would be. STATUS_MALFORMED with reason (CONFIG_REASON_SIZE) */
-MUST_USE enum status added_parse(const struct config *main, const char *text, size_t size, struct added **added,
-				 char *reason);
+/*
+ * text    what an item of "zones" would be
+ * recent  the rules of the last that was parsed, held; NULL before the first. To be let go by added_rules_free
+ * STATUS_MALFORMED with reason (CONFIG_REASON_SIZE)
+ */
+MUST_USE enum status added_parse(const struct config *main, const char *text, size_t size, struct added_rules **recent,
+				 struct added **added, char *reason);
+void added_rules_free(struct added_rules *rules); /* NULL is fine */
 /* catalog: a zone with catalog: consume. group: a name in its groups, or NULL. */
 struct added *added_member(const struct config_zone *catalog, const uint8_t *name, const uint8_t *label,
 			   const char *group);
@@ -42,9 +50,9 @@ MUST_USE enum status added_keep(struct kv *kv, struct added *const *added, size_
 MUST_USE enum status added_forget(struct kv *kv, struct added *const *added, size_t count, char *reason);
 /*
  * All that are kept and can be served with this configuration, given, *list too; of the others the log says why not.
- * Members whose catalog is none any more are forgotten.
+ * Members whose catalog is none any more are forgotten. recent: as in added_parse.
  */
-MUST_USE enum status added_read(struct kv *kv, const struct config *main, struct added ***list, size_t *count,
-				char *reason);
+MUST_USE enum status added_read(struct kv *kv, const struct config *main, struct added_rules **recent,
+				struct added ***list, size_t *count, char *reason);
 
 #endif

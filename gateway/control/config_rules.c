@@ -63,8 +63,8 @@ rules_same_ns(const struct config_rules *a, const struct config_rules *b)
 	return true;
 }
 
-static bool
-rules_same(const struct config_rules *a, const struct config_rules *b)
+bool
+config_rules_same(const struct config_rules *a, const struct config_rules *b)
 {
 	return rules_same_text(a->store, b->store) && config_rules_same_update(a, b) &&
 	       config_rules_same_list(&a->update_policy, &b->update_policy) &&
@@ -120,7 +120,7 @@ const struct config_rules *
 config_rules_keep(struct config_rules_recent *recent, const struct config_rules *rules, struct arena *arena)
 {
 	for (size_t i = 0; i < recent->count && i < CONFIG_RULES_RECENT; i++)
-		if (rules_same(recent->rules[i], rules))
+		if (config_rules_same(recent->rules[i], rules))
 			return recent->rules[i];
 	const struct config_rules *kept = rules_copy(rules, arena);
 	recent->rules[recent->count++ % CONFIG_RULES_RECENT] = kept;

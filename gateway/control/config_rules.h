@@ -20,6 +20,7 @@ struct config_rules_recent {
 const struct config_rules *config_rules_keep(struct config_rules_recent *recent, const struct config_rules *rules,
                                              struct arena *arena);
 
+bool config_rules_same(const struct config_rules *a, const struct config_rules *b);
 /* Of lists, lines are not compared. */
 bool config_rules_same_list(const struct config_list *a, const struct config_list *b);
 bool config_rules_same_notify(const struct config_rules *a, const struct config_rules *b);

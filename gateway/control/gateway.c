@@ -590,7 +590,7 @@ gateway_add(struct gateway *gateway, const char *text, char *reason)
 	struct added *added;
 
 	pthread_rwlock_wrlock(&gateway->lock);
-	enum status status = added_parse(gateway->config, text, strlen(text), &added, reason);
+	enum status status = added_parse(gateway->config, text, strlen(text), &gateway->added_rules, &added, reason);
 	if (status == STATUS_OK)
 		status = gateway_add_locked(gateway, added, reason);
 	pthread_rwlock_unlock(&gateway->lock);
@@ -674,7 +674,7 @@ gateway_start_zones(struct gateway *gateway, char *reason)
 	struct config *config = gateway->config;
 	struct added **added;
 	size_t count;
-	enum status status = added_read(gateway->kv, config, &added, &count, reason);
+	enum status status = added_read(gateway->kv, config, &gateway->added_rules, &added, &count, reason);
 
 	if (status != STATUS_OK)
 		return status;
@@ -780,5 +780,6 @@ gateway_close(struct gateway *gateway)
 	}
 	free(gateway->stores);
 	free(gateway->workers);
+	added_rules_free(gateway->added_rules);
 	config_free(gateway->config);
 }

@@ -45,6 +45,7 @@ struct gateway {
 	/* for reading while a zone is loaded; for writing while zone->control changes */
 	pthread_rwlock_t loads;
 	struct config *config;
+	struct added_rules *added_rules;  /* control/added.h */
 	struct gateway_store *stores; size_t store_count;
 	struct kv *kv;
 	struct table *table;

@@ -154,6 +154,27 @@ def test_zones_at_run_time(gateway):
     assert gateway.short("ns1.more.test.") == ["127.0.0.1"]
 
 
+def test_zones_at_run_time_that_say_the_same_share_it_and_others_do_not(gateway):
+    def may(zone, record):
+        return gateway.nsupdate("update add www.%s %s" % (zone, record), zone=zone, check=False).returncode == 0
+
+    def look(*zones):
+        return [(may(zone, "300 A 192.0.2.7"), may(zone, "300 TXT x")) for zone in zones]
+    for zone, types in (("one.test.", "A"), ("two.test.", "A"), ("text.test.", "TXT"), ("three.test.", "A"), ("none.test.", None)):
+        gateway.ctl("add", zone, "--store", "local", *(["--policy", "grant dhcp. zonesub " + types] if types else []))
+    a, txt, none = (True, False), (False, True), (False, False)
+    assert look("one.test.", "two.test.", "text.test.", "three.test.", "none.test.") == [a, a, txt, a, none]
+    gateway.ctl("remove", "one.test.")
+    gateway.ctl("remove", "text.test.")
+    gateway.ctl("reload")
+    assert look("two.test.", "three.test.", "none.test.") == [a, a, none]
+    gateway.restart()
+    gateway.ctl("remove", "two.test.")
+    gateway.ctl("add", "text.test.", "--store", "local", "--policy", "grant dhcp. zonesub TXT")
+    gateway.ctl("reload")
+    assert look("three.test.", "text.test.", "none.test.") == [a, txt, none]
+
+
 def test_a_zones_file_is_named_from_where_the_user_is(gateway, folder):
     os.mkdir(os.path.join(folder, "zones"))
     with open(os.path.join(folder, "zones", "here.zone"), "w") as f:
