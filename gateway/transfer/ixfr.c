@@ -541,11 +541,13 @@ compose_all(struct compose *compose, const struct span *span)
 bool
 ixfr_compose(struct compose *compose, struct zone *zone, const struct zone_version *version, uint32_t serial)
 {
-	struct ixfr_zone *at = atomic_load_explicit(&zone->ixfr, memory_order_acquire);
 	struct compose_mark mark = compose_mark(compose);
 	struct span span;
+	enum status status = span_from(zone, version, serial, &span);
+	/* Looked at behind that: its follower may have made it meanwhile. */
+	struct ixfr_zone *at = atomic_load_explicit(&zone->ixfr, memory_order_acquire);
 
-	if (span_from(zone, version, serial, &span) != STATUS_OK) {
+	if (status != STATUS_OK) {
 		if (at != NULL)
 			stat_add_shared(&at->ixfr->counters.single, 1);
 		return false;
