@@ -310,11 +310,12 @@ def test_zonegatectl_says_why_the_gateway_takes_no_more(gateway):
     assert result.returncode == 1 and "longer than 1 MiB" in result.stderr
     taken = []
     try:
-        for _ in range(64):
-            taken.append(socket.socket(socket.AF_UNIX))
-            taken[-1].connect(os.path.join(gateway.dir, "zonegate.sock"))
-        result = gateway.ctl("status", check=False)
-        assert result.returncode == 1 and "too many control connections" in result.stderr
+        while (result := gateway.ctl("status", check=False)).returncode == 0:
+            assert len(taken) < 640
+            for _ in range(64):
+                taken.append(socket.socket(socket.AF_UNIX))
+                taken[-1].connect(os.path.join(gateway.dir, "zonegate.sock"))
+        assert "too many control connections" in result.stderr
     finally:
         for s in taken:
             s.close()
