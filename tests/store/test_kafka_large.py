@@ -18,6 +18,7 @@ WAIT = 900 if LONG else 300
 BIG_CONFIG = CONFIG + """
   - name: big.test.
     file: big.test.zone
+    update-timeout: 30s
     update-policy:
       - grant dhcp. zonesub ANY
 """
