@@ -9,26 +9,66 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
+// What a name has, and how many operations with a certain answer are still to come.
+type state struct {
+	value string
+	left  int
+}
+
 // A name's TXT record is a register; the empty string is its absence. An update without a certain answer may take effect at any time after it
-// was sent: it returns after everything else, and nothing is said of its outcome. Where it took none, it comes last.
-var register = porcupine.Model{
-	Init: func() interface{} { return "" },
-	Step: func(state, input, output interface{}) (bool, interface{}) {
-		e, value := input.(event), state.(string)
-		holds := e.Kind == "set" || value == e.Expect
-		next := value
-		if holds && e.Kind != "is" {
-			next = e.Value
+// was sent: it returns after everything else, and nothing is said of its outcome. Where it took none, it comes last: only there, or
+// each could stand anywhere, and too many orders would have to be tried.
+func register(operations []porcupine.Operation) porcupine.Model {
+	certain := 0
+	for _, o := range operations {
+		if o.Output.(string) != "uncertain" {
+			certain++
 		}
-		switch output.(string) {
-		case "NOERROR":
-			return holds, next
-		case "denied":
-			return !holds, value
-		default:
-			return true, next
+	}
+	return porcupine.Model{
+		Init: func() interface{} { return state{"", certain} },
+		Step: func(at, input, output interface{}) (bool, interface{}) {
+			e, now := input.(event), at.(state)
+			holds := e.Kind == "set" || now.value == e.Expect
+			next := now
+			if holds && e.Kind != "is" {
+				next.value = e.Value
+			}
+			switch output.(string) {
+			case "NOERROR":
+				next.left--
+				return holds, next
+			case "denied":
+				now.left--
+				return !holds, now
+			default:
+				return holds || now.left == 0, next
+			}
+		},
+	}
+}
+
+// A counter has each value once, so of those without a certain answer that would write the same one at most takes effect: the first
+// that was sent may stand for all.
+func single(operations []porcupine.Operation) []porcupine.Operation {
+	var kept []porcupine.Operation
+	first := map[string]int{}
+	for _, o := range operations {
+		e := o.Input.(event)
+		if e.Name[0] != 'c' || o.Output.(string) != "uncertain" {
+			kept = append(kept, o)
+		} else if i, known := first[e.Value]; !known {
+			first[e.Value] = len(kept)
+			kept = append(kept, o)
+		} else if o.Call < kept[i].Call {
+			kept[i] = o
 		}
-	},
+	}
+	return kept
+}
+
+func judge(operations []porcupine.Operation, patience time.Duration) porcupine.CheckResult {
+	return porcupine.CheckOperationsTimeout(register(operations), operations, patience)
 }
 
 // The answer as the model knows it.
@@ -76,7 +116,8 @@ func check(path string) error {
 	}
 	bad := 0
 	for name, operations := range names {
-		if result := porcupine.CheckOperationsTimeout(register, operations, 10*time.Minute); result != porcupine.Ok {
+		operations = single(operations)
+		if result := judge(operations, 10*time.Minute); result != porcupine.Ok {
 			bad++
 			explain(name, operations, string(result))
 		}
@@ -93,7 +134,7 @@ func check(path string) error {
 func explain(name string, operations []porcupine.Operation, result string) {
 	sort.Slice(operations, func(i, j int) bool { return operations[i].Return < operations[j].Return })
 	n := sort.Search(len(operations), func(i int) bool {
-		return porcupine.CheckOperationsTimeout(register, until(operations, operations[i].Return), time.Minute) != porcupine.Ok
+		return judge(until(operations, operations[i].Return), time.Minute) != porcupine.Ok
 	})
 	fmt.Printf("%s: %s\n", name, result)
 	if n == len(operations) {
