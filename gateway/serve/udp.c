@@ -32,7 +32,6 @@ struct udp_socket {
 struct udp {
 	const struct dispatch *dispatch;
 	_Atomic int *in_flight;
-	atomic_bool busy; /* see udp_is_busy */
 	size_t socket_count;
 	struct udp_socket *sockets;
 	struct mmsghdr in[BATCH], out[BATCH];
@@ -286,13 +285,6 @@ answer_batch(struct udp *udp, const struct udp_socket *socket, unsigned count)
 	if (dnstap != NULL)
 		tap_batch(udp, socket, dnstap, query_us, count, answers);
 	send_all(udp, socket->fd, answers);
-	atomic_store_explicit(&udp->busy, answers > 1 && answers * 2 > count, memory_order_relaxed);
-}
-
-bool
-udp_is_busy(const struct udp *udp)
-{
-	return atomic_load_explicit(&udp->busy, memory_order_relaxed);
 }
 
 void

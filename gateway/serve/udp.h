@@ -1,7 +1,7 @@
 /*
  * Queries and answers by UDP, in batches: recvmmsg, dispatch, sendmmsg.
  *
- * Threads:   the worker's, but where it says otherwise.
+ * Threads:   the worker's, but for udp_answer_here.
  * Memory:    all buffers are made at start: some 1 MiB, of which small messages touch a part.
  * Limits:    a request of UDP_IN_SIZE octets: more is cut, and so FORMERR.
  * Why:       what lies below these two calls was tried in an echo server, loopback, two busy cores, CPU us a message,
@@ -31,8 +31,6 @@ struct source *udp_source(struct udp *udp, size_t index);
 void udp_receive(struct source *source, uint32_t events);
 /* Answers whose outcome stands (a list by `next`), all with connection NULL; frees them. */
 void udp_answer(struct udp *udp, struct pending *list);
-/* The last batch had more answers than updates that wait for theirs. Any thread. */
-bool udp_is_busy(const struct udp *udp);
 /*
  * The same for one, at once, on any thread that is in an RCU section. False: not now, the worker has to. The udp may be
  * gone when this returns.

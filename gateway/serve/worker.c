@@ -63,17 +63,15 @@ wake(struct mailbox *mailbox)
 /*
  * By UDP, and few are on their way: the thread that knows the outcome answers, which spares a client two changes of
  * thread and the worker, which may have queries to answer, a wake-up. Many go by mail: that thread is needed for the
- * next commit. Not while the worker has queries by the batch: these are what it is for, and updates then come no faster
- * than it has time for them.
+ * next commit.
  */
 static bool
 answer_here(struct pending *pending)
 {
 	struct worker *worker = pending->worker;
 
-	return pending->origin.connection == NULL && (worker->in_flight <= FEW || udp_is_busy(worker->udp)) &&
-	       rcu_read_ongoing() && !atomic_load_explicit(&worker->stop, memory_order_relaxed) &&
-	       udp_answer_here(worker->udp, pending);
+	return pending->origin.connection == NULL && worker->in_flight <= FEW && rcu_read_ongoing() &&
+	       !atomic_load_explicit(&worker->stop, memory_order_relaxed) && udp_answer_here(worker->udp, pending);
 }
 
 /* On any thread. One wake-up for all that is put in before the worker looks. */
