@@ -43,12 +43,29 @@ restore_place(const struct follower_zone *at, struct zone_version *version)
 	memcpy(version->id, at->place.id, VERSION_ID_SIZE);
 }
 
-/* What became of it has been seen to. */
 static void
 forget_draft(struct follower_zone *at)
 {
 	free(at->draft);
 	at->draft = NULL;
+}
+
+static void
+drop_draft(struct follower_zone *at)
+{
+	if (at->draft)
+		draft_drop(at->draft);
+	forget_draft(at);
+}
+
+/* It is closed either way. */
+static enum status
+close_draft(struct follower_zone *at, struct zone_version **version)
+{
+	enum status status = draft_finish(at->draft, version);
+
+	forget_draft(at);
+	return status;
 }
 
 static bool
@@ -64,8 +81,7 @@ open_draft(struct follower_zone *at)
 	}
 	bool removed = replay_removed(at->replay); /* and perhaps its last version is still in the table */
 	if (removed && current && draft_clear(at->draft) != STATUS_OK) {
-		draft_drop(at->draft);
-		forget_draft(at);
+		drop_draft(at);
 		return false;
 	}
 	if (removed || !current)
@@ -122,10 +138,8 @@ undo_draft(struct follower_zone *at)
 	replay_undo(at->replay);
 	if (at->finished)
 		draft_discard(at->finished);
-	else if (at->draft)
-		draft_drop(at->draft);
 	at->finished = NULL;
-	forget_draft(at);
+	drop_draft(at);
 	at->stopped = at->stopped || at->rebuilding; /* its content is gone: what is served stays */
 	at->rebuilding = false;
 }
@@ -145,9 +159,7 @@ finish_draft(struct follower_zone *at)
 {
 	struct zone_version *version;
 
-	enum status status = draft_finish(at->draft, &version);
-	forget_draft(at);
-	if (status == STATUS_OK)
+	if (close_draft(at, &version) == STATUS_OK)
 		return version;
 	log_error("zone not loaded", "zone=%s reason=%s", at->zone->text, "no memory");
 	at->stopped = true;
@@ -388,9 +400,7 @@ finish_all(struct follower *follower)
 		struct follower_zone *at = follower->batch[i];
 		if (at->rebuilding || !at->draft || draft_is_empty(at->draft))
 			continue;
-		enum status status = draft_finish(at->draft, &at->finished);
-		forget_draft(at);
-		if (status) {
+		if (close_draft(at, &at->finished) != STATUS_OK) {
 			at->finished = NULL;
 			return false;
 		}
@@ -664,9 +674,8 @@ thaw(struct follower *follower, struct follower_zone *at)
 	if (at->rebuilding || !replay_thaw(at->replay, clock_wall_us()) || at->draft || !open_draft(at))
 		return;
 	at->draft->version->frozen = false;
-	if (draft_finish(at->draft, &version) == STATUS_OK)
+	if (close_draft(at, &version) == STATUS_OK)
 		publish(follower, at, version);
-	forget_draft(at);
 	log_info("thawed", "zone=%s", at->zone->text);
 }
 
@@ -691,9 +700,7 @@ static void
 free_zone(struct follower_zone *at)
 {
 	at->zone->follower = NULL;
-	if (at->draft)
-		draft_drop(at->draft);
-	forget_draft(at);
+	drop_draft(at);
 	replay_free(at->replay);
 	free(at->reason);
 	free(at);
