@@ -98,20 +98,17 @@ added_parse(const struct config *main, const char *text, size_t size, struct add
 
 	if (status != STATUS_OK)
 		return status;
-	const struct config_zone zone = fragment->zones[0];
+	struct config_zone zone = fragment->zones[0];
 	size_t length = zone.file ? strlen(zone.file) + 1 : 0;
 	struct added *added = added_new(zone.name, size + 1 + length, &tail);
-	const uint8_t *own_name = added->config.name;
-	const char *own_text = added->config.text;
 	added->text = memcpy(tail, text, size);
-	const char *file = zone.file ? memcpy(tail + size + 1, zone.file, length) : NULL;
-	added->rules = rules_of(fragment, recent);
+	zone.name = added->config.name;
+	zone.text = added->config.text;
+	zone.file = zone.file ? memcpy(tail + size + 1, zone.file, length) : NULL;
+	added->rules = rules_of(fragment, recent); /* perhaps the end of the fragment */
+	zone.rules = added->rules->fragment->zones[0].rules;
+	zone.added = true;
 	added->config = zone;
-	added->config.name = own_name;
-	added->config.text = own_text;
-	added->config.file = file;
-	added->config.rules = added->rules->fragment->zones[0].rules;
-	added->config.added = true;
 	*out = added;
 	return STATUS_OK;
 }
