@@ -391,15 +391,13 @@ run_export(struct arguments *arguments)
 		return send_request(arguments, stdout);
 	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
 		return fail("no memory");
+	remove_if_ended(temporary); /* which has it from here on */
 	int fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd >= 0)
-		remove_if_ended(temporary);
 	FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
 	if (!out || fchmod(fd, 0666 & ~mask) != 0) {
 		fprintf(stderr, "zonegatectl: %s: %s\n", path, strerror(errno));
 		if (fd >= 0)
 			unlink(temporary);
-		free(temporary);
 		return FAILED;
 	}
 	int code = send_request(arguments, out);
@@ -411,7 +409,6 @@ run_export(struct arguments *arguments)
 	}
 	if (code != DONE)
 		unlink(temporary);
-	free(temporary);
 	return code;
 }
 
