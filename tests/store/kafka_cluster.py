@@ -13,7 +13,7 @@ import pytest
 dns = pytest.importorskip("dns")
 import dns.query
 import dns.zone
-from conftest import TOP, ZONE, ZONEGATED, Gateway, keyfile, run
+from conftest import TOP, ZONE, ZONEGATED, Gateway, eventually, keyfile, run
 
 KAFKA = os.path.join(TOP, "tests", "servers", "kafka")
 ZONES_PY = os.path.join(TOP, "contrib", "consumers", "zones.py")
@@ -97,7 +97,7 @@ class Patient(Gateway):
     def start(self, check=True, wait=120, **kw):
         super().start(check=check, wait=wait, **kw)
         if check:
-            until(lambda: '"loading"' not in self.ctl("zones", "--json").stdout, wait)
+            eventually(lambda: '"loading"' not in self.ctl("zones", "--json").stdout, wait)
         return self
 
 
@@ -141,17 +141,6 @@ class Cluster:
         assert p.flush(120) == 0 and not errors, errors
 
 
-def until(what, seconds=60):
-    """What it returns, once that is something. Patient: a busy machine takes its time, and what works is not slower for it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("not within %d s" % seconds)
-
-
 def text_of(zone):
     return sorted("%s %s" % (n, line) for n, node in zone.nodes.items() for rds in node for line in str(rds).splitlines())
 
@@ -175,7 +164,7 @@ def same(gateways):
     def equal():
         all_of = [(s["version"], s["serial"]) for s in map(state, gateways)]
         return all_of[0] if all(x == all_of[0] for x in all_of) else None
-    version = until(equal)[0]
+    version = eventually(equal)[0]
     assert all(dump(g) == dump(gateways[0]) for g in gateways)
     return version
 

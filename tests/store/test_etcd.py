@@ -12,7 +12,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from conftest import LONG, TOP, free_port, run
+from conftest import LONG, TOP, eventually, free_port, run
 
 SERVERS = os.path.join(TOP, "tests", "servers", "etcd")
 pytestmark = pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd here (Debian: etcd-server)")
@@ -60,7 +60,7 @@ class Etcd:
 def kept(gateway):
     """What a gateway keeps of etcd's zones it writes lazily: every second, and content once nothing comes. Until its file is at rest."""
     begin, path = time.time(), os.path.join(gateway.dir, "state", "data.mdb")
-    wait_for(lambda: time.time() > max(begin + 3.5, os.stat(path).st_mtime + 2))
+    eventually(lambda: time.time() > max(begin + 3.5, os.stat(path).st_mtime + 2))
 
 
 def b64(text):
@@ -106,17 +106,6 @@ zones:
     return text
 
 
-def wait_for(what, seconds=60.0):
-    """Patient: a busy machine takes its time, and what works is not slower for it."""
-    end = time.monotonic() + seconds
-    while True:
-        value = what()
-        if value:
-            return value
-        assert time.monotonic() < end, "not within %s s" % seconds
-        time.sleep(0.02)
-
-
 def update(gateway, text, zone="example.test.", check=True):
     return gateway.nsupdate(text, "-v", key=None, zone=zone, check=check)
 
@@ -130,9 +119,9 @@ def axfr(gateway, zone="example.test."):
 def test_an_update_at_one_gateway_is_served_by_the_other(etcd, make_gateway):
     one, two = make_gateway(config(etcd)), make_gateway(config(etcd, name="gw2"))
     update(one, "update add www.example.test. 60 A 192.0.2.1")
-    wait_for(lambda: two.short("www.example.test.") == ["192.0.2.1"])
+    eventually(lambda: two.short("www.example.test.") == ["192.0.2.1"])
     update(two, "prereq yxdomain www.example.test.\nupdate delete www.example.test. A\nupdate add www.example.test. 60 A 192.0.2.2")
-    wait_for(lambda: one.short("www.example.test.") == ["192.0.2.2"])
+    eventually(lambda: one.short("www.example.test.") == ["192.0.2.2"])
     assert axfr(one) == axfr(two)
     assert one.serial() == two.serial()
     assert json.loads(etcd.keys("/zonegate/zones/example.test./names/test/example/www").popitem()[1]) == {
@@ -176,7 +165,7 @@ def test_gateways_race_for_a_name_and_nothing_is_lost(etcd, make_gateway):
     assert not failed
     wanted = sorted('"%s%d"' % (letter, i) for letter in "ab" for i in range(15))
     for gateway in gateways:
-        wait_for(lambda: gateway.short("hot.example.test.", "TXT", "+tcp") == wanted)
+        eventually(lambda: gateway.short("hot.example.test.", "TXT", "+tcp") == wanted)
     assert gateways[0].serial() == gateways[1].serial() == 31
 
 
@@ -187,8 +176,8 @@ def big(count):
 def test_a_change_of_thousands_of_names_is_one(etcd, make_gateway):
     one, two = make_gateway(config(etcd)), make_gateway(config(etcd, name="gw2"))
     one.nsupdate(big(1500), "-v", key=None)
-    wait_for(lambda: two.serial() == 2)
-    wait_for(lambda: "/zonegate/zones/example.test./journal" not in etcd.keys("/zonegate/zones/example.test./journal"))
+    eventually(lambda: two.serial() == 2)
+    eventually(lambda: "/zonegate/zones/example.test./journal" not in etcd.keys("/zonegate/zones/example.test./journal"))
     assert axfr(one) == axfr(two)
     assert len(etcd.keys("/zonegate/zones/example.test./names/")) == 1500 + 3
     update(two, "update add after.example.test. 60 A 192.0.2.1")
@@ -208,10 +197,10 @@ def test_a_gateway_killed_in_a_large_change_leaves_all_or_nothing(etcd, make_gat
         one.start()
         counts = lambda: [sum(x.startswith("k%dn" % i) for x in axfr(g)) for g in (one, two)]
         assert set(counts()) <= {0, 1500}
-        wait_for(lambda: not etcd.keys("/zonegate/zones/example.test./journal") and axfr(one) == axfr(two))
+        eventually(lambda: not etcd.keys("/zonegate/zones/example.test./journal") and axfr(one) == axfr(two))
         assert counts() in ([0, 0], [1500, 1500])
         update(one, "update add after%d.example.test. 60 A 192.0.2.1" % i)
-        wait_for(lambda: axfr(one) == axfr(two))
+        eventually(lambda: axfr(one) == axfr(two))
 
 
 def test_etcd_away_and_back(etcd, make_gateway):
@@ -220,9 +209,9 @@ def test_etcd_away_and_back(etcd, make_gateway):
     etcd.command("kill", etcd.dir)
     assert gateway.short("www.example.test.") == ["192.0.2.1"]
     assert update(gateway, "update add two.example.test. 60 A 192.0.2.1", check=False).returncode
-    wait_for(lambda: 'zonegate_store_connected{store="registry"} 0' in metrics(gateway))
+    eventually(lambda: 'zonegate_store_connected{store="registry"} 0' in metrics(gateway))
     etcd.command("start", etcd.dir)
-    wait_for(lambda: update(gateway, "update add three.example.test. 60 A 192.0.2.3", check=False).returncode == 0)
+    eventually(lambda: update(gateway, "update add three.example.test. 60 A 192.0.2.3", check=False).returncode == 0)
     assert gateway.short("three.example.test.") == ["192.0.2.3"]
 
 
@@ -237,7 +226,7 @@ def test_etcd_that_comes_later_than_the_gateway(etcd, make_gateway):
     gateway.start(check=False)
     time.sleep(0.5)
     etcd.command("start", etcd.dir)
-    wait_for(lambda: "NOERROR" in gateway.dig("example.test.", "SOA", check=False))
+    eventually(lambda: "NOERROR" in gateway.dig("example.test.", "SOA", check=False))
 
 
 def test_a_compaction_loses_nothing(etcd, make_gateway):
@@ -248,9 +237,9 @@ def test_a_compaction_loses_nothing(etcd, make_gateway):
     revision = etcd.v3("kv/range", key=b64("/x"))["header"]["revision"]
     etcd.v3("kv/compaction", revision=revision)
     os.kill(two.proc.pid, signal.SIGCONT)
-    wait_for(lambda: axfr(two) == axfr(one))
+    eventually(lambda: axfr(two) == axfr(one))
     update(two, "update add after.example.test. 60 A 192.0.2.1")
-    wait_for(lambda: axfr(two) == axfr(one))
+    eventually(lambda: axfr(two) == axfr(one))
 
 
 # ---- helix ----
@@ -261,7 +250,7 @@ HELIX = ("example.com.", "56.34.12.in-addr.arpa.")
 def test_helix_v2_as_helixdns_documents_it(etcd, make_gateway):
     gateway = make_gateway(config(etcd, ", api: v2, layout: helix", HELIX))
     etcd.v2("PUT", "/helix/com/example/foo/A", value="123.123.123.123")
-    wait_for(lambda: gateway.dig("+noall", "+answer", "foo.example.com.").split() ==
+    eventually(lambda: gateway.dig("+noall", "+answer", "foo.example.com.").split() ==
              ["foo.example.com.", "5", "IN", "A", "123.123.123.123"])
     etcd.v2("PUT", "/helix/com/example/foo/AAAA", value="2001:db8::1")
     etcd.v2("PUT", "/helix/com/example/alias/CNAME", value="foo.example.com.")
@@ -269,14 +258,14 @@ def test_helix_v2_as_helixdns_documents_it(etcd, make_gateway):
     etcd.v2("PUT", "/helix/com/example/sip/SRV", value='[{"Priority":10,"Weight":60,"Port":5060,"Target":"foo.example.com."}]')
     etcd.v2("PUT", "/helix/com/example/SOA", value=json.dumps(
         {"Ns": "ns1.example.com.", "Mbox": "admin.example.com.", "Serial": 3, "Refresh": 3600, "Retry": 600, "Expire": 86400, "Minttl": 60}))
-    wait_for(lambda: gateway.short("example.com.", "SOA") == ["ns1.example.com. admin.example.com. 3 3600 600 86400 60"])
+    eventually(lambda: gateway.short("example.com.", "SOA") == ["ns1.example.com. admin.example.com. 3 3600 600 86400 60"])
     assert gateway.short("foo.example.com.", "AAAA") == ["2001:db8::1"]
     assert gateway.short("alias.example.com.", "CNAME") == ["foo.example.com."]
     assert gateway.short("78.56.34.12.in-addr.arpa.", "PTR") == ["foo.example.com."]
     assert gateway.short("sip.example.com.", "SRV") == ["10 60 5060 foo.example.com."]
     assert len(axfr(gateway, "example.com.")) == 6
     etcd.v2("PUT", "/helix/com/example/late/A", value="1.2.3.4")
-    wait_for(lambda: gateway.serial("example.com.") == 4)
+    eventually(lambda: gateway.serial("example.com.") == 4)
     other = make_gateway(config(etcd, ", api: v2, layout: helix", HELIX, name="gw2"))
     assert axfr(other, "example.com.") == axfr(gateway, "example.com.")
 
@@ -299,7 +288,7 @@ def test_helix_v2_keys_with_an_end(etcd, make_gateway):
             assert line[4:] in ([], ["1.2.3.4"])
             inside.extend(gateway.short(folder + ".example.com."))
             return all("/%s/A" % x not in there and "NXDOMAIN" in gateway.dig(x + ".example.com.") for x in (tmp, folder))
-        wait_for(over)
+        eventually(over)
         assert ttls == sorted(ttls, reverse=True) and set(ttls) <= {1, 2, 3, 4, 5} and set(inside) <= {"1.2.3.5"}
         if 1 in ttls and max(ttls) > 1 and inside:
             return
@@ -312,11 +301,11 @@ def test_helix_is_written_by_updates(etcd, make_gateway, api):
     update(one, "update add a.example.com. 5 A 192.0.2.1", "example.com.")
     update(two, "prereq yxdomain a.example.com.\nupdate add a.example.com. 5 A 192.0.2.2\nupdate add m.example.com. 5 MX 10 a.example.com.\n"
            "update add t.example.com. 5 TXT \"a b\" c", "example.com.")
-    wait_for(lambda: axfr(one, "example.com.") == axfr(two, "example.com."))
+    eventually(lambda: axfr(one, "example.com.") == axfr(two, "example.com."))
     assert one.short("a.example.com.") == ["192.0.2.1", "192.0.2.2"]
     assert one.serial("example.com.") == two.serial("example.com.")
     update(one, "update delete a.example.com.\nupdate delete m.example.com.", "example.com.")
-    wait_for(lambda: "NXDOMAIN" in two.dig("a.example.com."))
+    eventually(lambda: "NXDOMAIN" in two.dig("a.example.com."))
     refused = update(two, "prereq yxdomain a.example.com.\nupdate add x.example.com. 5 A 192.0.2.2", "example.com.", check=False)
     assert "NXDOMAIN" in refused.stderr
     if api == "v3":
@@ -336,13 +325,13 @@ def test_what_is_wrong_is_named_and_harms_no_other(etcd, make_gateway):
     etcd.put("/helix/com/example/foo/CNAME", "bar.example.com.")
     etcd.put("/helix/com/example/broken/SRV", "[{")
     etcd.put("/helix/com/example/nothing", "1.2.3.4")
-    wait_for(lambda: gateway.short("foo.example.com.") == ["1.2.3.4"])
-    wrong = wait_for(lambda: (lambda text: text if text.count("not served") == 4 else None)(gateway.ctl("check", "example.com.").stdout))
+    eventually(lambda: gateway.short("foo.example.com.") == ["1.2.3.4"])
+    wrong = eventually(lambda: (lambda text: text if text.count("not served") == 4 else None)(gateway.ctl("check", "example.com.").stdout))
     for key in ("bad/A", "foo/CNAME", "broken/SRV", "nothing"):
         assert "/helix/com/example/" + key in wrong and "/helix/com/example/" + key in gateway.log()
     assert gateway.log().count("key=/helix/com/example/bad/A") == 1
     etcd.put("/helix/com/example/bad/A", "9.9.9.9")
-    wait_for(lambda: gateway.short("bad.example.com.") == ["9.9.9.9"])
+    eventually(lambda: gateway.short("bad.example.com.") == ["9.9.9.9"])
     assert "bad/A" not in gateway.ctl("check", "example.com.").stdout
 
 
@@ -354,7 +343,7 @@ def served_with_a_lease(etcd, gateway):
             etcd.put(key, "192.0.2.1", etcd.lease(seconds))
         except urllib.error.HTTPError:
             continue  # the lease was over
-        line = wait_for(lambda: gateway.dig("+noall", "+answer", name).split() or key not in etcd.keys("/helix/") and ["over"])
+        line = eventually(lambda: gateway.dig("+noall", "+answer", name).split() or key not in etcd.keys("/helix/") and ["over"])
         if line != ["over"]:
             assert line[4] == "192.0.2.1" and 1 <= int(line[1]) <= min(5, seconds)
             return name
@@ -364,7 +353,7 @@ def served_with_a_lease(etcd, gateway):
 def test_helix_v3_leases(etcd, make_gateway):
     gateway = make_gateway(config(etcd, ", layout: helix", HELIX))
     name = served_with_a_lease(etcd, gateway)
-    wait_for(lambda: "NXDOMAIN" in gateway.dig(name), 120)
+    eventually(lambda: "NXDOMAIN" in gateway.dig(name), 120)
 
 
 # ---- skydns ----
@@ -399,14 +388,14 @@ def test_skydns_answers_as_coredns_does(etcd, make_gateway, folder):
     for key, value in SERVICES.items():
         etcd.put(key, value)
     etcd.put("/skydns/com/example/wrong", '{"host":"300.1.1.1"}')
-    wait_for(lambda: "wrong" in gateway.ctl("check", "example.com.").stdout)  # it has seen all of them
+    eventually(lambda: "wrong" in gateway.ctl("check", "example.com.").stdout)  # it has seen all of them
     port = free_port()
     with open(os.path.join(folder, "Corefile"), "w") as f:
         f.write(".:%d {\n bind 127.0.0.1\n etcd example.com 56.34.12.in-addr.arpa {\n path /skydns\n endpoint %s\n }\n}\n" % (port, etcd.url))
     server = subprocess.Popen([coredns, "-conf", os.path.join(folder, "Corefile")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         theirs = lambda name, kind: sorted(run("dig", "@127.0.0.1", "-p", port, "+noall", "+answer", "+time=10", name, kind, check=False).stdout.splitlines())
-        wait_for(lambda: any("1.2.3.4" in x for x in theirs("a.example.com.", "A")))
+        eventually(lambda: any("1.2.3.4" in x for x in theirs("a.example.com.", "A")))
         for name, kind in QUESTIONS:
             name += ".example.com."
             ours = sorted(gateway.dig("+noall", "+answer", name, kind).splitlines())
@@ -435,7 +424,7 @@ def test_a_password_and_a_wrong_one(etcd, make_gateway, folder):
     update(gateway, "update add www.example.test. 60 A 192.0.2.1")
     wrong = make_gateway(config(etcd, store, name="gw2"), files={"pw": "guess\n"}, start=False)
     wrong.start(check=False)
-    wait_for(lambda: "auth.password-file" in wrong.log() if os.path.exists(wrong.log_path) else False)
+    eventually(lambda: "auth.password-file" in wrong.log() if os.path.exists(wrong.log_path) else False)
 
 
 def test_certificates(make_etcd, make_gateway):
@@ -448,7 +437,7 @@ def test_certificates(make_etcd, make_gateway):
         wrong = make_gateway(config(etcd, store, name="gw2").replace("level: info", "level: debug").replace("zones:\n", "log: {level: debug}\nzones:\n"),
                              start=False)
         wrong.start(check=False)
-        wait_for(lambda: word in wrong.log() if os.path.exists(wrong.log_path) else False)
+        eventually(lambda: word in wrong.log() if os.path.exists(wrong.log_path) else False)
         wrong.kill()
 
 
@@ -480,6 +469,6 @@ def test_three_members_of_which_one_dies_and_one_hangs(make_etcd, make_gateway):
     stop.set()
     for thread in threads:
         thread.join()
-    wait_for(lambda: len({tuple(axfr(g)) for g in gateways}) == 1)
+    eventually(lambda: len({tuple(axfr(g)) for g in gateways}) == 1)
     served = {x.split()[0] for x in axfr(gateways[0])}
     assert acknowledged and not set(acknowledged) - served

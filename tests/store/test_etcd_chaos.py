@@ -8,9 +8,9 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import LONG, SECRET
+from conftest import LONG, SECRET, eventually
 from histories import Clients
-from test_etcd import axfr, b64, config, etcd, make_etcd, update, wait_for  # noqa: F401
+from test_etcd import axfr, b64, config, etcd, make_etcd, update  # noqa: F401
 
 KEYS = "keys:\n  - {name: dhcp., algorithm: hmac-sha256, secret: %s}\n" % SECRET
 pytestmark = pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd here (Debian: etcd-server)")
@@ -38,12 +38,12 @@ def leader(etcd):
             if status.get("leader") == status["header"]["member_id"]:
                 return i + 1
         return None
-    return wait_for(leading)
+    return eventually(leading)
 
 
 def all_alike(gateways):
     """Zones and serials are equal, and each gateway's log is a whole chain."""
-    wait_for(lambda: len({tuple(axfr(g)) for g in gateways}) == 1, 120)  # the SOA is in it
+    eventually(lambda: len({tuple(axfr(g)) for g in gateways}) == 1, 120)  # the SOA is in it
     for g in gateways:
         g.ctl("log", "--verify", "example.test.")
 
@@ -65,7 +65,7 @@ def clients_of(gateways, folder, **options):
 def work(gateways, changes=30):
     """Until the clients have changed the zone some more, as the last gateway serves it, which nobody kills."""
     begin = gateways[-1].serial()
-    wait_for(lambda: gateways[-1].serial() >= begin + changes, 120)
+    eventually(lambda: gateways[-1].serial() >= begin + changes, 120)
 
 
 def answered(clients, least):
@@ -94,7 +94,7 @@ def compact(etcd):
             return v3(etcd.endpoints[0], "kv/compaction", revision=revision, physical=True)
         except (urllib.error.URLError, OSError):
             return None  # no leader for a moment
-    wait_for(done)
+    eventually(done)
 
 
 def test_clients_of_three_gateways_while_a_member_is_killed(make_etcd, make_gateway, folder):

@@ -10,8 +10,8 @@ import time
 import dns.message
 import dns.query
 import pytest
-from conftest import LONG, TOP, free_port, run
-from test_etcd import HELIX, axfr, b64, config, etcd, make_etcd, metrics, update, wait_for  # noqa: F401 (fixtures)
+from conftest import LONG, TOP, eventually, free_port, run
+from test_etcd import HELIX, axfr, b64, config, etcd, make_etcd, metrics, update  # noqa: F401 (fixtures)
 from test_etcd import pytestmark  # noqa: F401
 
 LAYOUTS = ["v2 helix", "v3 helix", "v3 skydns"]
@@ -47,13 +47,13 @@ def wrote(entry):
 @pytest.mark.parametrize("layout", TWO)
 def test_what_others_put_is_history_as_an_update_is(etcd, make_gateway, layout):
     gateway = make_gateway(config(etcd, store(layout), HELIX))
-    wait_for(lambda: gateway.ctl("log", "example.com.", check=False).returncode == 0)
+    eventually(lambda: gateway.ctl("log", "example.com.", check=False).returncode == 0)
     first = gateway.serial("example.com.")
     put(etcd, layout, "a", "192.0.2.1")
-    wait_for(lambda: gateway.short("a.example.com.") == ["192.0.2.1"])
+    eventually(lambda: gateway.short("a.example.com.") == ["192.0.2.1"])
     update(gateway, "update add b.example.com. 300 A 192.0.2.2", "example.com.")
     put(etcd, layout, "a", "192.0.2.3")
-    wait_for(lambda: gateway.short("a.example.com.") == ["192.0.2.3"])
+    eventually(lambda: gateway.short("a.example.com.") == ["192.0.2.3"])
     changes = log(gateway)
     assert [wrote(x) for x in changes[-3:]] == [{"a"}, {"b"}, {"a"}]
     assert [x["change"]["origin"].get("store", False) for x in changes[-3:]] == [True, False, True]
@@ -76,15 +76,15 @@ def test_what_others_put_is_history_as_an_update_is(etcd, make_gateway, layout):
 @pytest.mark.parametrize("layout", ONE)
 def test_history_goes_on_after_a_restart_with_what_came_meanwhile_as_one_change(etcd, make_gateway, layout):
     gateway = make_gateway(config(etcd, store(layout), HELIX))
-    wait_for(lambda: gateway.ctl("log", "example.com.", check=False).returncode == 0)
+    eventually(lambda: gateway.ctl("log", "example.com.", check=False).returncode == 0)
     put(etcd, layout, "a", "192.0.2.1")
-    wait_for(lambda: gateway.short("a.example.com.") == ["192.0.2.1"])
+    eventually(lambda: gateway.short("a.example.com.") == ["192.0.2.1"])
     before = log(gateway)
     gateway.stop()
     put(etcd, layout, "b", "192.0.2.2")
     put(etcd, layout, "c", "192.0.2.3")
     gateway.start()
-    wait_for(lambda: gateway.short("b.example.com.") == ["192.0.2.2"])
+    eventually(lambda: gateway.short("b.example.com.") == ["192.0.2.2"])
     after = log(gateway)
     assert after[:len(before)] == before and len(after) == len(before) + 1
     assert wrote(after[-1]) == {"b", "c"}
@@ -95,9 +95,9 @@ def test_history_goes_on_after_a_restart_with_what_came_meanwhile_as_one_change(
 @pytest.mark.parametrize("layout", LAYOUTS if LONG else LAYOUTS[1:2])
 def test_last_known_zones_are_served_where_etcd_is_away_at_start(etcd, make_gateway, layout):
     gateway = make_gateway(config(etcd, store(layout), HELIX[:1], patience=None))
-    wait_for(lambda: gateway.ctl("log", "example.com.", check=False).returncode == 0)
+    eventually(lambda: gateway.ctl("log", "example.com.", check=False).returncode == 0)
     put(etcd, layout, "a", "192.0.2.1")
-    wait_for(lambda: gateway.short("a.example.com.") == ["192.0.2.1"])
+    eventually(lambda: gateway.short("a.example.com.") == ["192.0.2.1"])
     gateway.stop()
     etcd.command("kill", etcd.dir)
     gateway.start()
@@ -105,7 +105,7 @@ def test_last_known_zones_are_served_where_etcd_is_away_at_start(etcd, make_gate
     refused = gateway.nsupdate("update add b.example.com. 300 A 192.0.2.2", "-v", key=None, zone="example.com.", check=False)
     assert "SERVFAIL" in refused.stderr
     etcd.command("start", etcd.dir)
-    wait_for(lambda: update(gateway, "update add b.example.com. 300 A 192.0.2.2", "example.com.", check=False).returncode == 0)
+    eventually(lambda: update(gateway, "update add b.example.com. 300 A 192.0.2.2", "example.com.", check=False).returncode == 0)
     assert gateway.short("b.example.com.") == ["192.0.2.2"]
 
 
@@ -113,7 +113,7 @@ def test_last_known_zones_are_served_where_etcd_is_away_at_start(etcd, make_gate
 def test_a_freeze_holds_on_all_gateways_and_over_a_restart(etcd, make_gateway, layout):
     one, two = (make_gateway(config(etcd, store(layout), HELIX, name=name)) for name in ("gw1", "gw2"))
     one.ctl("freeze", "example.com.")
-    wait_for(lambda: "frozen" in two.ctl("zones").stdout)
+    eventually(lambda: "frozen" in two.ctl("zones").stdout)
     assert "REFUSED" in update(two, "update add a.example.com. 300 A 192.0.2.1", "example.com.", check=False).stderr
     two.restart()
     three = make_gateway(config(etcd, store(layout), HELIX, name="gw3"))
@@ -121,8 +121,8 @@ def test_a_freeze_holds_on_all_gateways_and_over_a_restart(etcd, make_gateway, l
         assert "REFUSED" in update(gateway, "update add a.example.com. 300 A 192.0.2.1", "example.com.", check=False).stderr
     two.ctl("thaw", "example.com.")
     for gateway in one, two, three:
-        wait_for(lambda: update(gateway, "update add a.example.com. 300 A 192.0.2.1", "example.com.", check=False).returncode == 0)
-    wait_for(lambda: len({g.serial("example.com.") for g in (one, two, three)}) == 1)
+        eventually(lambda: update(gateway, "update add a.example.com. 300 A 192.0.2.1", "example.com.", check=False).returncode == 0)
+    eventually(lambda: len({g.serial("example.com.") for g in (one, two, three)}) == 1)
 
 
 # ---- large changes, and others who write at the same time ----
@@ -144,7 +144,7 @@ def test_an_update_of_2000_records_is_one_change_to_all_readers(etcd, make_gatew
     try:
         done = one.nsupdate(many(2000), "-v", key=None, zone="example.com.")
         assert not done.stderr
-        wait_for(lambda: len([x for x in axfr(two, "example.com.") if " A\t" in x or "\tA\t" in x]) >= 2000)
+        eventually(lambda: len([x for x in axfr(two, "example.com.") if " A\t" in x or "\tA\t" in x]) >= 2000)
     finally:
         stop.set()
         watcher.join()
@@ -155,7 +155,7 @@ def test_an_update_of_2000_records_is_one_change_to_all_readers(etcd, make_gatew
         kvs = etcd.v3("kv/range", key=b64(end[:-1]), range_end=b64(end))["kvs"]
         assert len(kvs) == 2000 and len({kv["mod_revision"] for kv in kvs}) == 1
     one.nsupdate("\n".join("update delete n%d.example.com." % i for i in range(2000)), "-v", key=None, zone="example.com.")
-    wait_for(lambda: len(axfr(two, "example.com.")) == 2)
+    eventually(lambda: len(axfr(two, "example.com.")) == 2)
 
 
 @pytest.mark.parametrize("layout", TWO)
@@ -187,10 +187,10 @@ def test_gateways_and_another_program_write_the_same_names_and_nothing_is_lost(e
     assert not failed
     wanted = sorted('"%d-%d"' % (n, i) for n in range(2) for i in range(20))
     for g in gateways:
-        wait_for(lambda: g.short("hot.example.com.", "TXT", "+tcp") == wanted)
+        eventually(lambda: g.short("hot.example.com.", "TXT", "+tcp") == wanted)
         for name, address in last.items():
-            wait_for(lambda: g.short(name + ".example.com.") == [address])
-    wait_for(lambda: axfr(gateways[0], "example.com.") == axfr(gateways[1], "example.com."))
+            eventually(lambda: g.short(name + ".example.com.") == [address])
+    eventually(lambda: axfr(gateways[0], "example.com.") == axfr(gateways[1], "example.com."))
     gateways[0].ctl("log", "--verify", "example.com.")
 
 
@@ -216,7 +216,7 @@ def test_of_updates_that_demand_an_unused_name_one_wins(etcd, make_gateway, layo
 def test_a_zone_below_another_goes_its_own_way(etcd, make_gateway, layout):
     gateway = make_gateway(config(etcd, store(layout), ("example.com.", "sub.example.com.")))
     put(etcd, layout, "sub/www", "192.0.2.7")
-    wait_for(lambda: gateway.short("www.sub.example.com.") == ["192.0.2.7"])
+    eventually(lambda: gateway.short("www.sub.example.com.") == ["192.0.2.7"])
     for i in range(3):
         update(gateway, "update add w%d.example.com. 300 A 192.0.2.%d" % (i, i), "example.com.")
         update(gateway, "update add w%d.sub.example.com. 300 A 192.0.2.%d" % (i, i), "sub.example.com.")
@@ -246,9 +246,9 @@ def test_a_journal_left_behind_is_completed_by_another_gateway(etcd, make_gatewa
         def settled():
             counts.add(sum(x.startswith("k%dn" % i) for x in axfr(two, "example.com.")))
             return not update(two, "update add after%d.example.com. 300 A 192.0.2.1" % i, "example.com.", check=False).returncode
-        wait_for(settled)
+        eventually(settled)
         one.start()
-        wait_for(lambda: axfr(one, "example.com.") == axfr(two, "example.com."))
+        eventually(lambda: axfr(one, "example.com.") == axfr(two, "example.com."))
         counts.add(sum(x.startswith("k%dn" % i) for x in axfr(two, "example.com.")))
         assert counts <= {0, 300}
 
@@ -273,7 +273,7 @@ def coredns(etcd, folder):
 
     def ask(*question):
         return run("dig", "@127.0.0.1", "-p", port, "+noall", "+answer", "+comments", "+time=3", "+tcp", *question, check=False).stdout
-    wait_for(lambda: "status: " in ask("example.com.", "SOA"))
+    eventually(lambda: "status: " in ask("example.com.", "SOA"))
     ask.port = port
     yield ask
     server.terminate()
@@ -323,7 +323,7 @@ def test_random_services_are_answered_as_coredns_answers_them(etcd, make_gateway
         service = random_service(chance, names, node[0] == "c")
         etcd.put("/skydns/com/example/" + "/".join(reversed(node.split("."))), json.dumps(service))
     etcd.put("/skydns/com/example/last", '{"host":"192.0.2.1"}')
-    wait_for(lambda: gateway.short("last.example.com.") == ["192.0.2.1"])
+    eventually(lambda: gateway.short("last.example.com.") == ["192.0.2.1"])
     unlike, compared = [], 0
     for node in nodes + ["c0", "c1", "c2"]:
         for kind in ("A", "AAAA", "CNAME", "SRV", "TXT", "MX"):
@@ -370,11 +370,11 @@ def test_external_dns_writes_and_we_serve_and_update_beside_it(etcd, make_gatewa
     gateway = make_gateway(config(etcd, store("v3 skydns"), HELIX[:1]))
     update(gateway, "update add manual.example.com. 300 A 192.0.2.99", "example.com.")
     external_dns(("www.example.com", "A", ["192.0.2.10", "192.0.2.11"]), ("alias.example.com", "CNAME", ["www.example.com"]))
-    wait_for(lambda: gateway.short("www.example.com.") == ["192.0.2.10", "192.0.2.11"])
+    eventually(lambda: gateway.short("www.example.com.") == ["192.0.2.10", "192.0.2.11"])
     assert gateway.short("alias.example.com.", "CNAME") == ["www.example.com."]
     external_dns(("www.example.com", "A", ["192.0.2.12"]))
-    wait_for(lambda: gateway.short("www.example.com.") == ["192.0.2.12"])
-    wait_for(lambda: gateway.short("alias.example.com.", "CNAME") == [])
+    eventually(lambda: gateway.short("www.example.com.") == ["192.0.2.12"])
+    eventually(lambda: gateway.short("alias.example.com.", "CNAME") == [])
     assert gateway.short("manual.example.com.") == ["192.0.2.99"]
     assert "everything in the store is served" in gateway.ctl("check", "example.com.").stdout
 
@@ -402,7 +402,7 @@ def test_what_cannot_be_served_is_listed_until_it_is_put_right(etcd, make_gatewa
     for path, value in WRONG[layout].items():
         put_raw(etcd, layout, path, value)
     put(etcd, layout, "good", "192.0.2.2")
-    wait_for(lambda: gateway.short("good.example.com.") == ["192.0.2.2"])
+    eventually(lambda: gateway.short("good.example.com.") == ["192.0.2.2"])
     listed = [x for x in gateway.ctl("check", "example.com.").stdout.splitlines() if "not served" in x]
     for path in WRONG[layout]:
         assert sum("/com/example/%s is not served: " % path in x for x in listed) == 1, (path, listed)
@@ -411,14 +411,14 @@ def test_what_cannot_be_served_is_listed_until_it_is_put_right(etcd, make_gatewa
     first = next(iter(WRONG[layout]))
     put_raw(etcd, layout, first, WRONG[layout][first])  # the same again is no news
     put(etcd, layout, "good", "192.0.2.3")
-    wait_for(lambda: gateway.short("good.example.com.") == ["192.0.2.3"])
+    eventually(lambda: gateway.short("good.example.com.") == ["192.0.2.3"])
     assert gateway.log().count("/com/example/%s reason" % first) == 1
     for path in WRONG[layout]:
         if layout == "v2 helix":
             etcd.v2("DELETE", "/helix/com/example/" + path)
         else:
             etcd.delete("/%s/com/example/%s" % (layout.split()[1], path))
-    wait_for(lambda: "everything in the store is served" in gateway.ctl("check", "example.com.").stdout)
+    eventually(lambda: "everything in the store is served" in gateway.ctl("check", "example.com.").stdout)
     gateway.ctl("log", "--verify", "example.com.")
 
 
@@ -453,9 +453,9 @@ def test_a_resolver_follows_a_delegation_from_bind(etcd, make_gateway, folder):
 
         def resolved(name):
             return run("dig", "@127.0.0.1", "-p", port, "+short", "+tries=1", "+time=10", name, check=False).stdout.split()
-        wait_for(lambda: resolved("www.sub.example.com.") == ["192.0.2.7"])
+        eventually(lambda: resolved("www.sub.example.com.") == ["192.0.2.7"])
         etcd.put("/helix/com/example/sub/later/A", "192.0.2.8")
-        wait_for(lambda: gateway.short("later.sub.example.com.") == ["192.0.2.8"])
+        eventually(lambda: gateway.short("later.sub.example.com.") == ["192.0.2.8"])
         assert resolved("later.sub.example.com.") == ["192.0.2.8"]
         assert resolved("ns.example.com.") == [parent]
     finally:
@@ -470,7 +470,7 @@ def test_a_name_in_skydns_is_delegated_by_what_is_below_ns_dns(etcd, make_gatewa
     update(gateway, "update add sub.example.com. 60 NS ns.sub.example.com.\nupdate add sub.example.com. 60 NS ns.example.net.\n"
            "update add ns.sub.example.com. 60 A 192.0.2.7", "example.com.")
     etcd.put("/skydns/com/example/other/dns/ns/one", '{"host":"192.0.2.8"}')
-    wait_for(lambda: "one.ns.dns.other.example.com." in gateway.dig("x.other.example.com."))
+    eventually(lambda: "one.ns.dns.other.example.com." in gateway.dig("x.other.example.com."))
     referral = [x.split() for x in gateway.dig("+noall", "+authority", "+additional", "www.sub.example.com.").splitlines()]
     assert sorted(x[3:] for x in referral) == [["A", "192.0.2.7"], ["NS", "ns.example.net."], ["NS", "ns.sub.example.com."]]
     referral = [x.split() for x in gateway.dig("+noall", "+authority", "+additional", "x.other.example.com.").splitlines()]
@@ -497,5 +497,5 @@ def test_the_examples_are_true(etcd, make_gateway, name):
             env=dict(os.environ, ETCDCTL_API="3"))
     else:
         update(gateway, "update add foo.example.com. 5 A 123.123.123.123", "example.com.")
-    wait_for(lambda: gateway.dig("+noall", "+answer", "foo.example.com.").split()[-4:] == ["5", "IN", "A", "123.123.123.123"])
+    eventually(lambda: gateway.dig("+noall", "+answer", "foo.example.com.").split()[-4:] == ["5", "IN", "A", "123.123.123.123"])
     assert gateway.short("example.com.", "NS") == ["ns1.example.com."]

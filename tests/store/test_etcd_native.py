@@ -5,8 +5,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import LONG, ZONE, ZONEGATECTL, run
-from test_etcd import axfr, b64, config, etcd, kept, make_etcd, served_with_a_lease, update, wait_for  # noqa: F401
+from conftest import LONG, ZONE, ZONEGATECTL, eventually, run
+from test_etcd import axfr, b64, config, etcd, kept, make_etcd, served_with_a_lease, update  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd here (Debian: etcd-server)")
 
@@ -19,12 +19,12 @@ def test_names_that_an_import_wrote_can_be_updated_at_once_and_after_a_restart(e
     zone = ZONE + "".join("n%d A 10.0.0.%d\n" % (i, i % 250) for i in range(400))
     one = make_gateway(config(etcd), {"example.test.zone": zone})
     two = make_gateway(config(etcd, name="gw2"))
-    wait_for(lambda: no_journal(etcd))
+    eventually(lambda: no_journal(etcd))
     three = make_gateway(config(etcd, name="gw3"))
     for i, gateway in enumerate((one, two, three)):
         update(gateway, "update delete n%d.example.test. A\nupdate add n%d.example.test. 60 A 192.0.2.1" % (i, i))
         assert gateway.short("n%d.example.test." % i) == ["192.0.2.1"]
-    wait_for(lambda: axfr(one) == axfr(two) == axfr(three))
+    eventually(lambda: axfr(one) == axfr(two) == axfr(three))
     assert "journal" not in one.log()
 
 
@@ -57,25 +57,25 @@ def test_killed_while_thousands_of_names_change_it_is_all_or_nothing_everywhere(
     before = "x"
     for i in range(4 if LONG else 2):  # at different moments of it
         letter = "abcd"[i]
-        wait_for(lambda: no_journal(etcd))
+        eventually(lambda: no_journal(etcd))
         sender = import_names(one, count, letter)
         time.sleep(seconds * (i + 1) / 3)
         one.kill()
         sender.wait()
-        wait_for(lambda: no_journal(etcd))  # the other gateway completes it
+        eventually(lambda: no_journal(etcd))  # the other gateway completes it
         assert names_of(two, letter, before) in ((count, 0), (0, count))
         one.start()
-        wait_for(lambda: no_journal(etcd) and axfr(one) == axfr(two))
+        eventually(lambda: no_journal(etcd) and axfr(one) == axfr(two))
         new, old = names_of(two, letter, before)
         assert (new, old) in ((count, 0), (0, count))
         before = letter if new else before
         if not new:  # an import freezes the zone while it is made, for a time
             two.ctl("thaw", "example.test.", check=False)
-            wait_for(lambda: " frozen" not in one.ctl("zones").stdout)
+            eventually(lambda: " frozen" not in one.ctl("zones").stdout)
         update(one, "update add after%d.example.test. 60 A 192.0.2.1\nupdate delete after%d.example.test." % (i, i))
     kept = etcd.keys("/zonegate/zones/example.test./names/")
     assert len({x.split()[0] for x in axfr(one)}) == len(kept)
-    wait_for(lambda: axfr(one) == axfr(two))
+    eventually(lambda: axfr(one) == axfr(two))
 
 
 @pytest.mark.skipif(not LONG, reason="other versions of etcd: tests/run --long")
@@ -87,19 +87,19 @@ def test_other_versions_of_etcd(make_etcd, make_gateway, version):
     done = update(two, "prereq nxdomain www.example.test.\nupdate add www.example.test. 60 A 192.0.2.2", check=False)
     assert "YXDOMAIN" in done.stderr
     one.nsupdate(many(1500, "x"), "-v", key=None)
-    wait_for(lambda: no_journal(etcd) and axfr(one) == axfr(two))
+    eventually(lambda: no_journal(etcd) and axfr(one) == axfr(two))
     revision = etcd.v3("kv/range", key=b64("/x"))["header"]["revision"]
     etcd.v3("kv/compaction", revision=revision)
     two.restart()
     update(two, "update delete www.example.test.\nupdate delete x7.example.test.")
-    wait_for(lambda: axfr(one) == axfr(two))
+    eventually(lambda: axfr(one) == axfr(two))
     assert len(etcd.keys("/zonegate/zones/example.test./names/")) == 1499 + 3
     one.ctl("log", "--verify", "example.test.")
     helix = make_gateway(config(etcd, ", layout: helix", ["example.com."], name="gw3"))
     name = served_with_a_lease(etcd, helix)
     update(helix, "update add a.example.com. 5 A 192.0.2.3", "example.com.")
     assert "/helix/com/example/a/A" in etcd.keys("/helix/")
-    wait_for(lambda: not helix.short(name), 120)
+    eventually(lambda: not helix.short(name), 120)
 
 
 # ---- etcd away ----
@@ -128,13 +128,13 @@ def test_with_etcd_away_at_start_the_last_known_zone_is_served_and_catches_up_la
     one.start()  # waits for "ready"
     assert axfr(one) == known and one.serial() == 6
     assert "served as last known" in one.log()
-    wait_for(lambda: "store not connected" in one.log())
+    eventually(lambda: "store not connected" in one.log())
     assert metric(one, 'zonegate_store_connected{store="registry"} 0')
     refused_for_now(one)
     etcd.command("start", etcd.dir)
-    wait_for(lambda: axfr(one) == axfr(two) and one.serial() == 7, 120)
-    wait_for(lambda: update(one, "update add mine.example.test. 60 A 192.0.2.8", check=False).returncode == 0)
-    wait_for(lambda: axfr(one) == axfr(two))
+    eventually(lambda: axfr(one) == axfr(two) and one.serial() == 7, 120)
+    eventually(lambda: update(one, "update add mine.example.test. 60 A 192.0.2.8", check=False).returncode == 0)
+    eventually(lambda: axfr(one) == axfr(two))
     assert not one.short("no.example.test.")
     assert metric(one, 'zonegate_store_connected{store="registry"} 1')
     one.ctl("log", "--verify", "example.test.")
@@ -143,7 +143,7 @@ def test_with_etcd_away_at_start_the_last_known_zone_is_served_and_catches_up_la
 def test_a_zone_of_other_programs_keys_is_served_from_the_last_known_too(etcd, make_gateway):
     gateway = make_gateway(config(etcd, ", layout: helix", ["example.com."]))
     etcd.put("/helix/com/example/foo/A", "192.0.2.1")
-    wait_for(lambda: gateway.short("foo.example.com.") == ["192.0.2.1"])
+    eventually(lambda: gateway.short("foo.example.com.") == ["192.0.2.1"])
     serial = gateway.serial("example.com.")
     kept(gateway)
     gateway.stop()
@@ -152,7 +152,7 @@ def test_a_zone_of_other_programs_keys_is_served_from_the_last_known_too(etcd, m
     assert gateway.short("foo.example.com.") == ["192.0.2.1"] and gateway.serial("example.com.") == serial
     etcd.command("start", etcd.dir)
     etcd.put("/helix/com/example/foo/A", "192.0.2.2")
-    wait_for(lambda: gateway.short("foo.example.com.") == ["192.0.2.2"], 120)
+    eventually(lambda: gateway.short("foo.example.com.") == ["192.0.2.2"], 120)
     assert gateway.serial("example.com.") == serial + 1
 
 
@@ -165,7 +165,7 @@ def test_an_etcd_that_comes_back_empty_is_not_written_over(etcd, make_gateway):
     gateway.start()
     shutil.rmtree(os.path.join(etcd.dir, "1", "data"))
     etcd.command("start", etcd.dir)
-    wait_for(lambda: "zone is not in etcd any more" in gateway.log())
+    eventually(lambda: "zone is not in etcd any more" in gateway.log())
     assert gateway.short("www.example.test.") == ["192.0.2.1"]
     refused_for_now(gateway)
     assert not etcd.keys("/zonegate/zones/")
@@ -192,7 +192,7 @@ def test_tokens_that_expire_are_asked_for_again_and_nothing_is_lost(make_etcd, m
     one, two = (make_gateway(config(etcd, store, name=name), {"pw": "secret\n"}) for name in ("gw1", "gw2"))
     for i in range(4):
         update(one, "update add t%d.example.test. 60 A 192.0.2.%d" % (i, i))
-        wait_for(lambda: two.short("t%d.example.test." % i) == ["192.0.2.%d" % i])
+        eventually(lambda: two.short("t%d.example.test." % i) == ["192.0.2.%d" % i])
         time.sleep(3)
     assert one.serial() == two.serial() == 5
     assert axfr(one) == axfr(two)
@@ -202,7 +202,7 @@ def test_a_prefix_that_the_user_may_not_use_is_named(etcd, make_gateway):
     with_users(etcd)
     gateway = make_gateway(config(etcd, ", prefix: /other, auth: {user: gw, password-file: pw}"), {"pw": "secret\n"}, start=False)
     gateway.start(check=False)
-    wait_for(lambda: os.path.exists(gateway.log_path) and "readwrite on the prefix" in gateway.log())
+    eventually(lambda: os.path.exists(gateway.log_path) and "readwrite on the prefix" in gateway.log())
 
 
 def test_with_tls_a_member_that_dies_is_left_for_another(make_etcd, make_gateway):
@@ -212,6 +212,6 @@ def test_with_tls_a_member_that_dies_is_left_for_another(make_etcd, make_gateway
     for member in ("1", "2"):
         update(gateway, "update add m%s.example.test. 60 A 192.0.2.1" % member)
         etcd.command("kill", etcd.dir, member)
-        wait_for(lambda: update(gateway, "update add k%s.example.test. 60 A 192.0.2.1" % member, check=False).returncode == 0)
+        eventually(lambda: update(gateway, "update add k%s.example.test. 60 A 192.0.2.1" % member, check=False).returncode == 0)
         etcd.command("start", etcd.dir, "-i", member)
     assert sorted(x.split(".")[0] for x in axfr(gateway) if x[0] in "km") == ["k1", "k2", "m1", "m2"]

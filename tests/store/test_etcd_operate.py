@@ -10,8 +10,8 @@ import threading
 import time
 
 import pytest
-from conftest import free_port, run
-from test_etcd import axfr, config, etcd, kept, make_etcd, update, wait_for  # noqa: F401 (fixtures)
+from conftest import eventually, free_port, run
+from test_etcd import axfr, config, etcd, kept, make_etcd, update  # noqa: F401 (fixtures)
 from test_etcd_native import with_users
 
 pytestmark = pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd here (Debian: etcd-server)")
@@ -32,15 +32,15 @@ def test_without_etcd_and_without_a_copy_it_gets_ready_and_the_zone_comes_with_e
     assert gateway.short("ns1.here.test.") == ["192.0.2.1"]
     assert "SERVFAIL" in gateway.dig("ns1.example.test.")
     assert "zones not served" in gateway.log()
-    wait_for(lambda: "store not connected" in gateway.log())
+    eventually(lambda: "store not connected" in gateway.log())
     assert page(gateway, "/healthz") == "200" and page(gateway, "/readyz") == "503"
     refused = gateway.ctl("add", "other.test.", "--store", "registry", check=False)
     assert refused.returncode == 1 and "store registry cannot be reached" in refused.stderr
     history = gateway.ctl("log", "example.test.", check=False)
     assert history.returncode == 1 and "store registry is not connected" in history.stderr
     etcd.command("start", etcd.dir)
-    wait_for(lambda: gateway.short("ns1.example.test.") == ["192.0.2.1"])
-    wait_for(lambda: page(gateway, "/readyz") == "200")
+    eventually(lambda: gateway.short("ns1.example.test.") == ["192.0.2.1"])
+    eventually(lambda: page(gateway, "/readyz") == "200")
 
 
 def test_the_history_is_read_from_the_local_copy_while_etcd_is_away(etcd, make_gateway):
@@ -55,16 +55,16 @@ def test_the_history_is_read_from_the_local_copy_while_etcd_is_away(etcd, make_g
     known = answers()
     kept(gateway)
     etcd.command("kill", etcd.dir)
-    wait_for(lambda: "not connected" in gateway.ctl("status").stdout)
+    eventually(lambda: "not connected" in gateway.ctl("status").stdout)
     assert answers() == known
     gateway.restart()
     assert answers() == known
     gateway.ctl("log", "--verify", "example.test.")
     etcd.command("start", etcd.dir)
-    wait_for(lambda: gateway.nsupdate("update add later.example.test. 60 A 192.0.2.1", "-v", key=None, check=False).returncode == 0, 60)
+    eventually(lambda: gateway.nsupdate("update add later.example.test. 60 A 192.0.2.1", "-v", key=None, check=False).returncode == 0, 60)
     # While etcd is just starting it may be away once more, and the copy was begun anew.
-    wait_for(lambda: gateway.ctl(*asked[0], check=False).stdout.startswith(known[0]), 60)
-    wait_for(lambda: gateway.ctl("log", "--verify", "example.test.", check=False).returncode == 0, 60)
+    eventually(lambda: gateway.ctl(*asked[0], check=False).stdout.startswith(known[0]), 60)
+    eventually(lambda: gateway.ctl("log", "--verify", "example.test.", check=False).returncode == 0, 60)
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
@@ -101,7 +101,7 @@ def test_through_a_proxy_that_knows_no_http2_all_goes_as_json(etcd, make_gateway
         for i in range(20):
             update(gateway, "update add a%d.example.test. 60 A 192.0.2.1" % i)
             update(two, "update add b%d.example.test. 60 A 192.0.2.1" % i)
-        wait_for(lambda: axfr(gateway) == axfr(two))
+        eventually(lambda: axfr(gateway) == axfr(two))
         assert proxy.paths.count("/v3/kv/txn") >= 20 and "/v3/watch" in proxy.paths
     finally:
         proxy.shutdown()
@@ -180,7 +180,7 @@ def test_what_is_wrong_with_the_connection_is_said_once_with_what_to_look_at(etc
     for words, text in wrong.items():
         gateway = make_gateway(text, {"pw": "guess\n"}, start=False)
         gateway.start(check=False)
-        wait_for(lambda: os.path.exists(gateway.log_path) and words in gateway.log())
+        eventually(lambda: os.path.exists(gateway.log_path) and words in gateway.log())
         time.sleep(1.5)
         said = [re.sub("[0-9]", "", x.split("reason=")[1]) for x in gateway.log().splitlines() if words in x]
         assert len(said) == len(set(said)) <= 2, gateway.log()  # a server that closes is met in reading, or in writing
@@ -204,13 +204,13 @@ def test_zones_that_could_not_be_listed_are_listed_later_whatever_comes_meanwhil
     def listed():
         return {x.split()[-1] for x in axfr(gateway, "catalog.test.") if x.split()[3] == "PTR"}
     add()
-    wait_for(lambda: listed() == set(added), 60)
+    eventually(lambda: listed() == set(added), 60)
     etcd.command("kill", etcd.dir)
     add()
-    wait_for(lambda: "not brought up to date" in gateway.log(), 60)
+    eventually(lambda: "not brought up to date" in gateway.log(), 60)
     etcd.command("start", etcd.dir)
     while added[-1] not in listed():  # others come all the time, until one of them is listed
         add()
         time.sleep(0.3)
         assert len(added) < 600
-    wait_for(lambda: listed() == set(added), 60)
+    eventually(lambda: listed() == set(added), 60)

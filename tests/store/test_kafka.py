@@ -9,8 +9,8 @@ import tempfile
 
 import pytest
 
-from conftest import BUILD, LONG, TOP, ZONE, ZONEGATED, run
-from kafka_cluster import (CREATE, IMPATIENT, KAFKA, ZONES_PY, Cluster, Kafka, add_a, change, newest_id, place, same, shared, state, text_of, until,
+from conftest import BUILD, LONG, TOP, ZONE, ZONEGATED, eventually, run
+from kafka_cluster import (CREATE, IMPATIENT, KAFKA, ZONES_PY, Cluster, Kafka, add_a, change, newest_id, place, same, shared, state, text_of,
                            zone_of)
 
 import dns.zone
@@ -44,14 +44,14 @@ def test_an_update_at_one_gateway_is_served_by_the_other(cluster):
     one, two = cluster.gateway(), cluster.gateway()
     for i, (at, other) in enumerate([(one, two), (two, one)] * 3):
         at.nsupdate("update add w%d.example.test. 300 A 192.0.2.%d" % (i, i + 1))
-        until(lambda: other.short("w%d.example.test." % i) == ["192.0.2.%d" % (i + 1)])
+        eventually(lambda: other.short("w%d.example.test." % i) == ["192.0.2.%d" % (i + 1)])
     assert same([one, two]) == 7
     assert zone_of(one) == zone_of(two)
     assert newest_id(one) == newest_id(two)
     log = one.ctl("log", "example.test.", "--raw").stdout.splitlines()
     assert len(log) == 7 and json.loads(log[3])["origin"]["key"] == "dhcp."
     one.ctl("log", "--verify", "example.test.")
-    until(lambda: 'zonegate_snapshot_age_seconds{zone="example.test."}' in metrics(one))     # once there is a snapshot
+    eventually(lambda: 'zonegate_snapshot_age_seconds{zone="example.test."}' in metrics(one))     # once there is a snapshot
     assert 'zonegate_snapshot_retention_margin_seconds{store="bus"}' in metrics(one)
 
 
@@ -64,17 +64,17 @@ def test_a_zone_that_another_gateway_has_removed_can_be_removed_or_added_here(cl
         for gateway in (one, two):
             gateway.ctl("add", name, "--store", "bus")
         one.ctl("remove", name)
-        until(lambda: state(two, name) == "removed")
+        eventually(lambda: state(two, name) == "removed")
     two.ctl("remove", "a.test.")
     assert "a.test." not in two.ctl("zones").stdout
     two.ctl("add", "b.test.", "--store", "bus")
-    until(lambda: state(two, "b.test.") == "ready")
+    eventually(lambda: state(two, "b.test.") == "ready")
     two.restart()
-    until(lambda: state(two, "b.test.") == "ready" and state(two, "c.test.") == "removed")   # not made again by a restart
+    eventually(lambda: state(two, "b.test.") == "ready" and state(two, "c.test.") == "removed")   # not made again by a restart
     assert "another gateway has removed" in two.ctl("check", "c.test.", check=False).stderr
     assert "SERVFAIL" in two.dig("c.test.", "SOA")
     one.ctl("add", "c.test.", "--store", "bus")
-    until(lambda: state(two, "c.test.") == "ready")
+    eventually(lambda: state(two, "c.test.") == "ready")
     # load, remove; b and c once more: nobody has written a record that was to be skipped, but where both loaded at once.
     raw = [json.loads(line) for line in run("kcat", "-m", "60", "-b", cluster.kafka.bootstrap, "-C", "-t", cluster.topic + ".updates", "-e", "-q").stdout.splitlines()]
     assert [sum("removed" in c for c in raw if c["zone"] == name) for name in ("a.test.", "b.test.", "c.test.")] == [1, 1, 1]
@@ -90,7 +90,7 @@ def test_status_shows_brokers_partitions_and_positions(cluster):
     def settled():
         store = json.loads(one.ctl("status", "--json").stdout)["stores"][0]
         return store if [p for p in store["partitions"] if p["end"] == 4] else None
-    store = until(settled)
+    store = eventually(settled)
     assert {(b["id"], b["address"]) for b in store["brokers"]} == brokers
     assert [p["partition"] for p in store["partitions"]] == [0, 1, 2]
     (mine,) = [p for p in store["partitions"] if p["zones"]]
@@ -99,7 +99,7 @@ def test_status_shows_brokers_partitions_and_positions(cluster):
     text = one.ctl("status").stdout
     assert "broker 1: %s" % cluster.kafka.bootstrap in text
     assert "partition %d: leader 1, position 4, end 4, zones 1" % mine["partition"] in text
-    until(lambda: 'snapshot_age_seconds{zone="example.test."} ' in metrics(one))
+    eventually(lambda: 'snapshot_age_seconds{zone="example.test."} ' in metrics(one))
     shown = metrics(one)
     for name in ('store_connected{store="bus"} 1', 'store_lag_records{store="bus"} 0', 'propagation_seconds_count{store="bus"} 4',
                  'update_conflicts_total{zone="example.test."} 0', 'snapshot_retention_margin_seconds{store="bus"} '):
@@ -120,13 +120,13 @@ def test_a_frozen_broker_is_said_of_its_partitions_alone():
         def silent(wanted):
             at = store()
             return at if [p["partition"] for p in at["partitions"] if p["silent"]] == wanted else None
-        until(lambda: [p["zones"] for p in store()["partitions"] if p["leader"] in (1, 2) and p["end"] is not None] in ([0, 1], [1, 0]))
+        eventually(lambda: [p["zones"] for p in store()["partitions"] if p["leader"] in (1, 2) and p["end"] is not None] in ([0, 1], [1, 0]))
         (mine,) = [p for p in store()["partitions"] if p["zones"]]
         (other,) = [p for p in store()["partitions"] if not p["zones"]]
         assert mine["leader"] != other["leader"], store()
         kafka("freeze", other["leader"])
         try:
-            until(lambda: silent([other["partition"]]))
+            eventually(lambda: silent([other["partition"]]))
             at = store()
             assert at["connected"] and at["trouble"].startswith("1 of 2 partitions do not answer"), at
             for i in range(20):
@@ -138,8 +138,8 @@ def test_a_frozen_broker_is_said_of_its_partitions_alone():
             assert "warning partitions do not answer store=bus silent=1 of=2" in one.log() and "store not connected" not in one.log()
         finally:
             kafka("thaw", other["leader"])
-        at = until(lambda: silent([]))
-        assert at["connected"] and until(lambda: store()["trouble"] is None)
+        at = eventually(lambda: silent([]))
+        assert at["connected"] and eventually(lambda: store()["trouble"] is None)
     finally:
         cluster.close()
         kafka.close()
@@ -165,11 +165,11 @@ def test_other_programs_rebuild_the_zone_from_the_topics(cluster):
 def test_a_change_by_another_producer_is_applied(cluster):
     pytest.importorskip("confluent_kafka")
     one, two = cluster.gateway(), cluster.gateway()
-    until(lambda: state(two)["version"] == 1)
+    eventually(lambda: state(two)["version"] == 1)
     base, base_id = place(one)
     cluster.add(change(base, base_id, [add_a("py", "192.0.2.77")]))
     for g in (one, two):
-        until(lambda: g.short("py.example.test.") == ["192.0.2.77"])
+        eventually(lambda: g.short("py.example.test.") == ["192.0.2.77"])
     cluster.add(change(base, base_id, [{"op": "SET", "record": "py", "type": "A", "ttl": 5, "content": ["192.0.2.78"]}]))   # lost the race
     one.nsupdate("update add after.example.test. 300 A 192.0.2.1")
     assert one.short("py.example.test.") == ["192.0.2.77"]
@@ -179,7 +179,7 @@ def test_a_change_by_another_producer_is_applied(cluster):
 def test_a_change_by_a_producer_in_java_is_applied(cluster):
     """Twice on the same version: of another name, so both are applied."""
     one, two = cluster.gateway(), cluster.gateway()
-    until(lambda: state(two)["version"] == 1)
+    eventually(lambda: state(two)["version"] == 1)
     base, base_id = place(one)
     jars = run(KAFKA, "jars", *(["-v", os.environ["KAFKA_VERSION"]] if "KAFKA_VERSION" in os.environ else []), timeout=900).stdout.strip()
 
@@ -191,7 +191,7 @@ def test_a_change_by_a_producer_in_java_is_applied(cluster):
     assert first[1] == "1"                              # in the zone's partition, after what loaded its file
     assert add_record("other", "A", "192.0.2.2") == (first[0], "2")
     for g in (one, two):
-        until(lambda: g.short("other.example.test.") == ["192.0.2.2"])
+        eventually(lambda: g.short("other.example.test.") == ["192.0.2.2"])
         assert g.short("java.example.test.", "TXT") == ['"with \\"quotes\\" and \\\\ too"']
     assert same([one, two]) == 3
 
@@ -208,13 +208,13 @@ def test_garbage_in_the_topics_harms_nothing(cluster):
     cluster.add(b"\xff", topic="snapshots", key="example.test./0123/0")
     cluster.add(change(0, "0" * 32, [{"op": "REPLACE", "record": "x", "type": "A"}]), key="unserved.test.")
     one.nsupdate("update add a.example.test. 300 A 192.0.2.1")
-    until(lambda: two.short("a.example.test.") == ["192.0.2.1"])
+    eventually(lambda: two.short("a.example.test.") == ["192.0.2.1"])
     assert same([one, two]) == 2
     assert one.short("forged.example.test.") == one.short("good.example.test.") == []
     three = cluster.gateway()
     assert same([one, two, three]) == 2
     cluster.add(change(2, newest_id(one), [{"op": "REPLACE", "record": "x", "type": "A"}]))
-    until(lambda: "not understood" in two.log())
+    eventually(lambda: "not understood" in two.log())
     assert two.short("a.example.test.") == ["192.0.2.1"]
 
 
@@ -248,9 +248,9 @@ def test_a_gateway_starts_from_nothing_from_its_copy_and_without_brokers(cluster
         two.restart()
     finally:
         cluster.kafka("start")
-    until(lambda: one.nsupdate("update add back.example.test. 300 A 192.0.2.9", check=False).returncode == 0, 120)
-    until(lambda: two.short("back.example.test.") == ["192.0.2.9"])
-    until(lambda: two.nsupdate("update add back2.example.test. 300 A 192.0.2.9", check=False).returncode == 0, 120)
+    eventually(lambda: one.nsupdate("update add back.example.test. 300 A 192.0.2.9", check=False).returncode == 0, 120)
+    eventually(lambda: two.short("back.example.test.") == ["192.0.2.9"])
+    eventually(lambda: two.nsupdate("update add back2.example.test. 300 A 192.0.2.9", check=False).returncode == 0, 120)
     same([one, two, three])
 
 
@@ -259,22 +259,22 @@ def test_history_rollback_import_freeze_and_removal_reach_all_gateways(cluster):
     one.nsupdate("update add a.example.test. 300 A 192.0.2.1")
     one.nsupdate("update add b.example.test. 300 A 192.0.2.1")
     one.ctl("rollback", "example.test.", "2")
-    until(lambda: two.short("b.example.test.") == [])
+    eventually(lambda: two.short("b.example.test.") == [])
     big = ZONE + "".join("h%d A 192.0.2.%d\n" % (i, i % 250) for i in range(30000))
     with open(os.path.join(one.dir, "big.zone"), "w") as f:
         f.write(big)
     one.ctl("import", "example.test.", os.path.join(one.dir, "big.zone"))
-    until(lambda: two.short("h29999.example.test.") == ["192.0.2.%d" % (29999 % 250)])
+    eventually(lambda: two.short("h29999.example.test.") == ["192.0.2.%d" % (29999 % 250)])
     assert two.short("a.example.test.") == []
     three = cluster.gateway()
     same([one, two, three])
     two.ctl("freeze", "example.test.")
-    until(lambda: state(one)["frozen"])
+    eventually(lambda: state(one)["frozen"])
     assert "REFUSED" in one.nsupdate("update add c.example.test. 300 A 192.0.2.1", check=False).stderr
     one.restart()
     assert "REFUSED" in one.nsupdate("update add c.example.test. 300 A 192.0.2.1", check=False).stderr
     one.ctl("thaw", "example.test.")
-    until(lambda: not state(two)["frozen"])
+    eventually(lambda: not state(two)["frozen"])
     two.nsupdate("update add c.example.test. 300 A 192.0.2.1")
     same([one, two, three])
 
@@ -284,25 +284,25 @@ def test_a_removed_zone_stays_removed_until_it_is_made_again(cluster):
     add = ("add", "dyn.test.", "--store", "bus", "--file", "dyn.zone", "--policy", "grant dhcp. zonesub ANY")
     for g in (one, two):
         g.ctl(*add)
-        until(lambda: g.short("ns1.dyn.test.") == ["127.0.0.1"])
+        eventually(lambda: g.short("ns1.dyn.test.") == ["127.0.0.1"])
     one.nsupdate("update add a.dyn.test. 300 A 192.0.2.1", zone="dyn.test.")
-    until(lambda: two.short("a.dyn.test.") == ["192.0.2.1"])
+    eventually(lambda: two.short("a.dyn.test.") == ["192.0.2.1"])
     one.ctl("remove", "dyn.test.")
-    until(lambda: two.short("a.dyn.test.") == [])
+    eventually(lambda: two.short("a.dyn.test.") == [])
 
     def manifest():
         out = run("kcat", "-m", "60", "-b", cluster.kafka.bootstrap, "-C", "-t", cluster.topic + ".snapshots", "-e", "-q", "-f", "%k %s\n").stdout
         return ([x for x in out.splitlines() if x.startswith("dyn.test. ")] or [""])[-1]
-    until(lambda: '"removed":true' in manifest())
+    eventually(lambda: '"removed":true' in manifest())
     one.ctl(*add)
-    until(lambda: one.short("ns1.dyn.test.") == ["127.0.0.1"])
+    eventually(lambda: one.short("ns1.dyn.test.") == ["127.0.0.1"])
     assert one.short("a.dyn.test.") == [] and one.serial("dyn.test.") > 2
-    until(lambda: two.short("ns1.dyn.test.") == ["127.0.0.1"])
+    eventually(lambda: two.short("ns1.dyn.test.") == ["127.0.0.1"])
 
 
 def test_what_expired_before_a_snapshot_is_said_and_not_served(cluster):
     one = cluster.gateway()
-    until(lambda: "info snapshot zone=example.test. version=1 " in one.log())
+    eventually(lambda: "info snapshot zone=example.test. version=1 " in one.log())
     for i in range(5):
         one.nsupdate("update add n%d.example.test. 300 A 192.0.2.1" % i)
     topic = cluster.topic + ".updates"
@@ -311,7 +311,7 @@ def test_what_expired_before_a_snapshot_is_said_and_not_served(cluster):
     one.stop()
     cluster.kafka.tool("org.apache.kafka.tools.DeleteRecordsCommand", "--offset-json-file", os.path.join(one.dir, "delete.json"))
     two = cluster.gateway(check=False)
-    until(lambda: "changes after version 1 are missing" in two.log())
+    eventually(lambda: "changes after version 1 are missing" in two.log())
     assert "SERVFAIL" in two.dig("example.test.", "SOA")
     one.start()                                       # its own copy has everything
     assert one.short("n4.example.test.") == ["192.0.2.1"]
@@ -319,13 +319,13 @@ def test_what_expired_before_a_snapshot_is_said_and_not_served(cluster):
 
 def test_topics_are_checked_in_words_that_can_be_acted_on(cluster):
     one = cluster.gateway(more="", check=False)
-    until(lambda: "kafka-topics.sh" in one.log() and "--create" in one.log())
+    eventually(lambda: "kafka-topics.sh" in one.log() and "--create" in one.log())
     one.kill()
     topics = "org.apache.kafka.tools.TopicCommand"
     cluster.kafka.tool(topics, "--create", "--topic", cluster.topic + ".updates", "--partitions", "1", "--config", "retention.ms=600000")
     cluster.kafka.tool(topics, "--create", "--topic", cluster.topic + ".snapshots", "--partitions", "1", "--config", "cleanup.policy=delete")
     one.start(check=False)
-    until(lambda: "cleanup.policy=compact" in one.log())
+    eventually(lambda: "cleanup.policy=compact" in one.log())
     one.kill()
     cluster.kafka.tool("kafka.admin.ConfigCommand", "--alter", "--entity-type", "topics", "--entity-name", cluster.topic + ".snapshots",
                        "--add-config", "cleanup.policy=compact")
@@ -334,7 +334,7 @@ def test_topics_are_checked_in_words_that_can_be_acted_on(cluster):
     two = cluster.gateway(more="snapshot-every: {changes: 5, interval: 1m}")
     for i in range(12):
         two.nsupdate("update add n%d.example.test. 300 A 192.0.2.1" % i)
-    until(lambda: len(re.findall("info snapshot ", two.log())) >= 2, 120)
+    eventually(lambda: len(re.findall("info snapshot ", two.log())) >= 2, 120)
 
 
 def test_properties_are_checked_at_start(cluster):
@@ -369,11 +369,11 @@ def test_tls_and_sasl_on_a_real_broker():
                 g = c.gateway(more=CREATE % 1 + "\n    properties: {ssl.ca.location: %s/ca.pem, %s}" % (tls, more), files={"secret": secret + "\n"},
                               check=not said)
                 if said:
-                    until(lambda: said in g.log())
+                    eventually(lambda: said in g.log())
                     assert "wrong" not in g.log() and g.proc.poll() is None, g.log()
-                    until(lambda: "no answer from %s" % k.bootstrap in g.ctl("check", "example.test.", check=False).stderr)
+                    eventually(lambda: "no answer from %s" % k.bootstrap in g.ctl("check", "example.test.", check=False).stderr)
                     store = lambda: json.loads(g.ctl("status", "--json").stdout)["stores"][0]
-                    until(lambda: not store()["connected"] and k.bootstrap + "/" in (store()["trouble"] or ""))
+                    eventually(lambda: not store()["connected"] and k.bootstrap + "/" in (store()["trouble"] or ""))
                     assert len(re.findall(" broker store=bus", g.log())) < 8, g.log()     # each kind of error once
                     continue
                 g.nsupdate("update add a.example.test. 300 A 192.0.2.1")
@@ -403,13 +403,13 @@ def permissions(k, plain, properties):
     allow("somebody", "All")
     try:
         g = c.gateway(more=properties, files={"secret": "secret\n"}, check=False)
-        until(lambda: "Topic authorization failed (the ACLs of contrib/kafka/README.md are wanted)" in g.log())
+        eventually(lambda: "Topic authorization failed (the ACLs of contrib/kafka/README.md are wanted)" in g.log())
         assert "Topic authorization failed" in g.ctl("check", "example.test.", check=False).stderr
         allow("gateway", "Describe", "DescribeConfigs", "Read")
-        until(lambda: "change not written zone=example.test. reason=\"Broker: Topic authorization failed\"" in g.log(), 90)
+        eventually(lambda: "change not written zone=example.test. reason=\"Broker: Topic authorization failed\"" in g.log(), 90)
         allow("gateway", "Write")
-        until(lambda: g.short("ns1.example.test.") == ["127.0.0.1"], 90)
-        until(lambda: g.nsupdate("update add a.example.test. 300 A 192.0.2.1", check=False).returncode == 0, 120)
+        eventually(lambda: g.short("ns1.example.test.") == ["127.0.0.1"], 90)
+        eventually(lambda: g.nsupdate("update add a.example.test. 300 A 192.0.2.1", check=False).returncode == 0, 120)
         assert g.ctl("check", "example.test.").returncode == 0
     finally:
         c.close()
@@ -428,7 +428,7 @@ def test_a_zone_is_said_to_be_new_where_the_log_has_lost_its_beginning(cluster):
     one = cluster.gateway(more="create-topics: {partitions: 1, replication: 1}")
     for i in range(3):
         one.nsupdate("update add n%d.example.test. 300 A 192.0.2.1" % i)
-    until(lambda: "info snapshot " in one.log())
+    eventually(lambda: "info snapshot " in one.log())
     cluster.add(b"nobody's", key="unserved.test.")
     with open(os.path.join(one.dir, "delete.json"), "w") as f:
         json.dump({"partitions": [{"topic": cluster.topic + ".updates", "partition": 0, "offset": 2}], "version": 1}, f)
@@ -441,19 +441,19 @@ def test_a_zone_is_said_to_be_new_where_the_log_has_lost_its_beginning(cluster):
             f.write(text)
     one.write_config(config + "  - name: new.example.\n    file: new.example.zone\n    update-policy: [grant dhcp. zonesub ANY]\n")
     one.ctl("reload")
-    until(lambda: "it cannot be told whether it is new (contrib/kafka/new-zone says so)" in one.log())
+    eventually(lambda: "it cannot be told whether it is new (contrib/kafka/new-zone says so)" in one.log())
     assert "SERVFAIL" in one.dig("new.example.", "SOA")
     assert run(*new_zone, "example.test.", check=False).returncode == 1
     run(*new_zone, "New.Example")
     one.restart()
-    until(lambda: one.short("ns1.new.example.") == ["127.0.0.1"])
+    eventually(lambda: one.short("ns1.new.example.") == ["127.0.0.1"])
     assert one.short("n2.example.test.") == ["192.0.2.1"]
     one.nsupdate("update add a.new.example. 300 A 192.0.2.1", zone="new.example.")
-    until(lambda: len(re.findall("info snapshot zone=new.example", one.log())) == 1)
+    eventually(lambda: len(re.findall("info snapshot zone=new.example", one.log())) == 1)
     assert run(*new_zone, "new.example.", check=False).returncode == 1      # it is not new any more
     two = cluster.gateway(more="", files=files, start=False)
     two.write_config(config.replace("@%d" % one.port, "@%d" % two.port).replace("@%d" % one.http, "@%d" % two.http) +
                      "  - name: new.example.\n    file: new.example.zone\n    update-policy: [grant dhcp. zonesub ANY]\n")
     two.start()
-    until(lambda: two.short("a.new.example.") == ["192.0.2.1"])
+    eventually(lambda: two.short("a.new.example.") == ["192.0.2.1"])
     assert two.serial("new.example.") == one.serial("new.example.")

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from conftest import LONG, run
+from conftest import LONG, eventually, run
 from histories import Clients, Timeline, now, probes, replayed
-from kafka_cluster import IMPATIENT, Cluster, Kafka, dump, newest_id, same, shared, state, until, zone_of
+from kafka_cluster import IMPATIENT, Cluster, Kafka, dump, newest_id, same, shared, state, zone_of
 
 
 def served(g):
@@ -22,7 +22,7 @@ def settle(gateways):
     """What a gateway still had on its way when its clients gave up is in the log before what it is given now."""
     for i, g in enumerate(gateways):
         text = "server 127.0.0.1 %d\nzone example.test.\nupdate add end%d.example.test. 300 A 192.0.2.1\nsend\n" % (g.port, i)
-        until(lambda: run(*g.wrap, "nsupdate", "-v", "-k", os.path.join(g.dir, "dhcp.key"), input=text, check=False).returncode == 0, 120)
+        eventually(lambda: run(*g.wrap, "nsupdate", "-v", "-k", os.path.join(g.dir, "dhcp.key"), input=text, check=False).returncode == 0, 120)
 
 
 def check_all(cluster, gateways, clients, events, down=()):
@@ -71,7 +71,7 @@ def test_a_gateway_and_the_broker_killed_lose_and_double_nothing(folder):
     def work():
         """Until the clients have changed the zone some more."""
         begin = state(gateways[0])["version"]
-        until(lambda: state(gateways[0])["version"] > begin + 80, 120)
+        eventually(lambda: state(gateways[0])["version"] > begin + 80, 120)
     try:
         gateways = [cluster.gateway() for _ in range(3)]
         clients = Clients(addresses(gateways), folder, names=30, updates=10 ** 6, clients=24, rate=100)

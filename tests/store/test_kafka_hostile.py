@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from conftest import LONG, TOP, ZONE, run
-from kafka_cluster import CONFIG, Cluster, Kafka, add_a, change, same, shared, until
+from conftest import LONG, TOP, ZONE, eventually, run
+from kafka_cluster import CONFIG, Cluster, Kafka, add_a, change, same, shared
 
 pytest.importorskip("confluent_kafka")
 from confluent_kafka import Producer
@@ -79,7 +79,7 @@ def test_garbage_is_named_once_and_harms_nobody(bus):
     one, two = bus.gateway(), bus.gateway()
     for zone in ZONES:
         add(one, "before", zone)
-        until(lambda: two.short("before." + zone))
+        eventually(lambda: two.short("before." + zone))
     version, newest = place(one, "example.test.")
     good = change(version, newest, [add_a("good")])
     garbage = [b"\xff\x00garbage", b"", b"[]", b"{}", b"null", b'{"zone":"example.test."}', b"x" * LARGE, b'{"a":"' + b"y" * LARGE + b'"}',
@@ -93,23 +93,23 @@ def test_garbage_is_named_once_and_harms_nobody(bus):
     named = lambda g: re.findall(r"zone=example\.test\. position=(\d+)", g.log())
     for i, value in enumerate(garbage):     # not all at once: the log says ten things a second
         bus.add(value)
-        until(lambda: len(named(one)) > i and len(named(two)) > i)
+        eventually(lambda: len(named(one)) > i and len(named(two)) > i)
         time.sleep(0.11)
     bus.add(b"x" * LARGE, b"nobody's", key="unserved.test.")
     bus.add(b"nobody's", key=b"\xff\x00")
     for zone in ZONES:
         add(two, "after", zone)
-        until(lambda: one.short("after." + zone))
+        eventually(lambda: one.short("after." + zone))
     assert versions(one) == versions(two) == {zone: 3 for zone in ZONES}
     for g in (one, two):
         assert len(named(g)) == len(set(named(g))) == len(garbage), (named(g), g.log()[-3000:])
         assert "zone=other.test. position" not in g.log()
         assert g.short("forged.example.test.") == g.short("good.example.test.") == g.short("half.example.test.") == []
     three = bus.gateway()
-    until(lambda: versions(three) == versions(one))
+    eventually(lambda: versions(three) == versions(one))
     for attempt in range(100):                          # until one is in its history, which begins a moment later than it serves
         add(three, "last%d" % attempt, "example.test.")
-        until(lambda: one.short("last%d.example.test." % attempt))
+        eventually(lambda: one.short("last%d.example.test." % attempt))
         if three.ctl("log", "example.test.", "--raw").stdout:
             break
     assert place(three, "example.test.") == place(one, "example.test.")
@@ -121,13 +121,13 @@ def test_an_op_that_is_not_known_stops_its_zone_alone(bus):
         add(one, "before", zone)
     bus.add(change(*place(one, "example.test."), [{"op": "REPLACE", "record": "x", "type": "A"}]))
     for g in (one, two):
-        until(lambda: "not understood" in g.log())
+        eventually(lambda: "not understood" in g.log())
         assert g.short("before.example.test.") == ["192.0.2.1"]
         assert add(g, "after", "example.test.", check=False).returncode        # nobody can know what it would be made on
         add(g, "after-%d" % (g is two), "other.test.")
-    until(lambda: versions(one)["other.test."] == versions(two)["other.test."] == 4)
+    eventually(lambda: versions(one)["other.test."] == versions(two)["other.test."] == 4)
     two.restart()
-    until(lambda: versions(two) == versions(one))
+    eventually(lambda: versions(two) == versions(one))
     assert two.short("before.example.test.") == ["192.0.2.1"]
     add(two, "after", "other.test.")
     assert two.log().count("not understood") == 2       # once at each start
@@ -143,21 +143,21 @@ def test_garbage_among_the_snapshots_is_passed_by(bus):
     for key in ("example.test./0123/", "example.test./0123/99999999999", "//0", "/", ".", "other.test./%s/0" % ("9" * 200), b"\xff\xfe"):
         bus.add(b"{}", topic="snapshots", key=key)
     two = bus.gateway()
-    until(lambda: versions(one) == versions(two))
+    eventually(lambda: versions(one) == versions(two))
     for zone in ZONES:
         add(two, "b", zone)
         one.ctl("snapshot", zone)
     three = bus.gateway()
-    until(lambda: versions(three) == versions(one))
+    eventually(lambda: versions(three) == versions(one))
 
 
 def test_what_expired_is_named_and_the_zone_is_served_again_once_a_snapshot_fits(bus):
     one = bus.gateway()
     two = bus.gateway()
-    until(lambda: all("info snapshot zone=%s version=1 " % zone in one.log() + two.log() for zone in ZONES))
+    eventually(lambda: all("info snapshot zone=%s version=1 " % zone in one.log() + two.log() for zone in ZONES))
     for zone in ZONES:
         add(one, "n1", zone)
-    until(lambda: versions(two) == versions(one))
+    eventually(lambda: versions(two) == versions(one))
     two.proc.send_signal(signal.SIGSTOP)            # it hears of nothing
     try:
         for i in range(2, 5):
@@ -169,8 +169,8 @@ def test_what_expired_is_named_and_the_zone_is_served_again_once_a_snapshot_fits
         two.proc.send_signal(signal.SIGCONT)
     three = bus.gateway()                           # from nothing: the snapshots are of version 1
     # two has read version 2 and three the snapshot of version 1; what is left of the log was made on version 5 and 2.
-    until(lambda: "changes of versions 2 to 5, if not more, are missing" in three.log() and "changes of versions 2 to 2" in three.log())
-    until(lambda: "changes of versions 2 to 5, if not more, are missing" in two.log())
+    eventually(lambda: "changes of versions 2 to 5, if not more, are missing" in three.log() and "changes of versions 2 to 2" in three.log())
+    eventually(lambda: "changes of versions 2 to 5, if not more, are missing" in two.log())
     for g in (two, three):
         assert "SERVFAIL" in g.dig("example.test.", "SOA")
         assert add(g, "no", "example.test.", check=False).returncode
@@ -178,20 +178,20 @@ def test_what_expired_is_named_and_the_zone_is_served_again_once_a_snapshot_fits
     for zone in ZONES:
         one.ctl("snapshot", zone)
     four = bus.gateway()
-    until(lambda: versions(four) == versions(one))
+    eventually(lambda: versions(four) == versions(one))
     if LONG:                                        # once a minute they look
-        until(lambda: versions(two) == versions(three) == versions(one), 200)
+        eventually(lambda: versions(two) == versions(three) == versions(one), 200)
         assert two.short("n5.example.test.") == ["192.0.2.1"]
     else:
         three.restart()
     add(three, "n6", "example.test.")
-    until(lambda: one.short("n6.example.test."))
+    eventually(lambda: one.short("n6.example.test."))
 
 
 def test_a_copy_that_is_older_than_the_log_gives_way_to_a_snapshot(bus):
     one, two = bus.gateway(), bus.gateway()
     add(one, "n1", "example.test.")
-    until(lambda: versions(two) == versions(one))
+    eventually(lambda: versions(two) == versions(one))
     two.stop()
     for i in range(2, 6):
         add(one, "n%d" % i, "example.test.")
@@ -199,7 +199,7 @@ def test_a_copy_that_is_older_than_the_log_gives_way_to_a_snapshot(bus):
         one.ctl("snapshot", zone)
     bus.expire()
     two.start()
-    until(lambda: "local copy does not fit" in two.log() and versions(two) == versions(one))
+    eventually(lambda: "local copy does not fit" in two.log() and versions(two) == versions(one))
     assert two.short("n5.example.test.") == ["192.0.2.1"]
 
 
@@ -207,17 +207,17 @@ def test_a_zone_whose_topics_were_made_anew_is_not_taken_for_a_new_one(bus):
     """By a gateway that runs, and by one that starts; then by the steps of contrib/kafka/README.md its content comes back."""
     one, two = bus.gateway(), bus.gateway()
     add(one, "kept", "example.test.")
-    until(lambda: versions(two) == versions(one))
+    eventually(lambda: versions(two) == versions(one))
     two.stop()
     for future in bus.admin.delete_topics([bus.topic + ".updates", bus.topic + ".snapshots"], operation_timeout=120).values():
         future.result(120)
-    until(lambda: not json.loads(one.ctl("status", "--json").stdout)["stores"][0]["connected"])
+    eventually(lambda: not json.loads(one.ctl("status", "--json").stdout)["stores"][0]["connected"])
     assert one.short("kept.example.test.") == ["192.0.2.1"]          # until there is another log
     bus.make_topics()
     said = "hold nothing of it, and this gateway has had version 2: topics made anew, or brokers of another cluster?"
-    until(lambda: said in one.ctl("check", "example.test.", check=False).stderr, 90)
+    eventually(lambda: said in one.ctl("check", "example.test.", check=False).stderr, 90)
     two.start(check=False)
-    until(lambda: said in two.ctl("check", "example.test.", check=False).stderr, 90)
+    eventually(lambda: said in two.ctl("check", "example.test.", check=False).stderr, 90)
     for g in (one, two):
         assert "SERVFAIL" in g.dig("example.test.", "SOA") and add(g, "no", "example.test.", check=False).returncode
     two.stop()
@@ -231,12 +231,12 @@ def test_a_zone_whose_topics_were_made_anew_is_not_taken_for_a_new_one(bus):
     for zone in ZONES:
         run(os.path.join(TOP, "contrib", "kafka", "new-zone"), "-f", bus.kafka.bootstrap, bus.topic + ".updates", bus.topic + ".snapshots", zone)
     two.start()
-    until(lambda: two.short("ns1.example.test."))
+    eventually(lambda: two.short("ns1.example.test."))
     assert two.short("kept.example.test.") == []
     two.ctl("import", "example.test.", os.path.join(two.dir, "saved.zone"))
     assert two.short("kept.example.test.") == ["192.0.2.1"]
     one.restart()
-    until(lambda: versions(one) == versions(two))
+    eventually(lambda: versions(one) == versions(two))
     assert one.short("kept.example.test.") == ["192.0.2.1"]
 
 
@@ -263,7 +263,7 @@ class Past:
 def test_a_log_that_went_back_is_noticed_and_all_gateways_serve_what_it_holds():
     past = Past()
     cluster = Cluster(past.kafka)
-    works = lambda g, name: until(lambda: add(g, name, "example.test.", check=False).returncode == 0, 120)
+    works = lambda g, name: eventually(lambda: add(g, name, "example.test.", check=False).returncode == 0, 120)
     try:
         one, two = cluster.gateway(), cluster.gateway()
         for i in range(3):
@@ -276,12 +276,12 @@ def test_a_log_that_went_back_is_noticed_and_all_gateways_serve_what_it_holds():
         same([one, two])
         two.stop()
         past.put_back()
-        until(lambda: one.short("lost0.example.test.") == [], 120)       # it has noticed by itself
+        eventually(lambda: one.short("lost0.example.test.") == [], 120)       # it has noticed by itself
         assert one.short("kept2.example.test.") == ["192.0.2.1"]
         works(one, "new0")
         works(one, "new1")
         two.start()                                              # its copy is of the other history
-        until(lambda: "local copy does not fit" in two.log())
+        eventually(lambda: "local copy does not fit" in two.log())
         works(two, "new2")
         three = cluster.gateway()
         same([one, two, three])

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from conftest import LONG, ZONEGATECTL, ZONE, run
-from kafka_cluster import CONFIG, Cluster, shared, until
+from conftest import LONG, ZONEGATECTL, ZONE, eventually, run
+from kafka_cluster import CONFIG, Cluster, shared
 
 confluent_kafka = pytest.importorskip("confluent_kafka")
 import confluent_kafka.admin
@@ -114,18 +114,18 @@ def test_a_large_import_at_another_gateway_does_not_stop_small_zones(cluster):
             two.nsupdate("update add n%d.example.test. 300 A 192.0.2.1" % time.monotonic_ns())
             meanwhile += written and version(two) == before     # behind the import in the log, and answered before it is there
         importing.join()
-        until(lambda: version(two) == version(one), WAIT)
+        eventually(lambda: version(two) == version(one), WAIT)
         if meanwhile:
             break
     assert meanwhile, "the small zone waited for the large one"
     assert content(one) == content(two)
     one.nsupdate("update add after.big.test. 300 A 192.0.2.9", zone="big.test.")
-    until(lambda: two.short("after.big.test.") == ["192.0.2.9"], WAIT)
+    eventually(lambda: two.short("after.big.test.") == ["192.0.2.9"], WAIT)
 
 
 def test_a_snapshot_is_taken_where_nothing_was_read_since_the_start(cluster):
     one = cluster.gateway(more="", files={"big.test.zone": ZONE.replace("example.test", "big.test")})
-    until(lambda: [x for x in chunks(cluster) if not x[0]])
+    eventually(lambda: [x for x in chunks(cluster) if not x[0]])
     one.nsupdate("update add a.big.test. 300 A 192.0.2.9", zone="big.test.")
     one.restart()
     two = cluster.gateway(more="", files={"big.test.zone": ""})
@@ -149,7 +149,7 @@ def test_history_begins_where_the_copy_began_and_says_so(cluster):
     assert r.returncode == 1 and "not all changes of big.test. since 1 are kept: the first is version 7" in r.stderr, r.stderr
     assert "begins at version 6 (where this gateway's copy" in two.ctl("dump", "big.test.", "--at", "2", check=False).stderr
     two.nsupdate("update delete z.big.test. A", zone="big.test.")
-    until(lambda: "begins at version 6" in two.ctl("dump", "big.test.", "--at", "2", check=False).stderr)
+    eventually(lambda: "begins at version 6" in two.ctl("dump", "big.test.", "--at", "2", check=False).stderr)
     for command in (("dump", "big.test.", "--at", "2"), ("diff", "big.test.", "2", "7"), ("rollback", "big.test.", "2")):
         r = two.ctl(*command, check=False)
         assert r.returncode == 1 and "one that has run longer may have it" in r.stderr, r.stderr
@@ -157,25 +157,25 @@ def test_history_begins_where_the_copy_began_and_says_so(cluster):
     assert verified == {**json.loads(one.ctl("log", "big.test.", "--verify", "--json").stdout), "changes": verified["changes"]}
     assert one.ctl("dump", "big.test.", "--at", "2").returncode == 0
     one.ctl("rollback", "big.test.", "2")                                 # who has it brings it back for all
-    until(lambda: version(two) == 8 and two.short("n1.big.test.") == [])
+    eventually(lambda: version(two) == 8 and two.short("n1.big.test.") == [])
 
 
 @pytest.mark.skipif(not LONG, reason="long: the margin is looked at every minute")
 def test_a_snapshot_is_taken_early_where_the_log_is_cut_by_its_size(kafka_topics):
     c = kafka_topics({"retention.bytes": "2097152", "segment.bytes": "1048576"})
     one = c.gateway(more="snapshot-every: {changes: 1000000, interval: 1h}", files={"big.test.zone": ZONE.replace("example.test", "big.test")})
-    until(lambda: [x for x in chunks(c) if not x[0]])
+    eventually(lambda: [x for x in chunks(c) if not x[0]])
     for i in range(400):
         one.nsupdate("update add t%d.big.test. 300 TXT %s" % (i, " ".join('"%s"' % ("y" * 250) for _ in range(40))), "-v", zone="big.test.")
-    until(lambda: manifest(c)["version"] > 300, 200)
+    eventually(lambda: manifest(c)["version"] > 300, 200)
     two = c.gateway(more="", files={"big.test.zone": ""})
-    until(lambda: version(two) == version(one), WAIT)
+    eventually(lambda: version(two) == version(one), WAIT)
     assert content(two) == content(one)
 
 
 def test_old_chunks_go_once_a_new_snapshot_is_there(cluster):
     one = gateway(cluster)
-    until(lambda: [x for x in chunks(cluster) if not x[0]], WAIT)
+    eventually(lambda: [x for x in chunks(cluster) if not x[0]], WAIT)
     first = manifest(cluster)
     assert first["records"] == COUNT + 5 and first["chunks"] > 20
     for i in range(5):
@@ -188,13 +188,13 @@ def test_old_chunks_go_once_a_new_snapshot_is_there(cluster):
     def compacted():
         one.ctl("snapshot", "example.test.")                              # the segments go on
         return not [x for x in chunks(cluster) if x[0] and x[0][0] == first["snapshot"] and x[1] >= 0]
-    until(compacted, WAIT)
+    eventually(compacted, WAIT)
     assert sorted(int(n) for (i, n), size in [x for x in chunks(cluster) if x[0]] if i == second["snapshot"] and size > 0) == list(
         range(second["chunks"]))
     for i in range(5):
         one.nsupdate("update delete c%d.big.test. A" % i, zone="big.test.")
     two = gateway(cluster)                                                # from nothing, after compaction
-    until(lambda: version(two) == version(one), WAIT)
+    eventually(lambda: version(two) == version(one), WAIT)
     assert content(two) == content(one)
 
 
@@ -219,7 +219,7 @@ def kill_in_snapshot(c, g, whole):
 
 def test_a_crash_in_the_middle_of_a_snapshot_leaves_the_older_one(cluster):
     one = gateway(cluster)
-    until(lambda: [x for x in chunks(cluster) if not x[0]], WAIT)
+    eventually(lambda: [x for x in chunks(cluster) if not x[0]], WAIT)
     for attempt in range(20):
         whole = manifest(cluster)
         one.nsupdate("update add k%d.big.test. 300 A 192.0.2.9" % attempt, zone="big.test.")
@@ -233,10 +233,10 @@ def test_a_crash_in_the_middle_of_a_snapshot_leaves_the_older_one(cluster):
     assert [n for (i, n), size in [x for x in there if x[0]] if i == whole["snapshot"] and size > 0]
     assert [i for (i, n), size in [x for x in there if x[0]] if i != whole["snapshot"] and size > 0], "no chunk of the broken one"
     two = gateway(cluster)
-    until(lambda: version(two) == at, WAIT)
+    eventually(lambda: version(two) == at, WAIT)
     assert content(two) == known
     one.start(wait=WAIT)
-    until(lambda: version(one) == at, WAIT)
+    eventually(lambda: version(one) == at, WAIT)
     assert content(one) == known
     one.ctl("snapshot", "big.test.", timeout=WAIT)
     assert manifest(cluster)["version"] == at
