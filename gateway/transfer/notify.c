@@ -32,6 +32,7 @@ struct target {
 	enum target_state state;
 	bool again;             /* the zone has changed since */
 	bool signed_now;        /* `tsig` holds a key */
+	bool keyless;           /* what was to be sent last: its key is gone */
 	unsigned tries;
 	uint16_t id;
 	uint64_t deadline_ms;
@@ -263,6 +264,7 @@ make_message(struct notify *notify, struct target *target, uint8_t *out, size_t 
 		return false;
 	tsig_hold(target->tsig);
 	target->signed_now = true;
+	target->keyless = false;
 	return true;
 }
 
@@ -276,6 +278,18 @@ retry_ms(const struct notify *notify, unsigned tries)
 	return wait_ms < NOTIFY_RETRY_MOST_MS ? wait_ms : NOTIFY_RETRY_MOST_MS;
 }
 
+/* One line until the key is there again. */
+static void
+say_keyless(struct target *target, const char *zone, const char *secondary)
+{
+	char key[NAME_TEXT_SIZE];
+
+	if (!target->keyless)
+		log_limited(LOG_LEVEL_WARNING, "notify", "not sent zone=%s secondary=%s reason=no such key key=%s",
+			    zone, secondary, name_to_text(target->key_name, key));
+	target->keyless = true;
+}
+
 static void
 send_message(struct notify *notify, struct target *target)
 {
@@ -286,10 +300,12 @@ send_message(struct notify *notify, struct target *target)
 
 	bool made = make_message(notify, target, message, &size);
 	bool sent = made && notify_sockets_send(&notify->sockets, &target->address, message, size);
-	const char *reason = made ? strerror(errno) : "no such key";
+	const char *reason = strerror(errno);
 	endpoint_text((const struct sockaddr *)&target->address, text);
 	stat_add(sent ? &notify->counters.sent : &notify->counters.failed, 1);
-	if (sent)
+	if (!made)
+		say_keyless(target, zone, text);
+	else if (sent)
 		log_debug("notify", "zone=%s secondary=%s serial=%u tries=%u", zone, text, target->zone->serial,
 			  target->tries);
 	else
@@ -355,10 +371,12 @@ find_waiting(const struct notify *notify, uint16_t id, const struct sockaddr_sto
 	return target;
 }
 
+/* RFC 8945 5.3: unsigned it is anybody's, also where our key has gone, so that we could not sign either. */
 static bool
 is_good(const struct target *target, const struct message *msg)
 {
-	if (target->signed_now && !tsig_check_response(target->tsig, msg, clock_wall_s()))
+	if (target->key_name != NULL &&
+	    !(target->signed_now && tsig_check_response(target->tsig, msg, clock_wall_s())))
 		return false;
 	return (msg->flags & FLAG_RCODE) == RCODE_NOERROR;
 }
@@ -383,7 +401,7 @@ take_answer(struct notify *notify, const uint8_t *bytes, size_t size, const stru
 		log_limited(LOG_LEVEL_WARNING, "notify", "not accepted zone=%s secondary=%s rcode=%s signed=%s",
 			    zone->text,
 			    endpoint_text((const struct sockaddr *)from, text), rcode_text(msg.flags & FLAG_RCODE),
-			    target->signed_now ? "required" : "no");
+			    target->key_name != NULL ? "required" : "no");
 		return;
 	}
 	stat_add(&notify->counters.acknowledged, 1);

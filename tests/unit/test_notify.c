@@ -1,6 +1,7 @@
 /* NOTIFY as a secondary sees it, on the loopback: at once, coalesced, retried, signed. */
 #include "tests/unit/cmocka.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/rcu.h"
 #include "keys/tsig.h"
 #include "tests/unit/zone_text.h"
@@ -8,6 +9,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static const uint8_t com[] = "\7example\3com", key_name[] = "\3xfr";
@@ -378,6 +380,53 @@ a_target_with_a_key_gets_and_must_give_a_signature(void **state)
 	end(&fixture);
 }
 
+/* All that `fd` has, which it keeps, as text. */
+static void
+read_log(int fd, char *text, size_t room)
+{
+	ssize_t size = pread(fd, text, room - 1, 0);
+
+	assert_true(size >= 0);
+	text[size] = '\0';
+}
+
+static void
+a_target_whose_key_is_gone_cannot_acknowledge_unsigned(void **state) /* RFC 8945 5.3 */
+{
+	struct fixture fixture;
+	struct got got;
+	char text[2000];
+	int log_fd = memfd_create("log", MFD_CLOEXEC);
+
+	(void)state;
+	start(&fixture, 2, false);
+	const struct notify_counters *counters = notify_counters(fixture.notify);
+	fixture.targets[1].key_name = (uint8_t *)key_name;
+	struct keyring *none = keyring_new();
+	notify_set_keys(fixture.notify, none);
+	keyring_free(none);
+	log_to(log_fd);
+	publish(&fixture, 3);
+	wait_for(&counters->failed, 1);
+	/* The other one, without a key, tells where it comes from. */
+	assert_true(receive(fixture.fd[0], PATIENCE_MS, &got));
+	answer(fixture.fd[0], &got, RCODE_NOERROR);
+	wait_for(&counters->acknowledged, 1);
+	/* Nothing was sent, so any id may be the one that is waited for; what a full socket drops is sent again. */
+	for (unsigned id = 0; stat_read(&counters->refused) == 0; id++) {
+		bytes_put_u16(got.bytes, (uint16_t)id);
+		answer(fixture.fd[1], &got, RCODE_NOERROR);
+		assert_int_equal(stat_read(&counters->acknowledged), 1);
+	}
+	log_to(2);
+	assert_int_equal(stat_read(&counters->acknowledged), 1);
+	read_log(log_fd, text, sizeof text);
+	assert_non_null(strstr(text, "not sent zone=example.com. secondary=127.0.0.1@"));
+	assert_non_null(strstr(text, "reason=\"no such key\" key=xfr."));
+	close(log_fd);
+	end(&fixture);
+}
+
 static void
 new_targets_are_told_what_the_old_ones_know(void **state)
 {
@@ -411,6 +460,7 @@ main(void)
 		cmocka_unit_test(news_do_not_wait_for_that),
 		cmocka_unit_test(it_leaves_from_an_address_that_we_listen_on),
 		cmocka_unit_test(a_target_with_a_key_gets_and_must_give_a_signature),
+		cmocka_unit_test(a_target_whose_key_is_gone_cannot_acknowledge_unsigned),
 		cmocka_unit_test(new_targets_are_told_what_the_old_ones_know),
 	};
 
