@@ -1,4 +1,4 @@
-"""What is written in Go: a program on miekg/dns; certificates from pebble, an ACME server that asks our gateway; ExternalDNS."""
+"""What is written in Go: a program on miekg/dns; certificates from pebble, an ACME server that asks our gateway; cert-manager's solver; ExternalDNS."""
 import json
 import os
 import subprocess
@@ -27,12 +27,18 @@ def test_miekg_dns(gateway):
 
 
 @pytest.fixture
-def acme(make_gateway):
-    """The gateway with the key of the ACME clients, and a pebble that asks it."""
-    pebble = go(PEBBLE)
-    g = make_gateway(CONFIG.replace("  - file: dhcp.key", "  - file: acme.key").replace(
+def for_acme(make_gateway):
+    """The gateway with the key of the ACME clients, which may do just what they must."""
+    return make_gateway(CONFIG.replace("  - file: dhcp.key", "  - file: acme.key").replace(
         "      - grant dhcp. zonesub ANY", "      - grant acme. name _acme-challenge.www.example.test. TXT").replace(
         "    allow-transfer: [key dhcp., 127.0.0.1]\n", ""), {"acme.key": keyfile("acme.")})
+
+
+@pytest.fixture
+def acme(for_acme):
+    """The same, and a pebble that asks it."""
+    pebble = go(PEBBLE)
+    g = for_acme
     directory, management = free_port(), free_port()
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "pebble.key", "-out", "pebble.pem", cwd=g.dir)
@@ -87,6 +93,32 @@ def test_a_certificate_by_certbot(acme):
     assert r.returncode == 0, r.stdout + r.stderr
     assert os.path.exists(os.path.join(acme.dir, "certbot", "config", "live", "www.example.test", "fullchain.pem"))
     came_and_went(acme)
+
+
+@pytest.mark.skipif(not LONG, reason="cert-manager takes four minutes of CPU to build")
+def test_a_challenge_by_cert_manager(for_acme):
+    g = for_acme
+    solver, name = os.path.join(g.dir, "solver"), "_acme-challenge.www.example.test."
+    run(go(), "build", "-o", solver, ".", cwd=os.path.join(TOP, "tests", "clients", "certmanager"), timeout=1800)
+    path = example(g, "cert-manager.yaml")
+    for protocol in ("TCP", "UDP"):
+        with open(path) as f:
+            text = f.read()
+        with open(path, "w") as f:
+            f.write(text.replace("protocol: TCP", "protocol: " + protocol))
+        # Two challenges at one name, as for a domain and its wildcard: each goes by itself.
+        run(solver, path, "present", name, "example.test.", "one")
+        run(solver, path, "present", name, "example.test.", "two")
+        assert g.short(name, "TXT") == ['"one"', '"two"']
+        run(solver, path, "cleanup", name, "example.test.", "one")
+        assert g.short(name, "TXT") == ['"two"']
+        run(solver, path, "cleanup", name, "example.test.", "two")
+        assert g.short(name, "TXT") == []
+        refused = run(solver, path, "present", "www.example.test.", "example.test.", "one", check=False)
+        assert refused.returncode == 1 and "REFUSED" in refused.stderr, refused.stderr
+    with open(os.path.join(g.dir, "audit.log")) as f:
+        transports = [json.loads(x)["transport"] for x in f]
+    assert set(transports) == {"tcp", "udp"}, transports
 
 
 @pytest.fixture
