@@ -59,6 +59,9 @@ func run(arguments []string) error {
 	if *rate > 0 {
 		r.pace = time.Tick(time.Second / time.Duration(*rate))
 	}
+	// Two clients that want the same in the same second would send the same message, were their ids the same by chance.
+	var ids atomic.Uint32
+	dns.Id = func() uint16 { return uint16(ids.Add(1)) }
 	interrupt := make(chan os.Signal, 1)
 	signal.Notify(interrupt, syscall.SIGINT)
 	go func() { <-interrupt; r.left.Store(0) }()
