@@ -17,6 +17,7 @@
 #define STREAM_TURN 16             /* messages of a transfer before others get their turn: 1 MiB */
 #define EVICT_LOOK 8               /* connections looked at to find an idle one */
 #define STALLED_PART 4             /* who takes nothing for this part of the idle time makes room for others */
+#define ACCEPT_AGAIN_MS 1000       /* where it is not known when there will be a descriptor again */
 
 struct tcp_connection {
 	struct source source;      /* first */
@@ -53,7 +54,8 @@ struct tcp {
 	struct worker_limits limits;
 	int epoll_fd;
 	uint64_t now_ms, serial;
-	bool stopping;
+	bool stopping, paused;                  /* paused: no connections are taken for now */
+	uint64_t paused_ms;
 	unsigned open;
 	struct tcp_listener *listeners;
 	struct tcp_connection *oldest, *newest; /* open ones */
@@ -653,6 +655,32 @@ adopt(struct tcp_listener *listener, int fd, const struct sockaddr_storage *remo
 	stat_add(&tcp->dispatch->counters->tcp_open, 1);
 }
 
+/* While no descriptor is left the sockets can be read all the time: they are not looked at. */
+static void
+pause_accepting(struct tcp *tcp, bool paused)
+{
+	struct epoll_event event = {.events = paused ? 0 : EPOLLIN};
+
+	tcp->paused = paused;
+	tcp->paused_ms = tcp->now_ms;
+	for (struct tcp_listener *listener = tcp->listeners; listener != NULL; listener = listener->next) {
+		event.data.ptr = listener;
+		epoll_ctl(tcp->epoll_fd, EPOLL_CTL_MOD, listener->fd, &event);
+	}
+}
+
+static void
+no_descriptor(struct tcp *tcp, const char *reason)
+{
+	if (evict(tcp)) {
+		log_limited(LOG_LEVEL_WARNING, "tcp", "an idle connection was closed reason=%s connections=%u", reason,
+			    tcp->open);
+		return;
+	}
+	log_limited(LOG_LEVEL_WARNING, "tcp", "new connections wait reason=%s connections=%u", reason, tcp->open);
+	pause_accepting(tcp, true);
+}
+
 static void
 tcp_acceptable(struct source *source, uint32_t events)
 {
@@ -668,14 +696,12 @@ tcp_acceptable(struct source *source, uint32_t events)
 			adopt(listener, fd, &remote, size);
 			continue;
 		}
-		if ((errno == EMFILE || errno == ENFILE) && evict(listener->tcp)) {
-			log_limited(LOG_LEVEL_WARNING, "tcp",
-				    "no file descriptor left: an idle connection was closed connections=%u",
-				    listener->tcp->open);
+		if (errno == ECONNABORTED || errno == EINTR)
 			continue;
-		}
-		if (errno != ECONNABORTED && errno != EINTR)
-			return;
+		/* The first time somebody waits; later accept says so without looking. */
+		if (i == 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+			no_descriptor(listener->tcp, strerror(errno));
+		return;
 	}
 }
 
@@ -773,6 +799,8 @@ tcp_tick(struct tcp *tcp, uint64_t now_ms)
 		else
 			close_connection(connection);
 	}
+	if (tcp->paused && (tcp->closed != NULL || now_ms - tcp->paused_ms >= ACCEPT_AGAIN_MS))
+		pause_accepting(tcp, false);
 	while (tcp->closed != NULL) {
 		struct tcp_connection *connection = tcp->closed;
 		tcp->closed = connection->newer;

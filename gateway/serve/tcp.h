@@ -8,7 +8,8 @@
  * Limits:    struct worker_limits; TCP_PENDING UPDATEs on their way a connection; a connection that has not sent a
  *            whole message, nor taken what is there for it, for tcp_idle_ms is closed. Where no more connections may
  *            be, the one that has been idle longest makes room, or that has taken nothing for a quarter of tcp_idle_ms.
- *            A transfer that is not taken in tcp_transfer_ms is cut off.
+ *            A transfer that is not taken in tcp_transfer_ms is cut off. Without a file descriptor, and nobody to make
+ *            room, new connections wait in the kernel.
  * Standards: RFC 7766; RFC 9210. What is beneath a connection is a struct tcp_layer, so that TLS can be.
  */
 #ifndef ZONEGATE_SERVE_TCP_H

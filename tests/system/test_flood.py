@@ -2,6 +2,7 @@
 import ipaddress
 import math
 import multiprocessing
+import os
 import re
 import resource
 import socket
@@ -321,6 +322,58 @@ def test_many_that_are_idle_are_all_closed(make_gateway):
     wait_open(g, 0)
     others_are_served(g, 5)
     close_all(made)
+
+
+# ---- no file descriptor left ----
+
+def cpu_s(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        return sum(int(x) for x in f.read().rpartition(")")[2].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
+def descriptors(g):
+    return {int(x) for x in os.listdir("/proc/%d/fd" % g.proc.pid)}
+
+
+def leave_no_descriptor(g):
+    """The least number that is free is one too many; the limits before."""
+    used = descriptors(g)
+    before = resource.prlimit(g.proc.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(g.proc.pid, resource.RLIMIT_NOFILE, (min(set(range(len(used) + 1)) - used), before[1]))
+    return before
+
+
+def test_a_connection_waits_for_a_file_descriptor_and_others_are_served_by_udp(make_gateway):
+    g = make_gateway(with_server("  threads: 1\n"))
+    before = leave_no_descriptor(g)     # and nobody is connected who could make room
+    with connect(g) as s:
+        s.sendall(frame())
+        eventually(lambda: "new connections wait reason=\"Too many open files\"" in g.log())
+        start_s, used_s = time.monotonic(), cpu_s(g.proc.pid)
+        while time.monotonic() - start_s < 3:
+            assert g.short("ns1.example.test.")
+            time.sleep(0.2)
+        assert cpu_s(g.proc.pid) - used_s < (time.monotonic() - start_s) / 3, "it does not go round and round meanwhile"
+        resource.prlimit(g.proc.pid, resource.RLIMIT_NOFILE, before)
+        assert dns.message.from_wire(read_exactly(s, struct.unpack("!H", read_exactly(s, 2))[0])).answer
+    others_are_served(g, 1)
+
+
+def test_a_connection_that_ends_leaves_its_file_descriptor_to_one_that_waits(make_gateway):
+    g = make_gateway(with_server("  threads: 1\n  tcp-idle: 1h\n"), {"example.test.zone": big_zone(20000)})
+    quiet = descriptors(g)
+    # A transfer that is not taken is at work: it does not make room.
+    slow = connect(g, receive_buffer=4096)
+    slow.sendall(frame("example.test.", "AXFR"))
+    read_exactly(slow, 2)
+    assert len(descriptors(g)) == len(quiet) + 1
+    before = leave_no_descriptor(g)
+    with connect(g) as s:
+        s.sendall(frame())
+        eventually(lambda: "new connections wait" in g.log())
+        slow.close()
+        assert dns.message.from_wire(read_exactly(s, struct.unpack("!H", read_exactly(s, 2))[0])).answer
+    resource.prlimit(g.proc.pid, resource.RLIMIT_NOFILE, before)
 
 
 # ---- slow readers and writers ----
