@@ -1,4 +1,5 @@
 """etcd that is away, behind a proxy, or not as the configuration says: what an operator sees, and what is served."""
+import contextlib
 import http.client
 import http.server
 import os
@@ -150,12 +151,21 @@ def test_a_list_does_not_go_on_a_connection_of_http1_that_waits_for_its_answer(e
         proxy.server_close()
 
 
+def inodes_of(pid):
+    """What its descriptors are; one may be closed while they are read."""
+    found = set()
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.readlink("/proc/%d/fd/%s" % (pid, fd)))
+    return found
+
+
 def test_requests_share_the_connection_of_the_watch(etcd, make_gateway):
     gateway = make_gateway(config(etcd))
     for i in range(30):
         update(gateway, "update add a%d.example.test. 60 A 192.0.2.1" % i)
     port = "%04X" % int(etcd.url.rsplit(":", 1)[1])
-    inodes = {os.readlink("/proc/%d/fd/%s" % (gateway.proc.pid, fd)) for fd in os.listdir("/proc/%d/fd" % gateway.proc.pid)}
+    inodes = inodes_of(gateway.proc.pid)
     with open("/proc/net/tcp") as f:
         mine = [x.split() for x in f if "socket:[%s]" % (x.split() + [""] * 10)[9] in inodes]
     assert len([x for x in mine if x[2].endswith(":" + port)]) == 1
