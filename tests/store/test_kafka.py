@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from conftest import BUILD, LONG, TOP, ZONE, ZONEGATED, eventually, run
+from conftest import BUILD, LONG, PATIENCE, TOP, ZONE, ZONEGATED, eventually, run
 from kafka_cluster import (CREATE, IMPATIENT, KAFKA, ZONES_PY, Cluster, Kafka, add_a, change, newest_id, place, same, shared, state, text_of,
                            zone_of)
 
@@ -52,7 +52,7 @@ def test_an_update_at_one_gateway_is_served_by_the_other(cluster):
     assert len(log) == 7 and json.loads(log[3])["origin"]["key"] == "dhcp."
     one.ctl("log", "--verify", "example.test.")
     eventually(lambda: 'zonegate_snapshot_age_seconds{zone="example.test."}' in metrics(one))     # once there is a snapshot
-    assert 'zonegate_snapshot_retention_margin_seconds{store="bus"}' in metrics(one)
+    eventually(lambda: 'zonegate_snapshot_retention_margin_seconds{store="bus"}' in metrics(one), 2 * PATIENCE)     # once a minute it looks
 
 
 def test_a_zone_that_another_gateway_has_removed_can_be_removed_or_added_here(cluster):
@@ -89,7 +89,7 @@ def test_status_shows_brokers_partitions_and_positions(cluster):
 
     def settled():
         store = json.loads(one.ctl("status", "--json").stdout)["stores"][0]
-        return store if [p for p in store["partitions"] if p["end"] == 4] else None
+        return store if [p for p in store["partitions"] if p["position"] == p["end"] == 4] else None
     store = eventually(settled)
     assert {(b["id"], b["address"]) for b in store["brokers"]} == brokers
     assert [p["partition"] for p in store["partitions"]] == [0, 1, 2]
@@ -99,7 +99,8 @@ def test_status_shows_brokers_partitions_and_positions(cluster):
     text = one.ctl("status").stdout
     assert "broker 1: %s" % cluster.kafka.bootstrap in text
     assert "partition %d: leader 1, position 4, end 4, zones 1" % mine["partition"] in text
-    eventually(lambda: 'snapshot_age_seconds{zone="example.test."} ' in metrics(one))
+    eventually(lambda: all(x in metrics(one) for x in ('snapshot_age_seconds{zone="example.test."} ', 'retention_margin_seconds{store="bus"} ')),
+               2 * PATIENCE)
     shown = metrics(one)
     for name in ('store_connected{store="bus"} 1', 'store_lag_records{store="bus"} 0', 'propagation_seconds_count{store="bus"} 4',
                  'update_conflicts_total{zone="example.test."} 0', 'snapshot_retention_margin_seconds{store="bus"} '):
