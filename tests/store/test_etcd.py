@@ -374,11 +374,12 @@ SERVICES = {
 QUESTIONS = [("a", "A"), ("a6", "AAAA"), ("a", "AAAA"), ("c", "A"), ("c", "CNAME"), ("t", "TXT"), ("m", "MX"), ("_x._tcp", "SRV"), ("a", "SRV"),
              ("foo", "SRV"), ("bar.foo", "A"), ("bar.foo", "SRV"), ("x1.bar.foo", "A"), ("x1.bar.foo", "SRV"), ("six", "AAAA"),
              ("six", "SRV"), ("words", "TXT"), ("mail", "MX"), ("grp", "A")]
+COREDNS = "github.com/coredns/coredns@v1.15.0"  # of the next one nobody knows
 
 
 def test_skydns_answers_as_coredns_does(etcd, make_gateway, folder):
     try:
-        coredns = run(os.path.join(TOP, "tests", "servers", "go"), "github.com/coredns/coredns@latest", timeout=1800).stdout.strip()
+        coredns = run(os.path.join(TOP, "tests", "servers", "go"), COREDNS, timeout=1800).stdout.strip()
     except (AssertionError, OSError, subprocess.TimeoutExpired) as e:
         pytest.skip("no CoreDNS: %s" % e)
     gateway = make_gateway(config(etcd, ", layout: skydns", HELIX))
@@ -401,7 +402,9 @@ def test_skydns_answers_as_coredns_does(etcd, make_gateway, folder):
         for name, kind in QUESTIONS:
             name += ".example.com."
             ours = sorted(gateway.dig("+noall", "+answer", name, kind).splitlines())
-            assert ours == theirs(name, kind) and ours or (name, kind) == ("a.example.com.", "AAAA"), (name, kind)
+            if (name, kind) != ("a.example.com.", "AAAA"):
+                assert ours, (name, kind)
+                eventually(lambda: theirs(name, kind) == ours, said=lambda: (name, kind, ours))  # it gives etcd five seconds, then SERVFAIL
         assert theirs("7.56.34.12.in-addr.arpa.", "PTR") == gateway.dig("+noall", "+answer", "7.56.34.12.in-addr.arpa.", "PTR").splitlines()
     finally:
         server.terminate()

@@ -11,7 +11,7 @@ import dns.message
 import dns.query
 import pytest
 from conftest import LONG, TOP, eventually, free_port, run
-from test_etcd import HELIX, axfr, b64, config, etcd, make_etcd, metrics, update  # noqa: F401 (fixtures)
+from test_etcd import COREDNS, HELIX, axfr, b64, config, etcd, make_etcd, metrics, update  # noqa: F401 (fixtures)
 from test_etcd import pytestmark  # noqa: F401
 
 LAYOUTS = ["v2 helix", "v3 helix", "v3 skydns"]
@@ -268,7 +268,7 @@ def coredns(etcd, folder):
     port = free_port()
     with open(os.path.join(folder, "Corefile"), "w") as f:
         f.write(".:%d {\n bind 127.0.0.1\n etcd example.com 56.34.12.in-addr.arpa {\n path /skydns\n endpoint %s\n }\n}\n" % (port, etcd.url))
-    server = subprocess.Popen([built("github.com/coredns/coredns@latest"), "-conf", os.path.join(folder, "Corefile")],
+    server = subprocess.Popen([built(COREDNS), "-conf", os.path.join(folder, "Corefile")],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def ask(*question):
