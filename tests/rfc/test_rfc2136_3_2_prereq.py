@@ -21,8 +21,8 @@ KEYS = dns.tsigkeyring.from_text({"dhcp.": SECRET})
 ANY, NONE, IN = dns.rdataclass.ANY, dns.rdataclass.NONE, dns.rdataclass.IN
 
 
-def message(zone="example.test."):
-    m = dns.update.UpdateMessage(zone)
+def message(zone="example.test.", **kw):
+    m = dns.update.UpdateMessage(zone, **kw)
     m.use_tsig(KEYS, algorithm="hmac-sha256")
     return m
 
@@ -143,8 +143,8 @@ def test_another_zone_is_notauth(filled):
 
 def test_prerequisites_guard_an_update(gateway):
     """Add only if absent, twice: the second is refused by its prerequisite and changes nothing."""
-    for expected in ("NOERROR", "YXDOMAIN"):
-        m = message()
+    for number, expected in enumerate(("NOERROR", "YXDOMAIN")):
+        m = message(id=number)      # the same id would make it the same message
         put(m, 1, "once.example.test.", 0, NONE, "ANY")
         m.add("once", 300, "A", "192.0.2.7")
         assert rcode(gateway, m) == expected

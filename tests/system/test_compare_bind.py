@@ -176,10 +176,10 @@ def make_rule(rnd, zone):
     return " ".join(x for x in (rnd.choice(["grant", "grant", "grant", "deny"]), identity, kind, name, *types) if x)
 
 
-def make_update(rnd, zone, key):
-    """Adds or deletes one thing."""
+def make_update(rnd, zone, key, number):
+    """Adds or deletes one thing. number: the message's id, so that it is no other message sent again."""
     keyring = dns.tsigkeyring.from_text({k: SECRET for k in POLICY_KEYS}) if key else None
-    update = dns.update.UpdateMessage(zone, keyring=keyring, keyname=key, keyalgorithm="hmac-sha256")
+    update = dns.update.UpdateMessage(zone, keyring=keyring, keyname=key, keyalgorithm="hmac-sha256", id=number)
     name, rrtype = below(rnd, zone), rnd.choice(sorted(RDATA))
     rdata = RDATA[rrtype] % rnd.randint(1, 9)
     adds = [lambda: update.add(name, 300, rrtype, rdata)] * 2
@@ -219,9 +219,9 @@ def test_updates_are_taken_and_refused_as_by_bind(seed, named, make_gateway):
             zone, zone, "".join('      - "%s"\n' % rule for rule in rules)) for zone, rules in policies.items()),
         dict({zone + "zone": text for zone in zones}, **{key + "key": keyfile(key) for key in POLICY_KEYS}))
     seen = set()
-    for _ in range(400):
+    for number in range(400):
         zone, key = rnd.choice(zones), rnd.choice(POLICY_KEYS + [None])
-        update = make_update(rnd, zone, key)
+        update = make_update(rnd, zone, key, number)
         ask = rnd.choice([dns.query.tcp, dns.query.udp])
         theirs = ask(update, "127.0.0.1", port=port, timeout=PATIENCE).rcode()
         ours = ask(update, "127.0.0.1", port=gateway.port, timeout=PATIENCE).rcode()

@@ -1,4 +1,5 @@
 """Rules of updates.md that need a real gateway: retransmissions, races for one name, policy, large and strange messages."""
+import itertools
 import os
 import socket
 import struct
@@ -99,12 +100,13 @@ def test_a_counter_by_compare_and_set_loses_nothing(gateway):
     """Eight clients count in one TXT record: each NOERROR is one step, no step is lost or doubled."""
     gateway.nsupdate("update add counter.example.test. 0 TXT 0")
     steps, lock, each = [], threading.Lock(), 40 if LONG else 8
+    ids = itertools.count()     # two clients' messages with the same value and id would be one message, sent again
 
     def client():
         done = 0
         while done < each:
             value = int(gateway_txt(gateway))
-            u = signed()
+            u = signed(id=next(ids))
             u.present("counter", "TXT", str(value))
             u.replace("counter", 0, "TXT", str(value + 1))
             answer = dns.query.udp(u, "127.0.0.1", PATIENCE, gateway.port)
