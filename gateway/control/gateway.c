@@ -512,16 +512,27 @@ gateway_zones_loaded(struct gateway *gateway)
 
 /* ---- zones that come and go at run time ---- */
 
-static enum zone_state
-gateway_wait_settled(struct gateway *gateway, struct zone *zone)
+static bool
+gateway_is_settled(struct gateway *gateway, const uint8_t *name, struct settling *settling)
+{
+	pthread_rwlock_rdlock(&gateway->lock);
+	struct zone *zone = gateway_find_zone(gateway, name);
+	bool settled = !zone || is_settled(settling, zone);
+	pthread_rwlock_unlock(&gateway->lock);
+	return settled;
+}
+
+/* Without the lock: it may take long, and others have commands too. */
+static void
+gateway_wait_settled(struct gateway *gateway, const uint8_t *name)
 {
 	struct settling settling = {.since_ms = clock_monotonic_ms()};
 
-	pthread_mutex_lock(&gateway->mutex);
-	while (!is_settled(&settling, zone))
+	while (!gateway_is_settled(gateway, name, &settling)) {
+		pthread_mutex_lock(&gateway->mutex);
 		wait_until(&gateway->changed, &gateway->mutex, clock_monotonic_ms() + LOOK_MS);
-	pthread_mutex_unlock(&gateway->mutex);
-	return (enum zone_state)atomic_load(&zone->state);
+		pthread_mutex_unlock(&gateway->mutex);
+	}
 }
 
 /* The lock is held for writing. */
@@ -549,12 +560,22 @@ gateway_remove_locked(struct gateway *gateway, const uint8_t *name, char *reason
 	return status;
 }
 
+/* It is not to be served after all. */
+static void
+gateway_take_back(struct gateway *gateway, struct zone *zone, struct added *added)
+{
+	char reason[GATEWAY_REASON_SIZE];
+
+	if (added_forget(gateway->kv, &added, 1, reason) != STATUS_OK)
+		log_error("added_zone", "zone=%s reason=%s", zone->text, reason);
+	gateway_drop_zones(gateway, &zone, 1);
+}
+
 /* The lock is held for writing. `added` is given. */
 static enum status
 gateway_add_locked(struct gateway *gateway, struct added *added, char *reason)
 {
 	const struct config_zone *config = &added->config;
-	char unused[GATEWAY_REASON_SIZE];
 	struct zone *old = gateway_find_zone(gateway, config->name);
 	enum status status = STATUS_OK;
 
@@ -569,30 +590,52 @@ gateway_add_locked(struct gateway *gateway, struct added *added, char *reason)
 		return status;
 	}
 	status = gateway_add_zones(gateway, &config, 1, reason);
-	struct zone *zone = gateway_find_zone(gateway, config->name);
-	if (status == STATUS_OK && gateway_wait_settled(gateway, zone) == ZONE_READY)
+	if (status != STATUS_OK)
+		gateway_take_back(gateway, gateway_find_zone(gateway, config->name), added);
+	return status;
+}
+
+/* The lock is held for writing. One that is not served goes again, unless a reload has made it the configuration's. */
+static enum status
+gateway_judge_added(struct gateway *gateway, const uint8_t *name, char *reason)
+{
+	struct zone *zone = gateway_find_zone(gateway, name);
+	char text[NAME_TEXT_SIZE];
+
+	if (!zone)
+		return say(reason, STATUS_NOT_FOUND, "zone %s was removed meanwhile", name_to_text(name, text));
+	enum zone_state state = (enum zone_state)atomic_load(&zone->state);
+	if (state == ZONE_READY)
 		return STATUS_OK;
-	if (status == STATUS_OK && atomic_load(&zone->state) == ZONE_LOADING)
-		say(reason, status, "store %s cannot be reached: zone %s is not added",
+	if (state == ZONE_LOADING)
+		say(reason, STATUS_INVALID, "store %s cannot be reached: zone %s is not added",
 		    ((struct store *)zone->store)->name, zone->text);
-	else if (status == STATUS_OK && !gateway_reason(gateway, zone, reason))
-		say(reason, status, "zone %s: %s", zone->text,
-		    zone_state_text((enum zone_state)atomic_load(&zone->state)));
-	if (added_forget(gateway->kv, &added, 1, unused) != STATUS_OK)
-		log_error("added_zone", "zone=%s reason=%s", config->text, unused);
-	gateway_drop_zones(gateway, &zone, 1);
+	else if (!gateway_reason(gateway, zone, reason))
+		say(reason, STATUS_INVALID, "zone %s: %s", zone->text, zone_state_text(state));
+	struct added *added = added_of(gateway_zone_config(zone));
+	if (added && !added->catalog)
+		gateway_take_back(gateway, zone, added);
 	return STATUS_INVALID;
 }
 
 enum status
 gateway_add(struct gateway *gateway, const char *text, char *reason)
 {
+	uint8_t name[NAME_MAX_SIZE];
 	struct added *added;
 
 	pthread_rwlock_wrlock(&gateway->lock);
 	enum status status = added_parse(gateway->config, text, strlen(text), &gateway->added_rules, &added, reason);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
+		memcpy(name, added->config.name, name_size(added->config.name));
 		status = gateway_add_locked(gateway, added, reason);
+	}
+	pthread_rwlock_unlock(&gateway->lock);
+	if (status != STATUS_OK)
+		return status;
+	gateway_wait_settled(gateway, name);
+	pthread_rwlock_wrlock(&gateway->lock);
+	status = gateway_judge_added(gateway, name, reason);
 	pthread_rwlock_unlock(&gateway->lock);
 	return status;
 }

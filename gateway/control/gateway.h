@@ -97,7 +97,7 @@ void gateway_set_zones(struct gateway *gateway, const struct config *config);
 MUST_USE enum status gateway_open_store(struct gateway *gateway, const struct config_store *config, char *reason);
 /*
  * zonegatectl add: `text` is its configuration as JSON. Waits until it is served. Takes and gives back the lock
- * itself.
+ * itself, and waits without it.
  */
 MUST_USE enum status gateway_add(struct gateway *gateway, const char *text, char *reason);
 /* zonegatectl remove. Takes and gives back the lock itself. */

@@ -2,11 +2,13 @@
 import json
 import os
 import re
+import socket
+import subprocess
 import time
 
 import pytest
 
-from conftest import CONFIG, LONG, SECRET, ZONE, ZONEGATECTL, eventually, run
+from conftest import CONFIG, LONG, PATIENCE, SECRET, ZONE, ZONEGATECTL, eventually, run
 
 
 def data(dump):
@@ -175,6 +177,25 @@ def test_zones_at_run_time_that_say_the_same_share_it_and_others_do_not(gateway)
     assert look("three.test.", "text.test.", "none.test.") == [a, txt, none]
 
 
+def test_a_zone_that_waits_for_its_store_keeps_no_other_command_waiting(make_gateway):
+    def removed_while_it_waits():
+        adding = subprocess.Popen([ZONEGATECTL, "-c", g.config_path, "add", "slow.test.", "--store", "away"], stderr=subprocess.PIPE, text=True)
+        while adding.poll() is None and "slow.test." not in g.ctl("zones").stdout:
+            time.sleep(0.01)
+        removed = g.ctl("remove", "slow.test.", check=False).returncode == 0
+        said = adding.communicate(timeout=PATIENCE)[1]
+        assert adding.returncode == 1
+        return removed and "zone slow.test. was removed meanwhile" in said
+    with socket.socket() as nobody:     # it has a port, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        away = "    store: local\nstores:\n  local: {type: embedded}\n  away: {type: etcd, endpoints: [http://127.0.0.1:%d]}\n"
+        g = make_gateway(CONFIG + away % nobody.getsockname()[1])
+        # It waits for some seconds: again where this machine was away as long.
+        eventually(removed_while_it_waits)
+        g.restart()
+        assert "slow.test." not in g.ctl("zones").stdout
+
+
 def test_a_zones_file_is_named_from_where_the_user_is(gateway, folder):
     os.mkdir(os.path.join(folder, "zones"))
     with open(os.path.join(folder, "zones", "here.zone"), "w") as f:
@@ -264,7 +285,7 @@ def test_history_is_kept_as_long_as_it_is_said(make_gateway):
 
 @pytest.mark.skipif(not LONG, reason="the keeper looks once a minute")
 def test_history_goes_while_updates_come(make_gateway):
-    g = make_gateway(CONFIG + "stores:\n  local: {type: embedded, keep-history: 5s}\n")
+    g = make_gateway(CONFIG + "    store: local\nstores:\n  local: {type: embedded, keep-history: 5s}\n")
     end, count = time.monotonic() + 75, 0
     while time.monotonic() < end:
         g.nsupdate("\nsend\n".join("update add n%d.example.test. 300 A 192.0.2.1\nupdate delete n%d.example.test." % (i, i - 50) for i in range(count, count + 20)))
