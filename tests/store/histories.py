@@ -1,8 +1,10 @@
 """What many clients of many gateways saw, by the program tests/clients/histories, and whether it can be true."""
 import atexit
+import functools
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -14,14 +16,16 @@ from conftest import SECRET, TOP, run
 from kafka_cluster import ZONES_PY
 
 
+@functools.cache
 def program():
-    r = run(os.path.join(TOP, "tests", "servers", "go"), check=False, timeout=1800)
+    go = os.path.join(TOP, "tests", "servers", "go")
+    r = run(go, check=False, timeout=1800)
     if r.returncode:
         pytest.skip("no Go here: " + r.stderr[-300:])
-    path = os.path.join(tempfile.gettempdir(), "zg-histories-%d" % os.getpid())
-    if not os.path.exists(path):
-        atexit.register(lambda: os.path.exists(path) and os.remove(path))
-        run(r.stdout.split()[-1], "build", "-o", path, ".", cwd=os.path.join(TOP, "tests", "clients", "histories"), timeout=1800)
+    folder = tempfile.mkdtemp(prefix="zg-histories-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = os.path.join(folder, "histories")
+    run(go, os.path.join(TOP, "tests", "clients", "histories"), path, timeout=1800)
     return path
 
 

@@ -8,20 +8,27 @@ import pytest
 
 from conftest import CONFIG, LONG, PATIENCE, SECRET, TOP, free_port, keyfile, run
 
+GO = os.path.join(TOP, "tests", "servers", "go")
 PEBBLE = "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1"
 EXTERNAL_DNS = "sigs.k8s.io/external-dns@v0.15.1"
 
 
 def go(*arguments, timeout=900):
-    r = run(os.path.join(TOP, "tests", "servers", "go"), *arguments, check=False, timeout=timeout)
+    r = run(GO, *arguments, check=False, timeout=timeout)
     if r.returncode:
         pytest.skip("no Go here: " + r.stderr[-300:])
     return r.stdout.strip().splitlines()[-1]
 
 
+def build(program, path):
+    """What tests/clients/PROGRAM holds."""
+    go()
+    run(GO, os.path.join(TOP, "tests", "clients", program), path, timeout=1800)
+
+
 def test_miekg_dns(gateway):
     binary = os.path.join(gateway.dir, "miekg")
-    run(go(), "build", "-o", binary, ".", cwd=os.path.join(TOP, "tests", "clients", "miekg"), timeout=600)
+    build("miekg", binary)
     for network in ("udp", "tcp"):
         assert run(binary, "127.0.0.1:%d" % gateway.port, "dhcp.", SECRET, network, check=False).stdout == "ok\n"
 
@@ -99,7 +106,7 @@ def test_a_certificate_by_certbot(acme):
 def test_a_challenge_by_cert_manager(for_acme):
     g = for_acme
     solver, name = os.path.join(g.dir, "solver"), "_acme-challenge.www.example.test."
-    run(go(), "build", "-o", solver, ".", cwd=os.path.join(TOP, "tests", "clients", "certmanager"), timeout=1800)
+    build("certmanager", solver)
     path = example(g, "cert-manager.yaml")
     for protocol in ("TCP", "UDP"):
         with open(path) as f:
@@ -131,7 +138,7 @@ def cluster(make_gateway):
         "      - grant dhcp. zonesub ANY", "      - grant dhcp. zonesub ANY\n      - grant externaldns. zonesub A AAAA CNAME TXT").replace(
         "allow-transfer: [key dhcp., 127.0.0.1]", "allow-transfer: [key externaldns.]"), {"externaldns.key": keyfile("externaldns.")})
     binary, wanted = os.path.join(g.dir, "connector"), os.path.join(g.dir, "endpoints.json")
-    run(go(), "build", "-o", binary, ".", cwd=os.path.join(TOP, "tests", "clients", "externaldns"), timeout=600)
+    build("externaldns", binary)
     p = subprocess.Popen([binary, wanted], stdout=subprocess.PIPE, text=True)
     source = ["--source=connector", "--connector-source-server=127.0.0.1:%s" % p.stdout.readline().strip()]
     with open(os.path.join(TOP, "contrib", "examples", "external-dns.args")) as f:
