@@ -14,8 +14,13 @@ apt_install() (
 		printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee $policy >/dev/null
 		"${sudo[@]}" chmod 755 $policy
 	fi
-	get() { "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@" >>"$log" 2>&1; }
-	get install -y --no-install-recommends "$@" || { get update && get install -y --no-install-recommends "$@"; }
+	get() { "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@" >>"$log" 2>&1; }
+	for pause in 0 10 30; do	# a mirror may not answer for a moment; `update` does not say so
+		get install -y --no-install-recommends "$@" && exit
+		sleep $pause
+		get update
+	done
+	get install -y --no-install-recommends "$@"
 )
 
 # install LIST…: what is missing of the named lists of contrib/packages.
