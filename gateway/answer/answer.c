@@ -46,7 +46,7 @@ step(struct answer *answer, const struct lookup *found)
 		negative_add(answer, RCODE_NXDOMAIN);
 		return false;
 	}
-	if ((node->flags & NODE_CNAME) != 0 && qtype != TYPE_CNAME && qtype != TYPE_ANY)
+	if ((node->flags & NODE_CNAME) != 0 && qtype != TYPE_ANY && !rrtype_is_at_cname(qtype))
 		return chain_cname(answer, node);
 	positive(answer, node);
 	return false;

@@ -13,18 +13,11 @@ is_apex(const struct apply *apply, const struct form_record *record)
 	return record->name == apply->apex;
 }
 
-/* May stand beside a CNAME: RFC 2181 10.1 (KEY), RFC 4035 2.5 (RRSIG, NSEC). */
-static bool
-stands_beside_cname(uint16_t type)
-{
-	return type == TYPE_RRSIG || type == TYPE_NSEC || type == TYPE_KEY;
-}
-
 static bool
 has_other_than_cname(struct apply *apply, uint32_t name)
 {
 	for (const struct overlay_set *set = overlay_sets(apply->overlay, name); set; set = set->next)
-		if (set->live > 0 && set->type != TYPE_CNAME && !stands_beside_cname(set->type))
+		if (set->live > 0 && !rrtype_is_at_cname(set->type))
 			return true;
 	return false;
 }
@@ -51,7 +44,7 @@ add_obstacle(struct apply *apply, const struct form_record *record)
 		return soa_obstacle(apply, record);
 	if (record->type == TYPE_CNAME)
 		return has_other_than_cname(apply, record->name) ? "CNAME beside other data" : NULL;
-	if (!overlay_has(apply->overlay, record->name, TYPE_CNAME) || stands_beside_cname(record->type))
+	if (!overlay_has(apply->overlay, record->name, TYPE_CNAME) || rrtype_is_at_cname(record->type))
 		return NULL;
 	return record->type == TYPE_DNAME ? "DNAME beside CNAME" : "other data beside CNAME";
 }

@@ -115,6 +115,12 @@ rrtype_is_meta(uint16_t type)
 	return type == 0 || type == TYPE_OPT || (type >= 128 && type <= 255);
 }
 
+bool
+rrtype_is_at_cname(uint16_t type)
+{
+	return type == TYPE_CNAME || type == TYPE_RRSIG || type == TYPE_NSEC || type == TYPE_KEY;
+}
+
 const char *
 rrtype_to_text(uint16_t type, char out[RRTYPE_TEXT_SIZE])
 {

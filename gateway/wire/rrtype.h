@@ -127,6 +127,11 @@ struct rrtype_info {
 const struct rrtype_info *rrtype_info(uint16_t type);
 /* True for types that must not be in a zone: meta types, QTYPEs 128–255 of RFC 6895 3.1, type 0. */
 bool rrtype_is_meta(uint16_t type);
+/*
+ * CNAME, and what may stand beside it (RFC 2181 10.1, RFC 4035 2.5). A question for one of them is not about the name
+ * that the CNAME leads to (RFC 2535 2.3.5).
+ */
+bool rrtype_is_at_cname(uint16_t type);
 
 #define RRTYPE_TEXT_SIZE 16
 /* Mnemonic or TYPEnnn. */

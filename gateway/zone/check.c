@@ -2,13 +2,6 @@
 #include "wire/name.h"
 #include <stdio.h>
 
-/* RFC 2181 10.1, RFC 4035 2.5: what may stand beside a CNAME. */
-static bool
-is_beside_cname(uint16_t type)
-{
-	return type == TYPE_CNAME || type == TYPE_RRSIG || type == TYPE_NSEC || type == TYPE_KEY;
-}
-
 static enum status
 refuse(const struct zone_version *version, const struct node *node, const char *what, char *reason)
 {
@@ -29,7 +22,7 @@ rrset_fault(const struct node *node, const struct rrset *rrset, bool apex)
 
 	if (cname && rrset->type == TYPE_DNAME)
 		return "DNAME beside CNAME";
-	if (cname && !is_beside_cname(rrset->type))
+	if (cname && !rrtype_is_at_cname(rrset->type))
 		return "CNAME and other data";
 	if (rrset->type == TYPE_SOA && !apex)
 		return "SOA that is not at the apex";
@@ -86,13 +79,13 @@ check_may_add(const struct zone_version *version, const struct node *node, uint1
 	if (node == NULL)
 		return true;
 	if (node->flags & NODE_CNAME)
-		return is_beside_cname(type);
+		return rrtype_is_at_cname(type);
 	if (type != TYPE_CNAME)
 		return true;
 	const uint8_t *at = NULL;
 	struct rrset rrset;
 	while (node_next(node, &at, &rrset))
-		if (!is_beside_cname(rrset.type))
+		if (!rrtype_is_at_cname(rrset.type))
 			return false;
 	return true;
 }

@@ -167,7 +167,9 @@ static const char dname_zone[] = "@ 3600 SOA ns hostmaster 1 3600 900 604800 300
 				 "ping 600 CNAME pong\n"
 				 "pong 600 CNAME ping\n"
 				 "away 600 CNAME host.example.net.\n"
-				 "*.star 600 CNAME www.new\n";
+				 "*.star 600 CNAME www.new\n"
+				 "keyed 600 CNAME www.new\n"
+				 "keyed 600 KEY 512 3 8 AQAB\n";
 #define DNAME_SOA "N example.com. 300 SOA ns.example.com. hostmaster.example.com. 1 3600 900 604800 300\n"
 
 static void
@@ -230,6 +232,22 @@ chains_have_an_end(void **state)
 	expect(version, "a.b.star.example.com.", "A",
 	       "AA NOERROR\nA a.b.star.example.com. 600 CNAME www.new.example.com.\nA www.new.example.com. 300 A "
 	       "192.0.2.80\n");
+	draft_discard(version);
+}
+
+static void
+what_may_stand_beside_a_cname_is_asked_of_its_owner(void **state) /* RFC 2535 2.3.5, RFC 4035 2.5; so does BIND */
+{
+	struct zone_version *version = zone_text_load(com, dname_zone);
+
+	(void)state;
+	expect(version, "keyed.example.com.", "KEY", "AA NOERROR\nA keyed.example.com. 600 KEY 512 3 8 AQAB\n");
+	expect(version, "keyed.example.com.", "A",
+	       "AA NOERROR\nA keyed.example.com. 600 CNAME www.new.example.com.\nA www.new.example.com. 300 A "
+	       "192.0.2.80\n");
+	expect(version, "away.example.com.", "KEY", "AA NOERROR\n" DNAME_SOA);
+	expect(version, "x.star.example.com.", "NSEC", "AA NOERROR\n" DNAME_SOA);
+	expect(version, "away.example.com.", "RRSIG", "AA NOERROR\n" DNAME_SOA);
 	draft_discard(version);
 }
 
@@ -437,6 +455,7 @@ main(void)
 		cmocka_unit_test(a_dname_makes_a_cname_with_its_ttl),
 		cmocka_unit_test(a_name_that_grows_over_255_octets_is_yxdomain),
 		cmocka_unit_test(chains_have_an_end),
+		cmocka_unit_test(what_may_stand_beside_a_cname_is_asked_of_its_owner),
 		cmocka_unit_test(the_rcode_is_that_of_the_last_name),
 		cmocka_unit_test(a_referral_has_its_glue_and_no_aa),
 		cmocka_unit_test(ds_at_a_cut_is_the_parents),
