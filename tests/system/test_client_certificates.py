@@ -160,14 +160,6 @@ def bridge(g, name):
     """A TCP port whose octets go to the gateway over TLS with a certificate: for clients that do not speak TLS themselves."""
     listener = socket.create_server(("127.0.0.1", 0))
 
-    def copy(a, b):
-        try:
-            while data := a.recv(65536):
-                b.sendall(data)
-            b.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
     def accept():
         while True:
             try:
