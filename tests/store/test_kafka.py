@@ -458,3 +458,43 @@ def test_a_zone_is_said_to_be_new_where_the_log_has_lost_its_beginning(cluster):
     two.start()
     eventually(lambda: two.short("a.new.example.") == ["192.0.2.1"])
     assert two.serial("new.example.") == one.serial("new.example.")
+
+
+SILENT = """
+class KafkaError:
+    _PARTITION_EOF = -191
+
+TopicPartition = lambda *place: place
+
+class Record:
+    key = value = lambda self: b"another."
+    error = lambda self: None
+    offset = lambda self: 6
+
+class Consumer:
+    partitions = [0]
+    __init__ = lambda self, _: None
+    def list_topics(self, topic, seconds):
+        self.topics = {topic: self}
+        return self
+    def get_watermark_offsets(self, partition, seconds):
+        return 0, 7
+    def assign(self, partitions):
+        self.topic = partitions[0][0]
+    def poll(self, seconds):
+        return Record() if self.topic == "updates" else None
+
+class Producer:
+    __init__ = lambda self, _: None
+    produce = lambda self, *record, **_: print(record)
+    flush = lambda self, _: 0
+"""
+
+
+def test_where_snapshots_cannot_be_read_no_zone_is_said_to_be_new(folder):
+    """With a library to whom one topic's broker does not answer."""
+    with open(os.path.join(folder, "confluent_kafka.py"), "w") as f:
+        f.write(SILENT)
+    r = run("/usr/bin/python3", os.path.join(TOP, "contrib", "kafka", "new-zone"), "broker", "updates", "snapshots", "new.example.", check=False,
+            env=dict(os.environ, PYTHONPATH=folder))
+    assert (r.returncode, r.stdout, r.stderr) == (1, "", "new-zone: no answer\n"), r
