@@ -28,7 +28,7 @@ func rr(text string) dns.RR {
 
 func main() {
 	address, key, secret, network := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
-	client := &dns.Client{Net: network, TsigSecret: map[string]string{key: secret}}
+	client := &dns.Client{Net: network, Timeout: time.Minute, TsigSecret: map[string]string{key: secret}}
 	send := func(m *dns.Msg) *dns.Msg {
 		m.SetTsig(key, dns.HmacSHA256, 300, time.Now().Unix())
 		r, _, err := client.Exchange(m, address) // verifies the answer's TSIG
@@ -50,17 +50,18 @@ func main() {
 		m.RecursionDesired = false
 		return send(m)
 	}
-	a := rr("go.example.test. 60 IN A 192.0.2.1")
-	b := rr("go.example.test. 60 IN A 192.0.2.2")
+	name := network + ".example.test." // the same update with the same id in the same second would be the first one sent again
+	a := rr(name + " 60 IN A 192.0.2.1")
+	b := rr(name + " 60 IN A 192.0.2.2")
 	check(update(func(m *dns.Msg) { m.NameNotUsed([]dns.RR{a}); m.Insert([]dns.RR{a}) }) == dns.RcodeSuccess, "add")
-	r := ask("go.example.test.", dns.TypeA)
+	r := ask(name, dns.TypeA)
 	check(len(r.Answer) == 1 && r.Answer[0].String() == a.String() && r.Authoritative, "after add: %v", r)
 	check(update(func(m *dns.Msg) { m.NameNotUsed([]dns.RR{a}); m.Insert([]dns.RR{b}) }) == dns.RcodeYXDomain, "prerequisite")
 	check(update(func(m *dns.Msg) { m.Used([]dns.RR{a}); m.RemoveRRset([]dns.RR{a}); m.Insert([]dns.RR{b}) }) == dns.RcodeSuccess, "replace")
-	r = ask("go.example.test.", dns.TypeA)
+	r = ask(name, dns.TypeA)
 	check(len(r.Answer) == 1 && r.Answer[0].String() == b.String(), "after replace: %v", r)
 	check(update(func(m *dns.Msg) { m.RemoveName([]dns.RR{a}) }) == dns.RcodeSuccess, "delete")
-	r = ask("go.example.test.", dns.TypeA)
+	r = ask(name, dns.TypeA)
 	check(r.Rcode == dns.RcodeNameError && len(r.Ns) == 1 && r.Ns[0].Header().Rrtype == dns.TypeSOA, "after delete: %v", r)
 	fmt.Println("ok")
 }
