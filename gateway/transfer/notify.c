@@ -361,12 +361,22 @@ expire(struct notify *notify)
 	}
 }
 
-static struct target *
-find_waiting(const struct notify *notify, uint16_t id, const struct sockaddr_storage *from)
+/* By the zone too: of thousands that one secondary is told of at once, some have the same id. */
+static bool
+is_answer_to(const struct target *target, const struct message *msg, const struct sockaddr_storage *from)
 {
-	struct target *target = notify->ids[id % IDS];
+	const struct zone *zone = target->zone->zone;
 
-	while (target != NULL && (target->id != id || !endpoint_same(&target->address, from)))
+	return target->id == msg->id && msg->qname_size == zone->name_size &&
+	       memcmp(msg->qname, zone->name, zone->name_size) == 0 && endpoint_same(&target->address, from);
+}
+
+static struct target *
+find_waiting(const struct notify *notify, const struct message *msg, const struct sockaddr_storage *from)
+{
+	struct target *target = notify->ids[msg->id % IDS];
+
+	while (target != NULL && !is_answer_to(target, msg, from))
 		target = target->next;
 	return target;
 }
@@ -389,17 +399,14 @@ take_answer(struct notify *notify, const uint8_t *bytes, size_t size, const stru
 	if (parse_response(bytes, size, &msg) != PARSE_OK || !(msg.flags & FLAG_QR) ||
 	    message_opcode(&msg) != OPCODE_NOTIFY)
 		return;
-	struct target *target = find_waiting(notify, msg.id, from);
+	struct target *target = find_waiting(notify, &msg, from);
 	if (target == NULL)
 		return; /* the answer to an earlier one; or anybody's */
-	const struct zone *zone = target->zone->zone;
-	if (msg.qname_size != zone->name_size || memcmp(msg.qname, zone->name, zone->name_size) != 0)
-		return;
 	if (!is_good(target, &msg)) {
 		char text[ENDPOINT_TEXT_SIZE];
 		stat_add(&notify->counters.refused, 1);
 		log_limited(LOG_LEVEL_WARNING, "notify", "not accepted zone=%s secondary=%s rcode=%s signed=%s",
-			    zone->text,
+			    target->zone->zone->text,
 			    endpoint_text((const struct sockaddr *)from, text), rcode_text(msg.flags & FLAG_RCODE),
 			    target->key_name != NULL ? "required" : "no");
 		return;
