@@ -254,6 +254,28 @@ schema_read_create(struct config_reader *in, const struct config_field *field, c
 }
 
 static bool
+schema_ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), end_length = strlen(end);
+
+	return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+/* Relative to the configuration file, as all paths: ours, and librdkafka's. ssl.ca.location may be a word. */
+static bool
+schema_read_property_value(struct config_reader *in, const struct config_field *field, const struct config_node *node,
+			   struct config_property *property)
+{
+	bool path = schema_ends_with(property->name, ".file") || schema_ends_with(property->name, ".location");
+
+	if (!config_read_string(in, field, node, &property->value))
+		return false;
+	if (!path || property->value[0] == '\0' || strcmp(property->value, "probe") == 0)
+		return true;
+	return config_read_path(in, field, node, &property->value);
+}
+
+static bool
 schema_read_properties(struct config_reader *in, const struct config_field *field, const struct config_node *node,
 		       void *target)
 {
@@ -272,7 +294,7 @@ schema_read_properties(struct config_reader *in, const struct config_field *fiel
 			if (strcmp(kafka->properties[k].name, property->name) == 0)
 				return config_read_fail(in, node->items[i].line, "%s is given twice in properties",
 							property->name);
-		if (!config_read_string(in, &text, &node->items[i + 1], &property->value))
+		if (!schema_read_property_value(in, &text, &node->items[i + 1], property))
 			return false;
 		if (in->options->check_property &&
 		    !in->options->check_property(property->name, property->value, reason))

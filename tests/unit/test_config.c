@@ -24,7 +24,8 @@ static const char full[] = "server:\n"
 			   "    brokers: [127.0.0.1:9092]\n"
 			   "    snapshot-every: {changes: 500, interval: 10m}\n"
 			   "    create-topics: {partitions: 6, replication: 1}\n"
-			   "    properties: {security.protocol: SSL}\n"
+			   "    properties: {security.protocol: SSL, ssl.ca.location: ca.pem, x.file: pw,\n"
+			   "                 ssl.key.location: /k.pem}\n"
 			   "  registry:\n"
 			   "    type: etcd\n"
 			   "    endpoints: [http://127.0.0.1:2379]\n"
@@ -85,6 +86,9 @@ every_key_is_read(void **state)
 	assert_true(config->stores[1].kafka.create_topics);
 	assert_string_equal(config->stores[1].kafka.updates_topic, "dns.updates");
 	assert_string_equal(config->stores[1].kafka.properties[0].value, "SSL");
+	assert_string_equal(config->stores[1].kafka.properties[1].value, "conf/ca.pem");
+	assert_string_equal(config->stores[1].kafka.properties[2].value, "conf/pw");
+	assert_string_equal(config->stores[1].kafka.properties[3].value, "/k.pem");
 	assert_int_equal(config->stores[2].etcd.api, CONFIG_ETCD_V2);
 	assert_string_equal(config->stores[2].etcd.prefix, "/helix");
 	assert_int_equal(config->stores[2].etcd.ttl_s, 5);
