@@ -522,16 +522,21 @@ static bool
 read_password(const char *path, char *out, size_t room, char *reason)
 {
 	FILE *file = fopen(path, "re");
-	bool read = file && fgets(out, (int)room, file);
+	const char *why = NULL;
 
-	if (!read)
-		snprintf(reason, ETCD_REASON_SIZE, "auth.password-file %.200s: %s", path,
-			 file ? "it is empty" : "cannot be read");
+	if (!file)
+		why = "cannot be read";
+	else if (!fgets(out, (int)room, file))
+		why = "it is empty";
+	else if (!strchr(out, '\n') && !feof(file))
+		why = "its first line is too long";
 	if (file)
 		fclose(file);
-	if (read)
+	if (why)
+		snprintf(reason, ETCD_REASON_SIZE, "auth.password-file %.200s: %s", path, why);
+	else
 		out[strcspn(out, "\r\n")] = '\0';
-	return read;
+	return !why;
 }
 
 static void

@@ -145,6 +145,10 @@ set_from_file(rd_kafka_conf_t *conf, const char *name, const char *path, char *r
 	FILE *file = fopen(path, "re");
 	bool good = file && fgets(line, sizeof line, file);
 	const char *why = errno != 0 ? strerror(errno) : "it is empty";
+	if (good && !strchr(line, '\n') && !feof(file)) {
+		why = "its first line is too long";
+		good = false;
+	}
 	if (file)
 		fclose(file);
 	snprintf(base, sizeof base, "%.*s", (int)(strlen(name) - strlen(".file")), name);

@@ -427,9 +427,10 @@ def test_a_password_and_a_wrong_one(etcd, make_gateway, folder):
     store = ", auth: {user: gw, password-file: pw}"
     gateway = make_gateway(config(etcd, store), files={"pw": "secret\n"})
     update(gateway, "update add www.example.test. 60 A 192.0.2.1")
-    wrong = make_gateway(config(etcd, store, name="gw2"), files={"pw": "guess\n"}, start=False)
-    wrong.start(check=False)
-    eventually(lambda: "auth.password-file" in wrong.log() if os.path.exists(wrong.log_path) else False)
+    for password, word in (("guess\n", "auth.password-file"), ("x" * 300, "its first line is too long")):
+        wrong = make_gateway(config(etcd, store, name="gw2"), files={"pw": password}, start=False)
+        wrong.start(check=False)
+        eventually(lambda: word in wrong.log() if os.path.exists(wrong.log_path) else False)
 
 
 def test_certificates(make_etcd, make_gateway):

@@ -164,6 +164,17 @@ def test_a_property_that_librdkafka_does_not_take(make_gateway, line):
     assert line.split(":")[0] in result.stderr
 
 
+def test_kafkas_files_are_looked_for_beside_the_configuration(make_gateway):
+    kafka = "stores:\n  bus:\n    type: kafka\n    brokers: [127.0.0.1:1]\n    properties:\n      sasl.password.file: secret\n"
+    stopped = make_gateway(config=kafka, files={"secret": "x" * 1000}, start=False)
+    assert check(stopped).returncode == 0, check(stopped).stderr
+    with open(os.path.join(stopped.dir, "secret"), "w") as f:
+        f.write("x" * 2000)
+    result = check(stopped)
+    assert_one_line(result, stopped.config_path + ":6: ")
+    assert os.path.join(stopped.dir, "secret") + ": its first line is too long" in result.stderr, "it is not cut"
+
+
 def test_a_user_that_is_not_there(make_gateway):
     stopped = make_gateway(config="server:\n  threads: 1\n  user: no-such-user\n", start=False)
     assert_one_line(check(stopped), stopped.config_path + ":3: ")
