@@ -47,6 +47,7 @@ struct kafka_shelf {
 	struct shelf_zone *buckets[SHELF_BUCKETS];
 	int64_t *next; /* by partition: the first offset that was not read */
 	int32_t partitions;
+	bool again; /* what was read is read again: not all of it was kept */
 };
 
 static struct kafka_shelf *
@@ -346,6 +347,38 @@ is_whole(struct shelf_zone *zone, const struct kafka_manifest *manifest)
 	return true;
 }
 
+/* The topic was made anew: it has nothing of what is here. */
+static void
+empty_shelf(struct kafka_shelf *shelf)
+{
+	for (size_t i = 0; i < SHELF_BUCKETS; i++)
+		for (struct shelf_zone *zone = shelf->buckets[i]; zone; zone = zone->next) {
+			while (zone->snapshots)
+				forget_snapshot(zone, zone->snapshots);
+			free(zone->manifest);
+			zone->manifest = NULL;
+			memset(&zone->newest, 0, sizeof zone->newest);
+		}
+}
+
+/* What is to be read; one that ends before the place that we are at is another topic. */
+static void
+begin_reading(struct kafka_shelf *shelf, struct kafka_range *ranges, int32_t count)
+{
+	bool anew = false;
+
+	for (int32_t i = 0; i < count; i++)
+		anew = anew || ranges[i].to < shelf->next[i];
+	if (anew)
+		empty_shelf(shelf);
+	if (anew || shelf->again)
+		memset(shelf->next, 0, (size_t)shelf->partitions * sizeof *shelf->next);
+	shelf->again = false;
+	for (int32_t i = 0; i < count; i++)
+		if (shelf->next[i] > ranges[i].from)
+			ranges[i].from = shelf->next[i];
+}
+
 static enum status
 read_to_end(struct kafka *kafka, char *reason)
 {
@@ -353,12 +386,13 @@ read_to_end(struct kafka *kafka, char *reason)
 	int32_t count = kafka->snapshot_partition_count;
 	struct kafka_range *ranges = calloc((size_t)count + 1, sizeof *ranges);
 	enum status status = ranges ? STATUS_OK : STATUS_NO_MEMORY;
-	int64_t low, high;
 
 	for (int32_t i = 0; !status && i < count; i++) {
-		status = kafka_client_bounds(kafka, kafka->snapshots_topic, i, &low, &high, reason);
-		ranges[i] = (struct kafka_range){i, shelf->next[i] > low ? shelf->next[i] : low, high};
+		ranges[i].partition = i;
+		status = kafka_client_bounds(kafka, kafka->snapshots_topic, i, &ranges[i].from, &ranges[i].to, reason);
 	}
+	if (!status)
+		begin_reading(shelf, ranges, count);
 	if (!status)
 		status = kafka_reader_read(kafka, kafka->snapshots_topic, ranges, (size_t)count, take_record, kafka,
 					   reason);
@@ -422,8 +456,7 @@ kafka_snapshot_want(struct kafka *kafka, const char *text, bool wanted)
 
 	if (!zone)
 		return wanted ? STATUS_NO_MEMORY : STATUS_OK;
-	if (wanted && !zone->wanted && shelf->next) /* what was read without keeping it is read again */
-		memset(shelf->next, 0, (size_t)shelf->partitions * sizeof *shelf->next);
+	shelf->again = shelf->again || (wanted && !zone->wanted);
 	zone->wanted = wanted;
 	if (wanted)
 		return STATUS_OK;
