@@ -120,24 +120,35 @@ forget_snapshot(struct shelf_zone *zone, struct shelf_snapshot *snapshot)
 	free_snapshot(snapshot);
 }
 
+/* All that was read of the topic, but for which zones are wanted. */
+static void
+empty_shelf(struct kafka_shelf *shelf)
+{
+	for (size_t i = 0; i < SHELF_BUCKETS; i++)
+		for (struct shelf_zone *zone = shelf->buckets[i]; zone; zone = zone->next) {
+			while (zone->snapshots)
+				forget_snapshot(zone, zone->snapshots);
+			free(zone->manifest);
+			zone->manifest = NULL;
+			memset(&zone->newest, 0, sizeof zone->newest);
+		}
+}
+
 void
 kafka_snapshot_free(struct kafka *kafka)
 {
 	struct kafka_shelf *shelf = kafka->shelf;
 
-	for (size_t i = 0; shelf && i < SHELF_BUCKETS; i++)
+	if (!shelf)
+		return;
+	empty_shelf(shelf);
+	for (size_t i = 0; i < SHELF_BUCKETS; i++)
 		for (struct shelf_zone *zone = shelf->buckets[i], *next; zone; zone = next) {
 			next = zone->next;
-			for (struct shelf_snapshot *snapshot = zone->snapshots, *after; snapshot; snapshot = after) {
-				after = snapshot->next;
-				free_snapshot(snapshot);
-			}
-			free(zone->manifest);
 			free(zone->text);
 			free(zone);
 		}
-	if (shelf)
-		free(shelf->next);
+	free(shelf->next);
 	free(shelf);
 }
 
@@ -347,21 +358,7 @@ is_whole(struct shelf_zone *zone, const struct kafka_manifest *manifest)
 	return true;
 }
 
-/* The topic was made anew: it has nothing of what is here. */
-static void
-empty_shelf(struct kafka_shelf *shelf)
-{
-	for (size_t i = 0; i < SHELF_BUCKETS; i++)
-		for (struct shelf_zone *zone = shelf->buckets[i]; zone; zone = zone->next) {
-			while (zone->snapshots)
-				forget_snapshot(zone, zone->snapshots);
-			free(zone->manifest);
-			zone->manifest = NULL;
-			memset(&zone->newest, 0, sizeof zone->newest);
-		}
-}
-
-/* What is to be read; one that ends before the place that we are at is another topic. */
+/* What is to be read; a topic that ends before the place that we are at was made anew. */
 static void
 begin_reading(struct kafka_shelf *shelf, struct kafka_range *ranges, int32_t count)
 {
